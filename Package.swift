@@ -1,0 +1,100 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A library target of this package; arrows in `dependencies` point downward in the target map only.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name + "Tests", dependencies: dependencies + ["TestSupport"], swiftSettings: swiftSettings)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "Atelier",
+    products: [
+        .executable(name: "atelier", targets: ["atelier"]),
+        .library(name: "Atelier", targets: ["Generation", "Training", "World"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // 0: C kernels and system libraries
+        .target(name: "CKernels", linkerSettings: [.linkedLibrary("gomp"), .linkedLibrary("m")]),
+        .systemLibrary(name: "COpenBLAS"),
+        .systemLibrary(name: "COneDNN"),
+        .systemLibrary(name: "CPNG"),
+        .systemLibrary(name: "CJPEG"),
+        .systemLibrary(name: "CCairo"),
+        // libpng and libjpeg report errors with longjmp, which Swift frames cannot survive: the calls are made from C.
+        .target(name: "CImageCodecs", dependencies: ["CPNG", "CJPEG"]),
+        // 1
+        library("TensorCore", ["CKernels", "COpenBLAS", "COneDNN"]),
+        library("Tokenizers"),
+        // 2
+        library("Weights", ["TensorCore"]),
+        library("Samplers", ["TensorCore"]),
+        library("Optimizers", ["TensorCore"]),
+        .target(name: "Imaging", dependencies: ["TensorCore", "CImageCodecs"], swiftSettings: swiftSettings),
+        library("Drawing", ["CCairo", "Imaging"]),
+        library("Recipes", [yams]),
+        // 3
+        library("Layers", ["TensorCore", "Weights"]),
+        // 4
+        library("DiffusionModels", ["Layers", "Weights", "TensorCore"]),
+        library("TextModels", ["Layers", "Weights", "TensorCore"]),
+        // 5
+        library(
+            "Generation",
+            ["DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "TensorCore"]),
+        library("World", ["Drawing", "Imaging", "TensorCore"]),
+        // 6
+        library(
+            "Training",
+            [
+                "Generation", "World", "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Optimizers",
+                "Recipes", "Tokenizers", "Imaging", "Drawing", "TensorCore",
+            ]),
+        // 9
+        .executableTarget(
+            name: "atelier",
+            dependencies: [
+                "Generation", "Training", "World", "Recipes", "Weights", "Samplers", "Imaging", "Drawing",
+                "TensorCore", argumentParser, logging,
+            ],
+            swiftSettings: swiftSettings),
+        // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
+        .target(
+            name: "TestSupport", dependencies: ["TensorCore", "Weights"], path: "Tests/TestSupport",
+            swiftSettings: swiftSettings),
+        tests("TensorCore", ["TensorCore"]),
+        tests("Tokenizers", ["Tokenizers"]),
+        tests("Weights", ["Weights", "TensorCore"]),
+        tests("Samplers", ["Samplers", "TensorCore"]),
+        tests("Optimizers", ["Optimizers", "TensorCore"]),
+        tests("Imaging", ["Imaging", "TensorCore"]),
+        tests("Drawing", ["Drawing", "Imaging"]),
+        tests("Recipes", ["Recipes"]),
+        tests("Layers", ["Layers", "Weights", "TensorCore"]),
+        tests("TextModels", ["TextModels", "Layers", "Weights", "TensorCore"]),
+        tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
+        tests("Generation", ["Generation", "Samplers", "Imaging", "Weights", "TensorCore"]),
+        tests("World", ["World", "Imaging"]),
+        tests("Training", ["Training", "Recipes", "Weights", "Optimizers", "TensorCore"]),
+        tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
+    ]
+)

@@ -1,0 +1,1 @@
+// The Weights target.
