@@ -1,0 +1,65 @@
+// The team's size, the chosen instruction set, and the peak rate of multiply-adds.
+#include "include/tk_threads.h"
+
+#include <stdint.h>
+
+#include "parallel.h"
+
+void omp_set_num_threads(int count);
+
+void tk_set_threads(size_t count) {
+    omp_set_num_threads(count < 1 ? 1 : count > 4096 ? 4096 : (int)count);
+}
+
+size_t tk_threads(void) {
+    return (size_t)omp_get_max_threads();
+}
+
+const char *tk_instruction_set(void) {
+#if defined(__x86_64__) && defined(__linux__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4";
+    if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3";
+    return "x86-64";
+#else
+    return "generic";
+#endif
+}
+
+enum { PEAK_CHAINS = 12, PEAK_LANES = 8 };
+
+typedef float peak_vector __attribute__((vector_size(4 * PEAK_LANES)));
+
+typedef struct peak_context {
+    size_t iterations;
+} peak_context;
+
+// Twelve chains of eight lanes: enough to hide a latency of five cycles on two pipes.
+TK_KERNEL static void peak_body(void *context, size_t begin, size_t end, size_t thread) {
+    const peak_context *c = context;
+    (void)thread;
+    for (size_t run = begin; run < end; run++) {
+        peak_vector sums[PEAK_CHAINS];
+        float factor = 0.999f, addend = 1e-3f;
+        __asm__ volatile("" : "+m"(factor), "+m"(addend));
+        peak_vector factors = factor - (peak_vector){0}, addends = addend - (peak_vector){0};
+        for (int i = 0; i < PEAK_CHAINS; i++) sums[i] = (peak_vector){0} + (float)i;
+        for (size_t iteration = 0; iteration < c->iterations; iteration++) {
+#pragma clang fp contract(fast)
+#pragma clang loop unroll(full)
+            for (int i = 0; i < PEAK_CHAINS; i++) sums[i] = sums[i] * factors + addends;
+        }
+        float total = 0;
+        for (int i = 0; i < PEAK_CHAINS; i++) {
+            for (int lane = 0; lane < PEAK_LANES; lane++) total += sums[i][lane];
+        }
+        __asm__ volatile("" : : "m"(total));
+    }
+}
+
+double tk_fma_peak(size_t iterations) {
+    peak_context context = {iterations};
+    size_t threads = tk_threads();
+    tk_parallel_for(threads, 1, peak_body, &context);
+    return 2.0 * PEAK_CHAINS * PEAK_LANES * (double)iterations * (double)threads;
+}
