@@ -1,0 +1,46 @@
+"""Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
+
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline schedulers optimizers]
+"""
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from fixture_tools import GOLDEN, make_deterministic
+
+# In order: the pipeline is assembled from the folders that the earlier ones write.
+SUBJECTS = {
+    "ops": "subjects.ops",
+    "random": "subjects.random_numbers",
+    "tokenizer": "subjects.tokenizer",
+    "clip": "subjects.clip",
+    "unet": "subjects.unet",
+    "vae": "subjects.vae",
+    "pipeline": "subjects.pipeline",
+    "schedulers": "subjects.schedulers",
+    "optimizers": "subjects.optimizers",
+}
+SIZE_LIMIT = 14_000_000
+
+
+def main(names):
+    unknown = [name for name in names if name not in SUBJECTS]
+    if unknown:
+        sys.exit(f"unknown subject {unknown[0]}: expected one of {', '.join(SUBJECTS)}")
+    make_deterministic()
+    for name in names or SUBJECTS:
+        started = time.time()
+        importlib.import_module(SUBJECTS[name]).make()
+        print(f"{name}: {time.time() - started:.1f} s")
+    total = sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file())
+    print(f"golden files: {total / 1e6:.2f} MB")
+    if total > SIZE_LIMIT:
+        sys.exit(f"golden files hold {total} bytes; expected at most {SIZE_LIMIT}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
