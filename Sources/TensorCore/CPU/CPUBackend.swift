@@ -1,0 +1,45 @@
+internal import CKernels
+
+/// The reference backend: oneDNN for convolutions and products, own C kernels for the rest.
+///
+/// Kernels run on `ComputeThread`. Results are dense; elementwise results keep the memory order of their input, so
+/// feature maps stay channels-last through a whole network.
+public final class CPUBackend: Backend {
+    public static let shared = CPUBackend()
+
+    let products = ProductEngine()
+
+    private init() {}
+
+    public var name: String { "cpu" }
+
+    /// The instruction set that the kernels were resolved to, such as `x86-64-v3`.
+    public var instructionSet: String { String(cString: tk_instruction_set()) }
+
+    public func forget(_ storage: Storage) {
+        if storage.isFrozen { products.forget(storage) }
+    }
+
+    /// Runs `body` on the compute thread while `inputs` and `output` are kept alive.
+    func kernel(into output: Tensor, from inputs: Tensor?..., body: () -> Void) -> Tensor {
+        if output.count > 0 { ComputeThread.shared.run(body) }
+        withExtendedLifetime(inputs) {}
+        return output
+    }
+
+    /// Lends uninitialised floats.
+    func withScratch<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
+        let scratch = Tensor.empty([max(count, 1)])
+        defer { withExtendedLifetime(scratch) {} }
+        return body(scratch.pointer())
+    }
+}
+
+extension Tensor {
+    /// The first element. Valid while the tensor is alive; writing is for the kernel that makes the tensor.
+    func pointer<Scalar>() -> UnsafeMutablePointer<Scalar> {
+        (storage.pointer + layout.offset * dtype.byteCount).assumingMemoryBound(to: Scalar.self)
+    }
+
+    var rawPointer: UnsafeMutableRawPointer { storage.pointer + layout.offset * dtype.byteCount }
+}

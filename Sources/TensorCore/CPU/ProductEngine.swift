@@ -1,0 +1,91 @@
+internal import COneDNN
+internal import CKernels
+import Synchronization
+
+/// Compiled oneDNN products, and weights packed for them.
+///
+/// Everything but `forget` runs on the compute thread, which makes the unguarded dictionaries safe.
+final class ProductEngine: @unchecked Sendable {
+    private var matmulPlans: [MatmulKey: MatmulPlan] = [:]
+    private var convolutionPlans: [ConvolutionKey: ConvolutionPlan] = [:]
+    private var plannedThreads = 0
+    private let packedWeights = Mutex(PackedWeights(byteBudget: 4 << 30))
+
+    /// Compiled primitives kept before the caches start over.
+    private let planLimit = 2048
+
+    func matmulPlan(_ key: MatmulKey) -> MatmulPlan {
+        refreshForThreads()
+        if let plan = matmulPlans[key] { return plan }
+        if matmulPlans.count >= planLimit { matmulPlans.removeAll() }
+        let plan = MatmulPlan(key)
+        matmulPlans[key] = plan
+        return plan
+    }
+
+    func convolutionPlan(_ key: ConvolutionKey) -> ConvolutionPlan {
+        refreshForThreads()
+        if let plan = convolutionPlans[key] { return plan }
+        if convolutionPlans.count >= planLimit { convolutionPlans.removeAll() }
+        let plan = ConvolutionPlan(key)
+        convolutionPlans[key] = plan
+        return plan
+    }
+
+    /// Primitives are compiled for a number of threads.
+    private func refreshForThreads() {
+        let threads = tk_threads()
+        guard threads != plannedThreads else { return }
+        matmulPlans.removeAll()
+        convolutionPlans.removeAll()
+        plannedThreads = threads
+    }
+
+    /// The packed form of frozen weights, made once.
+    func packed(_ weight: Tensor, for format: AnyHashable, make: () -> Tensor) -> Tensor {
+        guard weight.storage.isFrozen else { return make() }
+        let key = PackedWeights.Key(
+            storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
+        if let found = packedWeights.withLock({ $0.entries[key] }) { return found }
+        let made = make()
+        packedWeights.withLock { $0.insert(made, for: key) }
+        return made
+    }
+
+    func forget(_ storage: Storage) {
+        packedWeights.withLock { $0.remove(ObjectIdentifier(storage)) }
+    }
+}
+
+/// Packed weights by the storage they were made from; the oldest go when the budget is full.
+private struct PackedWeights: Sendable {
+    struct Key: Hashable, @unchecked Sendable {
+        let storage: ObjectIdentifier
+        let layout: Layout
+        let format: AnyHashable
+    }
+
+    var entries: [Key: Tensor] = [:]
+    private var order: [Key] = []
+    private var byteCount = 0
+    private let byteBudget: Int
+
+    init(byteBudget: Int) { self.byteBudget = byteBudget }
+
+    mutating func insert(_ tensor: Tensor, for key: Key) {
+        entries[key] = tensor
+        order.append(key)
+        byteCount += tensor.storage.byteCount
+        while byteCount > byteBudget, let oldest = order.first, oldest != key {
+            order.removeFirst()
+            if let removed = entries.removeValue(forKey: oldest) { byteCount -= removed.storage.byteCount }
+        }
+    }
+
+    mutating func remove(_ storage: ObjectIdentifier) {
+        for key in order where key.storage == storage {
+            if let removed = entries.removeValue(forKey: key) { byteCount -= removed.storage.byteCount }
+        }
+        order.removeAll { $0.storage == storage }
+    }
+}

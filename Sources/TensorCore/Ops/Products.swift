@@ -1,0 +1,85 @@
+/// Batched matrix product: `[..., m, k] x [..., k, n] -> [..., m, n]`.
+///
+/// - Parameter b: leading dimensions equal to those of `a`, or none (one matrix for all).
+public func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
+    precondition(a.rank >= 2 && b.rank >= 2 && a.size(-1) == b.size(-2), "matmul: shapes \(a.shape) and \(b.shape)")
+    let a = a.converted(to: .float32)
+    let b = b.converted(to: .float32)
+    if b.rank > 2 && b.shape.dropLast(2) != a.shape.dropLast(2) {
+        guard let batch = broadcastShape(Array(a.shape.dropLast(2)), Array(b.shape.dropLast(2))) else {
+            preconditionFailure("matmul: shapes \(a.shape) and \(b.shape)")
+        }
+        return matmul(
+            a.expanded(to: batch + a.shape.suffix(2)), b.expanded(to: batch + b.shape.suffix(2)))
+    }
+    let (x, y) = (a.detached, b.detached)
+    let (needsA, needsB) = (a.isTracked, b.isTracked)
+    return x.backend.matmul(x, y).recorded(from: [a, b]) { gradient in
+        let dx = needsA ? gradient.backend.matmul(gradient, y.transposed(-1, -2)) : nil
+        guard needsB else { return [dx, nil] }
+        if y.rank == 2 && x.rank > 2 {
+            let rows = x.reshaped([-1, x.size(-1)])
+            return [dx, gradient.backend.matmul(rows.transposed(0, 1), gradient.reshaped([-1, gradient.size(-1)]))]
+        }
+        return [dx, gradient.backend.matmul(x.transposed(-1, -2), gradient)]
+    }
+}
+
+/// `y = x · weightᵀ + bias`.
+///
+/// - Parameters:
+///   - x: `[..., in]`.
+///   - weight: `[out, in]`; float16 and bfloat16 weights are widened, or used as they are where the processor can.
+///   - bias: `[out]`.
+/// - Returns: `[..., out]`.
+public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
+    precondition(x.size(-1) == weight.size(1), "linear: input \(x.shape) for weight \(weight.shape)")
+    let x = x.converted(to: .float32)
+    let bias = bias?.converted(to: .float32)
+    let (input, matrix) = (x.detached, weight.detached)
+    let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
+    let output = input.backend.linear(input, weight: matrix, bias: bias?.detached)
+    let sources = [x, weight] + (bias.map { [$0] } ?? [])
+    return output.recorded(from: sources) { gradient in
+        let backend = gradient.backend
+        let dx = needs.x ? backend.linear(gradient, weight: matrix.transposed(0, 1), bias: nil) : nil
+        let rows = gradient.reshaped([-1, gradient.size(-1)])
+        let dw =
+            needs.weight
+            ? backend.matmul(rows.transposed(0, 1), input.reshaped([-1, input.size(-1)])) : nil
+        let db = needs.bias ? backend.reduce(.sum, rows, axes: [0]).reshaped([rows.size(-1)]) : nil
+        return [dx, dw, db]
+    }
+}
+
+/// Two-dimensional convolution.
+///
+/// - Parameters:
+///   - x: `[batch, channels, height, width]`.
+///   - weight: `[out, channels / groups, kernelHeight, kernelWidth]`.
+///   - bias: `[out]`.
+/// - Returns: `[batch, out, height', width']`, channels-last in memory.
+public func convolution(
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, _ geometry: ConvolutionGeometry = .init()
+) -> Tensor {
+    precondition(
+        x.rank == 4 && weight.rank == 4 && x.size(1) == weight.size(1) * geometry.groups
+            && weight.size(0) % geometry.groups == 0,
+        "convolution: input \(x.shape) for weight \(weight.shape) in \(geometry.groups) groups")
+    let x = x.converted(to: .float32)
+    let bias = bias?.converted(to: .float32)
+    let (input, kernel) = (x.detached, weight.detached)
+    let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
+    let output = input.backend.convolution(input, weight: kernel, bias: bias?.detached, geometry)
+    let sources = [x, weight] + (bias.map { [$0] } ?? [])
+    return output.recorded(from: sources) { gradient in
+        let backend = gradient.backend
+        return [
+            needs.x
+                ? backend.convolutionInputGradient(gradient, weight: kernel, inputShape: input.shape, geometry) : nil,
+            needs.weight
+                ? backend.convolutionWeightGradient(gradient, x: input, weightShape: kernel.shape, geometry) : nil,
+            needs.bias ? backend.reduce(.sum, gradient, axes: [0, 2, 3]).reshaped([gradient.size(1)]) : nil,
+        ]
+    }
+}

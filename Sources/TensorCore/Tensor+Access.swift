@@ -1,0 +1,36 @@
+extension Tensor {
+    /// The elements as float32 numbers in row-major order.
+    public var floats: [Float] { array(of: Float.self) }
+
+    /// The elements as int64 numbers in row-major order.
+    public var integers: [Int64] { array(of: Int64.self) }
+
+    /// The elements, converted to `Scalar`, in row-major order.
+    public func array<Scalar: TensorScalar>(of type: Scalar.Type) -> [Scalar] {
+        let x = detached.converted(to: Scalar.dtype).contiguous()
+        return x.withUnsafeBytes { bytes in Array(bytes.bindMemory(to: Scalar.self)) }
+    }
+
+    /// The only element of a tensor that has one.
+    public var item: Float {
+        precondition(count == 1, "item: shape \(shape) has \(count) elements")
+        return floats[0]
+    }
+
+    /// Reads the bytes of a contiguous tensor in row-major order.
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        precondition(layout.isContiguous, "withUnsafeBytes: layout \(layout) is not contiguous")
+        defer { withExtendedLifetime(storage) {} }
+        let start = storage.pointer + layout.offset * dtype.byteCount
+        return try body(UnsafeRawBufferPointer(start: start, count: count * dtype.byteCount))
+    }
+
+    /// Makes a tensor whose bytes `body` writes, in row-major order.
+    public static func filled(
+        shape: [Int], dtype: DType, _ body: (UnsafeMutableRawBufferPointer) throws -> Void
+    ) rethrows -> Tensor {
+        let x = Tensor.empty(shape, dtype: dtype)
+        try body(UnsafeMutableRawBufferPointer(start: x.storage.pointer, count: x.count * dtype.byteCount))
+        return x
+    }
+}
