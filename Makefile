@@ -1,0 +1,46 @@
+# One word a job. `make demo` and `make test` do everything that they need on a fresh Debian 12 with Swift 6.3.
+
+PACKAGES := libdnnl-dev libopenblas-dev libpng-dev libjpeg-dev libcairo2-dev
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# C kernels are optimised in debug builds too: tests run at the speed of the real thing.
+DEBUG := -Xcc -O3
+RELEASE := -c release
+ATELIER := .build/release/atelier
+
+.PHONY: setup build demo test bench fuzz format lint fixtures clean
+
+setup:
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(PACKAGES); }
+
+build: setup
+	swift build $(RELEASE) --product atelier
+
+demo: build
+	@mkdir -p out
+	$(ATELIER) demo --output out/demo.png
+	@echo "Look at out/demo.png"
+
+test: setup
+	swift test $(DEBUG) --parallel --num-workers 2
+
+bench: build
+	$(ATELIER) bench ops
+	python3 Tests/Fixtures/peers/bench_conv.py
+
+fuzz: setup
+	ATELIER_FUZZ_ITERATIONS=10000000 swift test $(RELEASE) -Xswiftc -enable-testing --filter Fuzz
+
+format:
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+# Writes the golden files again; needs Python and the network. `make test` never does.
+fixtures:
+	python3 -m venv .venv-fixtures
+	.venv-fixtures/bin/pip install -q -r Tests/Fixtures/requirements.txt
+	.venv-fixtures/bin/python Tests/Fixtures/make_fixtures.py
+
+clean:
+	rm -rf .build out
