@@ -1,4 +1,8 @@
-import Glibc
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
 
 /// A file that appears under its name only once it is complete.
 ///
@@ -23,7 +27,7 @@ struct AtomicFile: ~Copyable {
         let folder = slash.map { String(path[...$0]) } ?? "./"
         let name = ".atelier-" + String(UInt64.random(in: .min ... .max), radix: 16) + ".partial"
         let temporaryPath = folder + name
-        let descriptor = Glibc.open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        let descriptor = openDescriptor(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw SafetensorsError(
                 .fileAccess, path: path, expected: "a folder that can be written to", found: systemMessage())
@@ -43,7 +47,7 @@ struct AtomicFile: ~Copyable {
     func write(_ bytes: UnsafeRawBufferPointer) throws(SafetensorsError) {
         var rest = bytes
         while !rest.isEmpty {
-            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            let written = writeBytes(descriptor, rest.baseAddress, rest.count)
             if written >= 0 {
                 rest = UnsafeRawBufferPointer(rebasing: rest[written...])
             } else if errno != EINTR {
@@ -59,7 +63,7 @@ struct AtomicFile: ~Copyable {
         _ = close(descriptor)
         descriptor = -1
         // The name itself lasts through a power cut once the folder is on the disk too; not every file system can.
-        let folderDescriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folderDescriptor = openDescriptor(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folderDescriptor >= 0 else { return }
         fsync(folderDescriptor)
         _ = close(folderDescriptor)

@@ -1,4 +1,8 @@
-import Glibc
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
 
 /// A regular file opened for reading; links in its path are followed. Closed at the end of its scope.
 struct ReadOnlyFile: ~Copyable {
@@ -16,7 +20,7 @@ struct ReadOnlyFile: ~Copyable {
 
     static func open(_ path: String) throws(SafetensorsError) -> ReadOnlyFile {
         // Without O_NONBLOCK, opening a named pipe would wait for its writer.
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = openDescriptor(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw SafetensorsError(.fileAccess, path: path, expected: "a readable file", found: systemMessage())
         }
@@ -87,10 +91,4 @@ final class MappedFile: Sendable {
     }
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: pointer), byteCount) }
-}
-
-/// What the system says about the call that just failed.
-func systemMessage(_ code: Int32 = errno) -> String {
-    guard let text = strerror(code) else { return "system error \(code)" }
-    return String(cString: text)
 }
