@@ -66,6 +66,14 @@ def order_metadata(path):
     os.chmod(path, 0o644)
 
 
+def forget_origin(folder):
+    """Removes the path that a model was loaded from out of the configurations below `folder`."""
+    for path in Path(folder).rglob("config.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def save_json(path, value):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -79,7 +79,8 @@ def save_forward(folder, model, prompts, ids, seed):
                "output/pooled": output.pooler_output}
     for index, state in enumerate(output.hidden_states):
         tensors[f"output/hidden_states.{index}"] = state
-    tensors.update(recorder.tensors())
+    # The first prompt's row alone: the sites are there to show where a difference starts.
+    tensors.update({key: value[:1] for key, value in recorder.tensors().items()})
     save_tensors(folder / "golden_forward.safetensors", tensors,
                  metadata(SCRIPT, seed, prompts=json.dumps(prompts), **recorder.facts()))
 

@@ -8,7 +8,7 @@ from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler
                        StableDiffusionPipeline, UNet2DConditionModel)
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from fixture_tools import GOLDEN, check_spread, metadata, order_metadata, save_tensors
+from fixture_tools import GOLDEN, check_spread, forget_origin, metadata, save_tensors
 
 SCRIPT = "subjects/pipeline.py"
 SEED = 42
@@ -22,6 +22,7 @@ def make():
     pipeline = assemble()
     pipeline.save_pretrained(folder)
     pipeline.unet.half().save_pretrained(folder / "unet", variant="fp16")
+    forget_origin(folder)
     use_published_tokenizer_layout(folder)
     for name, scheduler in SAMPLERS.items():
         record(folder, name, scheduler)
@@ -64,7 +65,7 @@ def record(folder, name, scheduler):
 
     def on_step(_, step, timestep, values):
         latents.append(values["latents"].detach().clone())
-        times.append(torch.as_tensor(timestep, dtype=torch.float64))
+        times.append(torch.as_tensor(timestep, dtype=torch.float32))
         return values
 
     handle = pipeline.unet.register_forward_hook(on_unet, with_kwargs=True)
@@ -82,8 +83,8 @@ def record(folder, name, scheduler):
     tensors = {
         "text/conditional": conditional, "text/unconditional": unconditional,
         "text/input_ids": tokens(pipeline, PROMPT), "text/negative_input_ids": tokens(pipeline, NEGATIVE),
-        "noise": noise, "initial_latents": started, "init_noise_sigma": torch.as_tensor(float(pipeline.scheduler.init_noise_sigma)),
-        "timesteps": torch.stack(times), "final_latents": latents[-1], "decoded": decoded,
+        "noise": noise, "initial_latents": started,
+        "init_noise_sigma": torch.as_tensor(float(pipeline.scheduler.init_noise_sigma)), "timesteps": torch.stack(times), "final_latents": latents[-1], "decoded": decoded,
         "picture": torch.from_numpy(pixels),
     }
     if hasattr(pipeline.scheduler, "sigmas"):

@@ -15,7 +15,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
 
-from fixture_tools import GOLDEN, SiteRecorder, check_spread, metadata, randomize, save_tensors
+from fixture_tools import GOLDEN, SiteRecorder, check_spread, forget_origin, metadata, randomize, save_tensors
 
 SCRIPT = "subjects/unet.py"
 SHARED = {"in_channels": 4, "out_channels": 4, "layers_per_block": 2, "norm_num_groups": 8, "sample_size": 16}
@@ -119,6 +119,7 @@ def save_sharded(source, folder):
     shutil.rmtree(folder, ignore_errors=True)
     model = UNet2DConditionModel.from_pretrained(source).half()
     model.save_pretrained(folder, max_shard_size="120KB")
+    forget_origin(folder)
     shards = sorted(folder.glob("*.safetensors"))
     stored = {key: value for shard in shards for key, value in load_file(shard).items()}
     for name, value in model.state_dict().items():
