@@ -66,6 +66,6 @@ public struct AutoencoderTrainer: StageTrainer {
         let autoencoder = try AutoencoderKL(
             recipe.vae, weights: ParameterSet(learner.average.parameters).weights)
         let decoded = autoencoder.decode(autoencoder.encode(Tensor(images: originals), Pass()).mean, Pass())
-        return Image.grid(of: originals + decoded.images(), columns: 8)
+        return grid(of: originals + decoded.images(), columns: 8)
     }
 }
