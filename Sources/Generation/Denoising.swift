@@ -29,9 +29,13 @@ public struct Denoising: Sendable {
         self.model = model
         self.pass = pass
         guidanceScale = request.guidanceScale
-        sampler = try Sampler(
-            named: request.sampler ?? model.scheduler.samplerName, configuration: model.scheduler,
-            steps: request.steps)
+        sampler =
+            if let name = request.sampler {
+                try Sampler(named: name, configuration: model.scheduler, steps: request.steps)
+            } else {
+                try Sampler(
+                    SamplingMethod.method(of: model.scheduler), configuration: model.scheduler, steps: request.steps)
+            }
         random = TorchGenerator(seed: request.seed)
         let prompts = guidanceScale > 1 ? [request.negativePrompt, request.prompt] : [request.prompt]
         context = model.encode(prompts, pass)
@@ -42,6 +46,8 @@ public struct Denoising: Sendable {
 
     public var totalSteps: Int { sampler.timesteps.count }
     public var isComplete: Bool { step == totalSteps }
+    /// The sampler's canonical name.
+    public var samplerName: String { sampler.method.name }
 
     /// Takes the next step.
     public mutating func advance() {
@@ -51,7 +57,9 @@ public struct Denoising: Sendable {
         let timesteps = Tensor([Float](repeating: sampler.timesteps[step], count: rows))
         let batch = rows == 1 ? input : concatenated([input, input], axis: 0)
         let output = model.unet(batch, timesteps: timesteps, context: context, pass)
-        latents = sampler.step(guided(output), latents: latents, step: step, random: &random)
+        var random = random
+        latents = sampler.step(guided(output), latents: latents, step: step) { random.normal($0) }.latents
+        self.random = random
         step += 1
     }
 

@@ -28,7 +28,7 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     }
 
     /// Checks the request against a model before any compute.
-    func validate(for model: StableDiffusion) throws {
+    public func validate(for model: StableDiffusion) throws {
         let factor = model.latentFactor
         // The UNet halves the latents between its levels and meets the skip connections' sizes when they are odd.
         for (name, value) in [("width", width), ("height", height)] {

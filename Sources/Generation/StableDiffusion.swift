@@ -62,6 +62,9 @@ public struct StableDiffusion: Sendable {
     /// Picture pixels for each latent in both directions.
     public var latentFactor: Int { autoencoder.configuration.downsamplingFactor }
 
+    /// The width and height that the model was trained for, in pixels.
+    public var defaultSize: Int { unet.configuration.sampleSize * latentFactor }
+
     /// The text encoder's output for each prompt: `[prompts, tokens, width]`.
     public func encode(_ prompts: [String], _ pass: Pass = Pass()) -> Tensor {
         let tokens = prompts.flatMap { tokenizer.tokens(for: $0).map(Int64.init) }

@@ -19,7 +19,7 @@ public struct ParameterSet: Sendable {
         tensors = source.tensors
     }
 
-    public var weights: ScopedWeights { ScopedWeights(source: DictionarySource(tensors)) }
+    public var weights: ScopedWeights { ScopedWeights(DictionarySource(tensors)) }
 
     /// The same parameters as leaves of a differentiation.
     public func tracked() -> ParameterSet { ParameterSet(tensors.mapValues { $0.tracked() }) }
