@@ -48,7 +48,9 @@ import Weights
 
     /// The layout of the reference library: wide dtypes first, then names; header padded to eight bytes.
     @Test func theBytesAreTheReferenceLibrarys() throws {
-        let items = [try item("b", .u8, [1]), try item("c", .f32, [1]), try item("a", .i32, [1]), try item("b2", .f32, [0])]
+        let items = [
+            try item("b", .u8, [1]), try item("c", .f32, [1]), try item("a", .i32, [1]), try item("b2", .f32, [0]),
+        ]
         try writeSafetensors(items, metadata: ["format": "pt"], to: folder("order.safetensors"))
         let json =
             "{\"__metadata__\":{\"format\":\"pt\"},\"b2\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},"

@@ -50,7 +50,8 @@ import Weights
             accepted += 1
             if bytes != original { changed += 1 }
             if let flaw = flaw(in: header, bytes: bytes, dataByteCount: dataByteCount, rules: rules) {
-                Issue.record("\(flaw) in iteration \(iteration): \(String(decoding: bytes, as: UTF8.self).debugDescription)")
+                Issue.record(
+                    "\(flaw) in iteration \(iteration): \(String(decoding: bytes, as: UTF8.self).debugDescription)")
                 return
             }
         }
@@ -109,7 +110,9 @@ import Weights
         var owners = [Int](repeating: 0, count: total)
         var names: Set<[UInt8]> = []
         for entry in header.entries {
-            guard entry.byteRange.lowerBound >= 0, entry.byteRange.upperBound <= total else { return "data out of the file" }
+            guard entry.byteRange.lowerBound >= 0, entry.byteRange.upperBound <= total else {
+                return "data out of the file"
+            }
             for byte in entry.byteRange { owners[byte] += 1 }
             guard names.insert(Array(entry.name.utf8)).inserted else { return "a repeated name" }
             guard entry.name.utf8.count <= 512, entry.shape.count <= 8 else { return "a limit" }

@@ -18,7 +18,8 @@ import Weights
     }
 
     @Test func entriesComeInTheOrderOfTheirBytes() throws {
-        let json = "{" + entry("z", "U8", "3", "2,5") + "," + entry("y", "U8", "0", "2,2") + ","
+        let json =
+            "{" + entry("z", "U8", "3", "2,5") + "," + entry("y", "U8", "0", "2,2") + ","
             + entry("x", "U8", "2", "0,2") + "}"
         #expect(try parse(json, dataByteCount: 5).entries.map(\.name) == ["x", "y", "z"])
     }
@@ -147,12 +148,13 @@ import Weights
         #expect(brokenRule("{\"__metadata__\":{\"\\n\(text)\":\"a\"}}") == rule)
     }
 
-    @Test(arguments: [
-        [0xC0, 0xAF], [0xE0, 0x80, 0xAF], [0xF0, 0x80, 0x80, 0xAF],  // overlong
-        [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF],  // surrogates
-        [0xF4, 0x90, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFF],  // beyond Unicode
-        [0x80], [0xC3], [0xE2, 0x82], [0xC3, 0x28],  // incomplete
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xC0, 0xAF], [0xE0, 0x80, 0xAF], [0xF0, 0x80, 0x80, 0xAF],  // overlong
+            [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF],  // surrogates
+            [0xF4, 0x90, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFF],  // beyond Unicode
+            [0x80], [0xC3], [0xE2, 0x82], [0xC3, 0x28],  // incomplete
+        ] as [[UInt8]])
     func badUTF8(bytes: [UInt8]) {
         let plain = fileBytes(Array("{\"__metadata__\":{\"a\":\"".utf8) + bytes + Array("\"}}".utf8))
         #expect(brokenRule(plain) == .encoding)
@@ -166,7 +168,8 @@ import Weights
 
     @Test func layoutHasNoHoleNoOverlapNoRest() {
         func rule(_ a: String, _ b: String, _ dataByteCount: Int) -> SafetensorsError.Rule? {
-            brokenRule("{" + entry("a", "U8", "4", a) + "," + entry("b", "U8", "4", b) + "}", dataByteCount: dataByteCount)
+            brokenRule(
+                "{" + entry("a", "U8", "4", a) + "," + entry("b", "U8", "4", b) + "}", dataByteCount: dataByteCount)
         }
         #expect(rule("0,4", "4,8", 8) == nil)
         #expect(rule("4,8", "0,4", 8) == nil)
@@ -288,7 +291,8 @@ import Weights
         }
         #expect(
             message("{" + entry("a.b", "F32", "2", "4,12") + "}", 12)
-                == "test.safetensors: tensor \"a.b\": expected data that begins at byte 0 (no hole, no overlap), found 4")
+                == "test.safetensors: tensor \"a.b\": expected data that begins at byte 0 (no hole, no overlap), found 4"
+        )
         #expect(message("{\"a\":[]}", 0) == "test.safetensors: header byte 5: expected an object, found '['")
         #expect(
             message("{" + entry("a\\u001b[31m", "F32", "2", "4,12") + "}", 12)

@@ -55,9 +55,11 @@ import Weights
     /// Data that begins at every remainder of 8, as files of other writers do.
     @Test(arguments: 0..<8)
     func unalignedTensorsAreCopied(padding: Int) throws {
-        let json = "{" + entry("byte", "U8", "1", "0,1") + "," + entry("a", "F32", "2", "1,9") + ","
+        let json =
+            "{" + entry("byte", "U8", "1", "0,1") + "," + entry("a", "F32", "2", "1,9") + ","
             + entry("b", "I64", "1", "9,17") + "}" + String(repeating: " ", count: padding)
-        let values = withUnsafeBytes(of: (Float(1.5).bitPattern.littleEndian, Float(-2).bitPattern.littleEndian), Array.init)
+        let values = withUnsafeBytes(
+            of: (Float(1.5).bitPattern.littleEndian, Float(-2).bitPattern.littleEndian), Array.init)
         let integer = withUnsafeBytes(of: Int64(-3).littleEndian, Array.init)
         try folder.write(fileBytes(json.utf8, data: [9] + values + integer), to: "t.safetensors")
         let file = try SafetensorsFile(path: path)

@@ -56,7 +56,8 @@ import Weights
     @Test func errorsNamePathExpectedAndFound() throws {
         let folder = try TemporaryFolder()
         let path = folder("model.safetensors")
-        try writeSafetensors(["conv_in.weight": Tensor([Float](repeating: 0, count: 18), shape: [2, 9, 1, 1])], to: path)
+        try writeSafetensors(
+            ["conv_in.weight": Tensor([Float](repeating: 0, count: 18), shape: [2, 9, 1, 1])], to: path)
         let files = try SafetensorsSource(SafetensorsSet(WeightFiles(file: path)))
         let weights = ScopedWeights(files, root: "unet").scope("conv_in")
         #expect(
@@ -108,8 +109,9 @@ import Weights
         }
         #expect(load(["a": [2, 2], "b": [3], "c": [1]]) == "no error")
         #expect(load(["a": [2, 2], "c": [1]]) == "m.b: expected [3], found no such tensor in memory")
-        #expect(load(["a": [2, 2, 1], "c": [1]])
-            == "m.a: expected [2, 2], found [2, 2, 1] in memory; also wrong or missing: m.b")
+        #expect(
+            load(["a": [2, 2, 1], "c": [1]])
+                == "m.a: expected [2, 2], found [2, 2, 1] in memory; also wrong or missing: m.b")
     }
 
     @Test func patterns() throws {
@@ -127,7 +129,9 @@ import Weights
     }
 
     @Test func layersOfSources() throws {
-        let layered = LayeredSource([source(["a": [1]]), DictionarySource(["a": Tensor(scalar: 0), "b": Tensor(scalar: 5)])])
+        let layered = LayeredSource([
+            source(["a": [1]]), DictionarySource(["a": Tensor(scalar: 0), "b": Tensor(scalar: 5)]),
+        ])
         #expect(layered.keys == ["a", "b"])
         #expect(try layered.tensor("a", shape: nil, initial: nil)?.shape == [1])
         #expect(try layered.tensor("b", shape: nil, initial: nil)?.item == 5)

@@ -26,7 +26,9 @@ import Weights
         } catch { return "\(error)" }
     }
 
-    private func writeIndex(_ map: [String: String], total: String? = nil, name: String = "model.safetensors.index.json") throws {
+    private func writeIndex(
+        _ map: [String: String], total: String? = nil, name: String = "model.safetensors.index.json"
+    ) throws {
         let members = map.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \"\($0.value)\"" }.joined(separator: ", ")
         let metadata = total.map { "\"metadata\": {\"total_parameters\": 3, \"total_size\": \($0)}, " } ?? ""
         try folder.write(Array("{\(metadata)\"weight_map\": {\(members)}}\n".utf8), to: name)
@@ -80,7 +82,8 @@ import Weights
                 atPath: folder("snapshot/\(shard)"), withDestinationPath: "../\(blob)")
         }
         try writeIndex(
-            ["a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"], name: "snapshot/model.safetensors.index.json")
+            ["a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"],
+            name: "snapshot/model.safetensors.index.json")
         let set = try SafetensorsSet(WeightFiles(in: folder("snapshot"), baseName: "model"))
         #expect(set.names == ["a", "b"])
     }
@@ -116,7 +119,8 @@ import Weights
         }
         try write(["a"], to: "x.safetensors")
         try writeIndex(["a": "x.safetensors", "b": "x.safetensors"])
-        #expect(open().hasSuffix("expected tensor \"b\" in x.safetensors, found no such tensor there (1 missing in all)"))
+        #expect(
+            open().hasSuffix("expected tensor \"b\" in x.safetensors, found no such tensor there (1 missing in all)"))
         try writeIndex(["a": "x.safetensors", "b": "y.safetensors"])
         #expect(open() == "\(folder("y.safetensors")): expected a readable file, found No such file or directory")
         try writeIndex(["a": "x.safetensors"], total: "5")
@@ -138,7 +142,8 @@ import Weights
     }
 
     @Test(arguments: [
-        "", "[]", "{}", "{\"weight_map\":{}}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}", "{\"weight_map\":null}",
+        "", "[]", "{}", "{\"weight_map\":{}}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}",
+        "{\"weight_map\":null}",
         "{\"weight_map\":{\"a\":\"x.safetensors\",\"a\":\"x.safetensors\"}}",
         "{\"weight_map\":{\"a\":\"x.safetensors\"},\"weight_map\":{\"a\":\"x.safetensors\"}}",
         "{\"weight_map\":{\"a\":\"x.safetensors\"}} x", "{\"weight_map\":{\"a\":\"x.safetensors\"}",

@@ -1,9 +1,9 @@
 // The calls whose names the types of this folder use for methods of their own.
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// `open(2)`; a new file gets the permissions that the user's mask leaves.

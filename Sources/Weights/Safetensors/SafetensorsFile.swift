@@ -30,7 +30,9 @@ public struct SafetensorsFile: Sendable {
     public var names: [String] { header.entries.map(\.name) }
 
     /// The bytes of a tensor, valid inside `body`; they may begin at any address. Nil when there is no such tensor.
-    public func withBytes<Result>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result? {
+    public func withBytes<Result>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
+        -> Result?
+    {
         guard let entry = header[name] else { return nil }
         return try withExtendedLifetime(mapping) { try body(bytes(of: entry)) }
     }
