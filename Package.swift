@@ -60,7 +60,10 @@ let package = Package(
         // 5
         library(
             "Generation",
-            ["DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "TensorCore"]),
+            [
+                "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "Recipes",
+                "TensorCore",
+            ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
         // 6
         library(

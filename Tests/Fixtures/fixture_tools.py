@@ -66,6 +66,14 @@ def order_metadata(path):
     os.chmod(path, 0o644)
 
 
+def forget_origin(folder):
+    """Removes the path that a model was loaded from out of the configurations below `folder`."""
+    for path in Path(folder).rglob("config.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def save_json(path, value):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,15 +116,17 @@ def first_tensor(output):
 class SiteRecorder:
     """Records the output of every submodule by its path while the `with` block runs.
 
-    A module that runs twice (a shared activation) gives `path` and `path#2`. Dropout and identity modules, which do
-    nothing in evaluation mode, are left out.
+    Left out: dropout and identity modules, which do nothing in evaluation mode, and SiLU modules, whose input and
+    consumer are sites themselves and which usually run fused with a norm. A site whose value equals the one recorded just before it within the
+    same module (a container returning its last child's output) is kept as an alias of that site, not stored again.
     """
 
     def __init__(self, model, prefix=""):
-        self.model, self.prefix, self.sites, self.handles = model, prefix, {}, []
+        self.model, self.prefix, self.sites, self.aliases, self.handles = model, prefix, {}, {}, []
+        self.last = None
 
     def __enter__(self):
-        idle = (torch.nn.Dropout, torch.nn.Identity)
+        idle = (torch.nn.Dropout, torch.nn.Identity, torch.nn.SiLU)
         for path, module in self.model.named_modules():
             if path and not isinstance(module, idle):
                 self.handles.append(module.register_forward_hook(self.hook(self.prefix + path)))
@@ -127,12 +137,22 @@ class SiteRecorder:
             tensor = first_tensor(output)
             if tensor is None:
                 return
-            key, count = path, 1
-            while key in self.sites:
-                count += 1
-                key = f"{path}#{count}"
-            self.sites[key] = tensor.detach().clone()
+            if path in self.sites or path in self.aliases:
+                raise SystemExit(f"{path} runs twice in one pass: its site needs a rule")
+            last = self.last
+            if last is not None and last.startswith(path + ".") and torch.equal(self.sites[last], tensor):
+                self.aliases[path] = last
+            else:
+                self.sites[path] = tensor.detach().clone()
+                self.last = path
         return record
+
+    def tensors(self):
+        return {f"site/{path}": value for path, value in self.sites.items()}
+
+    def facts(self):
+        """The aliases for the file's metadata: JSON, path -> the path of the site that holds the same value."""
+        return {"aliases": json.dumps(self.aliases, sort_keys=True)}
 
     def __exit__(self, *error):
         for handle in self.handles:

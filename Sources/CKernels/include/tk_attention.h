@@ -17,7 +17,7 @@ typedef struct tk_attention_shape {
     size_t head_dimension;       // of queries and keys
     size_t value_dimension;      // of values and out; most often the same
     float scale;                 // most often 1 / sqrt(head_dimension)
-    bool causal;                 // query i sees keys j <= i + keys - queries (the last query sees all keys)
+    bool causal;                 // query i sees keys j <= i + keys - queries
     const float *mask;           // added to the scaled scores; NULL for none; -infinity hides a key
     ptrdiff_t mask_b, mask_h, mask_q, mask_k;  // strides of the mask; 0 repeats
     tk_attention_strides q, k, v, out;

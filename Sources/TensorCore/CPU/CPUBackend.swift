@@ -16,6 +16,9 @@ public final class CPUBackend: Backend {
     /// The instruction set that the kernels were resolved to, such as `x86-64-v3`.
     public var instructionSet: String { String(cString: tk_instruction_set()) }
 
+    /// Whether products of bfloat16 numbers run in the processor's own instructions.
+    public var hasBFloat16: Bool { DNNL.hasBFloat16 }
+
     public func forget(_ storage: Storage) {
         if storage.isFrozen { products.forget(storage) }
     }

@@ -21,7 +21,7 @@ public final class ComputeThread: Sendable {
         let queue = JobQueue()
         self.queue = queue
         thread = ThreadIdentity.start(stackByteCount: 64 << 20) {
-            while true { queue.next()() }
+            while true { queue.next().run() }
         }
     }
 
@@ -56,7 +56,7 @@ public final class ComputeThread: Sendable {
 private final class JobQueue: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
-    private var jobs: [() -> Void] = []
+    private var jobs: [Job] = []
     private var head = 0
 
     init() {
@@ -66,18 +66,15 @@ private final class JobQueue: @unchecked Sendable {
         pthread_cond_init(condition, nil)
     }
 
-    func submit(_ job: @escaping @Sendable () -> Void) { append(job) }
+    func submit(_ work: @escaping @Sendable () -> Void) { append(Job(work, done: nil)) }
 
-    func runAndWait(_ job: @escaping () -> Void) {
+    func runAndWait(_ work: @escaping () -> Void) {
         let done = Flag()
-        append {
-            job()
-            done.raise()
-        }
+        append(Job(work, done: done))
         done.wait()
     }
 
-    func next() -> () -> Void {
+    func next() -> Job {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while head == jobs.count { pthread_cond_wait(condition, mutex) }
@@ -90,11 +87,36 @@ private final class JobQueue: @unchecked Sendable {
         return job
     }
 
-    private func append(_ job: @escaping () -> Void) {
+    private func append(_ job: Job) {
         pthread_mutex_lock(mutex)
         jobs.append(job)
         pthread_cond_signal(condition)
         pthread_mutex_unlock(mutex)
+    }
+}
+
+/// Work for the compute thread. It lets go of the work before it raises `done`: the one who waits may have lent a
+/// closure that must not be referenced any more when the wait is over.
+private final class Job: @unchecked Sendable {
+    private var work: (() -> Void)?
+    private let done: Flag?
+
+    init(_ work: @escaping () -> Void, done: Flag?) {
+        self.work = work
+        self.done = done
+    }
+
+    func run() {
+        runWork()
+        done?.raise()
+    }
+
+    // Never inlined, so that its last reference to the work ends with it.
+    @inline(never)
+    private func runWork() {
+        let work = work
+        self.work = nil
+        work?()
     }
 }
 

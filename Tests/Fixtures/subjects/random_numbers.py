@@ -1,5 +1,7 @@
 """Draws of torch's CPU generator: `random.safetensors` and the sequences that made them, `random.json`.
 
+Double-precision draws are in a file of their own, `random_float64.safetensors`.
+
 A sequence is a seed and a list of draws made one after another from one generator; the tensor of draw i of sequence s
 has the key `s/i`. Sequences that mix sizes check the cached second normal and the redrawn tail.
 """
@@ -68,5 +70,9 @@ def make():
         index[name] = {"seed": seed, "draws": draws}
         for position, request in enumerate(draws):
             tensors[f"{name}/{position}"] = draw(generator, **request)
-    save_tensors(GOLDEN / "random.safetensors", tensors, metadata(SCRIPT, "in random.json"))
+    doubles = {key: value for key, value in tensors.items() if value.dtype == torch.float64}
+    others = {key: value for key, value in tensors.items() if key not in doubles}
+    facts = metadata(SCRIPT, "in random.json")
+    save_tensors(GOLDEN / "random.safetensors", others, facts)
+    save_tensors(GOLDEN / "random_float64.safetensors", doubles, facts)
     save_json(GOLDEN / "random.json", index)

@@ -1,0 +1,81 @@
+// Conversions between element types.
+#include "include/tk_convert.h"
+
+#include <math.h>
+
+#include "parallel.h"
+#include "vector_math.h"
+
+enum { GRAIN = 32768 };
+
+typedef struct convert_context {
+    void *out;
+    const void *x;
+} convert_context;
+
+// Defines the parallel loop of one conversion: `x` is the element, RESULT its converted value.
+#define CONVERSION(NAME, OUT, IN, RESULT)                                                         \
+    TK_KERNEL static void NAME##_body(void *context, size_t begin, size_t end, size_t thread) {   \
+        const convert_context *c = context;                                                       \
+        (void)thread;                                                                             \
+        OUT *restrict out = c->out;                                                               \
+        const IN *restrict xs = c->x;                                                             \
+        for (size_t i = begin; i < end; i++) {                                                    \
+            const IN x = xs[i];                                                                   \
+            out[i] = (OUT)(RESULT);                                                               \
+        }                                                                                         \
+    }                                                                                             \
+    void NAME(OUT *out, const IN *x, size_t n) {                                                  \
+        convert_context context = {out, x};                                                       \
+        tk_parallel_for(n, GRAIN, NAME##_body, &context);                                         \
+    }
+
+// The exponent is moved by a multiplication, which is exact and makes fp16's subnormals normal on the way.
+TK_INLINE float widen_f16(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = (uint32_t)(half & 0x7fff) << 13;
+    float scaled = tk_from_bits((int32_t)magnitude) * 0x1p112f;
+    uint32_t special = magnitude | 0x7f800000;  // infinity and NaN
+    uint32_t bits = magnitude >= 0x0f800000 ? special : (uint32_t)tk_bits(scaled);
+    return tk_from_bits((int32_t)(bits | sign));
+}
+
+// Adding a power of two whose last place is fp16's last place rounds to it, ties to even, in hardware.
+TK_INLINE uint16_t narrow_f16(float x) {
+    uint32_t bits = (uint32_t)tk_bits(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    // Subnormal results (below 2^-14): 0.5 has its last place at 2^-24.
+    uint32_t subnormal = (uint32_t)tk_bits(tk_from_bits((int32_t)magnitude) + 0.5f) - 0x3f000000;
+    // Normal results: round the 13 dropped bits, then move the exponent.
+    uint32_t normal = (magnitude + 0x0fff + (magnitude >> 13 & 1) - 0x38000000) >> 13;
+    uint32_t result = magnitude < 0x38800000 ? subnormal : normal;
+    result = magnitude >= 0x477ff000 ? 0x7c00 : result;
+    result = magnitude > 0x7f800000 ? 0x7e00 | (magnitude >> 13 & 0x3ff) : result;
+    return (uint16_t)(result | sign);
+}
+
+TK_INLINE uint16_t narrow_bf16(float x) {
+    uint32_t bits = (uint32_t)tk_bits(x);
+    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
+}
+
+CONVERSION(tk_f32_from_f16, float, uint16_t, widen_f16(x))
+CONVERSION(tk_f16_from_f32, uint16_t, float, narrow_f16(x))
+CONVERSION(tk_f32_from_bf16, float, uint16_t, tk_from_bits((int32_t)((uint32_t)x << 16)))
+CONVERSION(tk_bf16_from_f32, uint16_t, float, narrow_bf16(x))
+CONVERSION(tk_f32_from_f64, float, double, x)
+CONVERSION(tk_f64_from_f32, double, float, x)
+CONVERSION(tk_f32_from_i32, float, int32_t, x)
+CONVERSION(tk_f32_from_i64, float, int64_t, x)
+CONVERSION(tk_f32_from_u8, float, uint8_t, x)
+CONVERSION(tk_f32_from_i8, float, int8_t, x)
+CONVERSION(tk_i32_from_f32, int32_t, float,
+           x >= 2147483648.0f ? INT32_MAX : x < -2147483648.0f ? INT32_MIN : x != x ? 0 : (int32_t)x)
+CONVERSION(tk_i64_from_f32, int64_t, float,
+           x >= 0x1p63f ? INT64_MAX : x < -0x1p63f ? INT64_MIN : x != x ? 0 : (int64_t)x)
+CONVERSION(tk_u8_from_f32, uint8_t, float, x >= 255.0f ? 255 : x > 0.0f ? (int32_t)x : 0)
+CONVERSION(tk_i64_from_i32, int64_t, int32_t, x)
+CONVERSION(tk_i32_from_i64, int32_t, int64_t, x)
+CONVERSION(tk_i64_from_u8, int64_t, uint8_t, x)
+CONVERSION(tk_bool_from_f32, uint8_t, float, x != 0.0f)
+CONVERSION(tk_bool_from_i64, uint8_t, int64_t, x != 0)
+CONVERSION(tk_bool_from_u8, uint8_t, uint8_t, x != 0)

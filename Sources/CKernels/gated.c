@@ -1,0 +1,79 @@
+// Gated feed-forward activations.
+#include "include/tk_gated.h"
+
+#include "parallel.h"
+#include "vector_math.h"
+
+enum { GRAIN = 8192 };
+
+typedef struct gated_context {
+    float *out, *out2;
+    const float *dy, *x, *up;
+    size_t c;
+} gated_context;
+
+TK_KERNEL static void geglu_body(void *context, size_t begin, size_t end, size_t thread) {
+    const gated_context *g = context;
+    (void)thread;
+    for (size_t row = begin; row < end; row++) {
+        const float *restrict hidden = g->x + row * 2 * g->c, *restrict gate = hidden + g->c;
+        float *restrict out = g->out + row * g->c;
+        for (size_t i = 0; i < g->c; i++) out[i] = hidden[i] * tk_gelu(gate[i]);
+    }
+}
+
+void tk_geglu_forward_f32(float *out, const float *x, size_t rows, size_t c) {
+    gated_context context = {.out = out, .x = x, .c = c};
+    tk_parallel_for(rows, GRAIN / (c + 1) + 1, geglu_body, &context);
+}
+
+TK_KERNEL static void geglu_backward_body(void *context, size_t begin, size_t end, size_t thread) {
+    const gated_context *g = context;
+    (void)thread;
+    for (size_t row = begin; row < end; row++) {
+        const float *restrict hidden = g->x + row * 2 * g->c, *restrict gate = hidden + g->c;
+        const float *restrict dy = g->dy + row * g->c;
+        float *restrict dhidden = g->out + row * 2 * g->c, *restrict dgate = dhidden + g->c;
+        for (size_t i = 0; i < g->c; i++) {
+            const float z = gate[i];
+            const float phi = 0.5f * (1.0f + tk_erf(z * 0.707106781f));
+            dhidden[i] = dy[i] * z * phi;
+            dgate[i] = dy[i] * hidden[i] * (phi + z * 0.398942280f * tk_exp(-0.5f * z * z));
+        }
+    }
+}
+
+void tk_geglu_backward_f32(float *dx, const float *dy, const float *x, size_t rows, size_t c) {
+    gated_context context = {.out = dx, .dy = dy, .x = x, .c = c};
+    tk_parallel_for(rows, GRAIN / (c + 1) + 1, geglu_backward_body, &context);
+}
+
+TK_KERNEL static void swiglu_body(void *context, size_t begin, size_t end, size_t thread) {
+    const gated_context *g = context;
+    (void)thread;
+    const float *gate = g->x, *up = g->up;
+    float *out = g->out;
+    TK_SIMD for (size_t i = begin; i < end; i++) out[i] = tk_silu(gate[i]) * up[i];
+}
+
+void tk_swiglu_forward_f32(float *out, const float *gate, const float *up, size_t n) {
+    gated_context context = {.out = out, .x = gate, .up = up};
+    tk_parallel_for(n, GRAIN, swiglu_body, &context);
+}
+
+TK_KERNEL static void swiglu_backward_body(void *context, size_t begin, size_t end, size_t thread) {
+    const gated_context *g = context;
+    (void)thread;
+    const float *restrict gate = g->x, *restrict up = g->up, *restrict dy = g->dy;
+    float *restrict dgate = g->out, *restrict dup = g->out2;
+    for (size_t i = begin; i < end; i++) {
+        const float z = gate[i], s = tk_sigmoid(z);
+        dup[i] = dy[i] * z * s;
+        dgate[i] = dy[i] * up[i] * s * (1.0f + z * (1.0f - s));
+    }
+}
+
+void tk_swiglu_backward_f32(float *dgate, float *dup, const float *dy, const float *gate, const float *up, size_t n) {
+    gated_context context = {.out = dgate, .out2 = dup, .dy = dy, .x = gate, .up = up};
+    tk_parallel_for(n, GRAIN, swiglu_backward_body, &context);
+}

@@ -1,0 +1,14 @@
+/// A model, request or output that cannot be used: what it is, what was expected, what was found.
+public struct GenerationError: Error, Equatable, Sendable, CustomStringConvertible {
+    public let subject: String
+    public let expected: String
+    public let found: String
+
+    public init(_ subject: String, expected: String, found: String) {
+        self.subject = subject
+        self.expected = expected
+        self.found = found
+    }
+
+    public var description: String { "\(subject): expected \(expected), found \(found)" }
+}

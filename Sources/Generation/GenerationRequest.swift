@@ -1,0 +1,47 @@
+public import Samplers
+
+/// What to draw and how: everything that determines a picture, given the model.
+public struct GenerationRequest: Sendable, Hashable, Codable {
+    public var prompt: String
+    public var negativePrompt: String
+    public var steps: Int
+    /// How strongly the prompt pulls; at 1 or below the unconditional prediction is not computed.
+    public var guidanceScale: Double
+    public var seed: UInt64
+    public var width: Int
+    public var height: Int
+    /// The sampler's name; nil takes the model's own.
+    public var sampler: String?
+
+    public init(
+        prompt: String, negativePrompt: String = "", steps: Int = 20, guidanceScale: Double = 7, seed: UInt64 = 42,
+        width: Int, height: Int, sampler: String? = nil
+    ) {
+        self.prompt = prompt
+        self.negativePrompt = negativePrompt
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.seed = seed
+        self.width = width
+        self.height = height
+        self.sampler = sampler
+    }
+
+    /// Checks the request against a model before any compute.
+    public func validate(for model: StableDiffusion) throws {
+        let factor = model.latentFactor
+        // The UNet halves the latents between its levels and meets the skip connections' sizes when they are odd.
+        for (name, value) in [("width", width), ("height", height)] {
+            guard value >= factor && value <= 4096 && value % factor == 0 else {
+                throw GenerationError(
+                    name, expected: "a multiple of \(factor) from \(factor) to 4096", found: "\(value)")
+            }
+        }
+        guard (1...1000).contains(steps) else {
+            throw GenerationError("steps", expected: "1 to 1000", found: "\(steps)")
+        }
+        guard guidanceScale.isFinite && guidanceScale >= 0 else {
+            throw GenerationError("guidance scale", expected: "a number from 0", found: "\(guidanceScale)")
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// How the training noise grows; the raw value is diffusers' `beta_schedule`.
+public enum BetaSchedule: String, Sendable, CaseIterable, Codable {
+    /// `linspace(start, end)`.
+    case linear
+    /// `linspace(sqrt(start), sqrt(end))²`, the schedule of latent diffusion.
+    case scaledLinear = "scaled_linear"
+    /// From the cosine `ᾱ(t) = cos²(π/2 · (t + 0.008) / 1.008)`, each beta at most 0.999.
+    case squaredCosine = "squaredcos_cap_v2"
+}
+
+/// Which of the training timesteps a trajectory visits; the raw value is diffusers' `timestep_spacing`.
+public enum TimestepSpacing: String, Sendable, CaseIterable, Codable {
+    /// Evenly from the last timestep to 0, both included.
+    case linspace
+    /// Multiples of a whole stride plus an offset; the last timestep is usually left out.
+    case leading
+    /// Evenly from the last timestep, which is included, to just before 0.
+    case trailing
+}
+
+/// What the model predicts; the raw value is diffusers' `prediction_type`.
+public enum PredictionType: String, Sendable, CaseIterable, Codable {
+    /// The noise.
+    case epsilon
+    /// `v = sqrt(ᾱ) noise - sqrt(1 - ᾱ) x0`.
+    case velocity = "v_prediction"
+    /// The clean sample x0.
+    case sample
+}
+
+/// The sigma after the last step; the raw value is diffusers' `final_sigmas_type`.
+public enum FinalSigma: String, Sendable, CaseIterable, Codable {
+    case zero
+    /// The smallest sigma of the training schedule.
+    case minimum = "sigma_min"
+}
+
+/// The second-order correction of DPM++ 2M; the raw value is diffusers' `solver_type`.
+public enum SecondOrderRule: String, Sendable, CaseIterable, Codable {
+    case midpoint, heun
+}

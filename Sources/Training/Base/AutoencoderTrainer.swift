@@ -1,0 +1,71 @@
+public import DiffusionModels
+public import Imaging
+import Layers
+public import TensorCore
+import Weights
+import World
+
+/// Trains the autoencoder on random crops of rendered pictures.
+public struct AutoencoderTrainer: StageTrainer {
+    public static let name = "autoencoder"
+
+    public private(set) var learner: Learner
+    private let recipe: BaseRecipe
+    private let pictures: SceneSampler
+
+    public init(recipe: BaseRecipe) throws {
+        self.recipe = recipe
+        pictures = SceneSampler(seed: recipe.data.seed)
+        var random = TorchGenerator(seed: recipe.seed)
+        let parameters = try ParameterSet(initializing: random) { weights in
+            _ = try AutoencoderKL(recipe.vae, weights: weights)
+        }
+        _ = random.integers(below: 1 << 24, count: 1)
+        learner = Learner(
+            parameters: parameters.tensors, recipe: recipe.autoencoder.optimizer,
+            totalSteps: recipe.autoencoder.steps, random: random)
+    }
+
+    public var totalSteps: Int { recipe.autoencoder.steps }
+
+    public mutating func restore(_ learner: Learner) { self.learner = learner }
+
+    public mutating func trainStep() throws -> [String: Double] {
+        let stage = recipe.autoencoder
+        let original = drawCrops(count: stage.batch, crop: stage.crop)
+        let parameters = ParameterSet(learner.parameters).tracked()
+        let autoencoder = try AutoencoderKL(recipe.vae, weights: parameters.weights)
+        let pass = Pass()
+        let posterior = autoencoder.encode(original, pass)
+        let latents = posterior.sample(noise: learner.random.normal(posterior.mean.shape))
+        let decoded = autoencoder.decode(latents, pass)
+        let loss = ReconstructionLoss(original: original, decoded: decoded, posterior: posterior, stage: stage)
+        let rate = learner.learningRate
+        let norm = try learner.update(gradients: parameters.gradients(gradients(of: loss.total)))
+        return [
+            "loss": Double(loss.total.item), "absolute": Double(loss.absolute.item),
+            "kl": Double(loss.divergence.item), "gradient_norm": norm, "learning_rate": rate,
+        ]
+    }
+
+    /// `[count, 3, crop, crop]` in -1...1, each from another scene.
+    private mutating func drawCrops(count: Int, crop: Int) -> Tensor {
+        let size = recipe.data.size
+        let scenes = learner.random.integers(below: recipe.data.count, count: count)
+        let corners = learner.random.integers(below: size - crop + 1, count: 2 * count)
+        let images = scenes.enumerated().map { index, scene in
+            render(pictures.sample(index: scene), size: size)
+                .cropped(x: corners[2 * index], y: corners[2 * index + 1], width: crop, height: crop)
+        }
+        return Tensor(images: images)
+    }
+
+    /// Originals above, reconstructions below.
+    public func samplePicture() throws -> Image {
+        let originals = (0..<8).map { render(pictures.sample(index: recipe.data.count + $0), size: recipe.data.size) }
+        let autoencoder = try AutoencoderKL(
+            recipe.vae, weights: ParameterSet(learner.average.parameters).weights)
+        let decoded = autoencoder.decode(autoencoder.encode(Tensor(images: originals), Pass()).mean, Pass())
+        return grid(of: originals + decoded.images(), columns: 8)
+    }
+}

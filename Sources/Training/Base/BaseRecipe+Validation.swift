@@ -1,0 +1,44 @@
+extension BaseRecipe {
+    /// Checks what the types cannot say, before any memory or time is spent.
+    ///
+    /// - Throws: `TrainingError.invalidRecipe`, naming the key.
+    func validate() throws {
+        func require(_ condition: Bool, _ key: String, _ expected: String, _ found: Any) throws {
+            guard condition else {
+                throw TrainingError.invalidRecipe(key: key, expected: expected, found: "\(found)")
+            }
+        }
+        try require(!name.isEmpty, "name", "a name", "an empty one")
+        try require((1...10_000_000).contains(data.count), "data.count", "1 to 10000000 pictures", data.count)
+        try require((16...4096).contains(data.size), "data.size", "16 to 4096 pixels", data.size)
+        let factor = vae.downsamplingFactor
+        try require(data.size % factor == 0, "data.size", "a multiple of \(factor)", data.size)
+        try require(
+            autoencoder.crop % factor == 0 && (factor...data.size).contains(autoencoder.crop), "autoencoder.crop",
+            "a multiple of \(factor) up to \(data.size)", autoencoder.crop)
+        for (key, value) in [
+            ("autoencoder.steps", autoencoder.steps), ("autoencoder.batch", autoencoder.batch),
+            ("denoiser.steps", denoiser.steps), ("denoiser.batch", denoiser.batch),
+        ] { try require((1...100_000_000).contains(value), key, "at least 1", value) }
+        try require(
+            textEncoder.maxPositionEmbeddings == tokenizer.length, "tokenizer.length",
+            "text_encoder.max_position_embeddings (\(textEncoder.maxPositionEmbeddings))", tokenizer.length)
+        try require(
+            textEncoder.vocabularySize == 514 + tokenizer.merges, "text_encoder.vocab_size",
+            "514 + tokenizer.merges (\(514 + tokenizer.merges))", textEncoder.vocabularySize)
+        try require(
+            unet.inChannels == vae.latentChannels && unet.outChannels == vae.latentChannels, "unet.in_channels",
+            "vae.latent_channels (\(vae.latentChannels))", unet.inChannels)
+        try require(
+            (0...1).contains(denoiser.promptDropout), "denoiser.prompt_dropout", "0 to 1", denoiser.promptDropout)
+        for (key, optimizer) in [
+            ("autoencoder.optimizer", autoencoder.optimizer), ("denoiser.optimizer", denoiser.optimizer),
+        ] {
+            try require(
+                optimizer.learningRate > 0 && optimizer.learningRate.isFinite, key + ".learning_rate",
+                "a positive number", optimizer.learningRate)
+            try require((0..<1).contains(optimizer.emaDecay), key + ".ema_decay", "0 to below 1", optimizer.emaDecay)
+            try require(optimizer.clipNorm > 0, key + ".clip_norm", "a positive number", optimizer.clipNorm)
+        }
+    }
+}

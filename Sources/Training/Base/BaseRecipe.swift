@@ -1,0 +1,75 @@
+public import DiffusionModels
+public import Samplers
+public import TextModels
+
+/// Everything that determines a base model trained from scratch: the pictures, the three networks, and how long.
+///
+/// The same recipe gives the same weights on the same machine.
+public struct BaseRecipe: Codable, Sendable {
+    /// The name of the model, written into its card.
+    public var name: String
+    /// Seeds weights, noise and the order of the pictures.
+    public var seed: UInt64
+    public var data: WorldData
+    public var tokenizer: TokenizerRecipe
+    public var vae: AutoencoderKLConfiguration
+    public var textEncoder: CLIPTextConfiguration
+    public var unet: UNet2DConditionConfiguration
+    public var scheduler: SchedulerConfiguration
+    public var autoencoder: AutoencoderStage
+    public var denoiser: DenoiserStage
+
+    /// Which pictures of the world are drawn: scenes 0..<count of the data seed.
+    public struct WorldData: Codable, Sendable {
+        public var seed: UInt64
+        /// Scenes that the denoiser learns from.
+        public var count: Int
+        /// Width and height in pixels.
+        public var size: Int
+    }
+
+    public struct TokenizerRecipe: Codable, Sendable {
+        /// Byte-pair merges learnt from the caption words.
+        public var merges: Int
+        /// Tokens a prompt, with its start and end.
+        public var length: Int
+    }
+
+    /// How the autoencoder learns: reconstruction, plus a little pull towards a normal distribution of latents.
+    ///
+    ///     loss = |x - y| + edge · |∇x - ∇y| + coarse · Σ |pool(x) - pool(y)| + kl · KL
+    public struct AutoencoderStage: Codable, Sendable {
+        public var steps: Int
+        public var batch: Int
+        /// Width and height of the random crops, in pixels.
+        public var crop: Int
+        public var optimizer: OptimizerRecipe
+        public var edgeWeight: Double
+        public var coarseWeight: Double
+        public var klWeight: Double
+        public var samplesEvery: Int
+        public var checkpointEvery: Int
+    }
+
+    /// How the text encoder and the UNet learn to remove noise from latents.
+    public struct DenoiserStage: Codable, Sendable {
+        public var steps: Int
+        public var batch: Int
+        public var optimizer: OptimizerRecipe
+        /// Caps the weight of nearly clean timesteps (Min-SNR, arXiv 2303.09556); 0 for none.
+        public var minSNRGamma: Double
+        /// The share of captions replaced by the empty prompt, for classifier-free guidance.
+        public var promptDropout: Double
+        public var samplesEvery: Int
+        public var checkpointEvery: Int
+    }
+
+    public struct OptimizerRecipe: Codable, Sendable {
+        public var learningRate: Double
+        public var warmupSteps: Int
+        public var weightDecay: Double
+        public var beta2: Double
+        public var clipNorm: Double
+        public var emaDecay: Double
+    }
+}

@@ -1,0 +1,94 @@
+public import DiffusionModels
+import Foundation
+import Layers
+import Recipes
+import TensorCore
+public import Tokenizers
+import Weights
+import World
+
+/// Trains a base model from nothing: the autoencoder, then text encoder and UNet, then a diffusers folder.
+///
+/// Every stage resumes from its checkpoint, exactly: the folder that a stopped run leaves, run again, ends in the same
+/// bytes as a run that was never stopped.
+public struct BaseTraining {
+    private let recipe: BaseRecipe
+    private let fingerprint: String
+    private let context: TrainingContext
+
+    public init(recipe: BaseRecipe, context: TrainingContext) throws {
+        try recipe.validate()
+        self.recipe = recipe
+        self.context = context
+        fingerprint = try canonicalHash(of: recipe)
+    }
+
+    /// - Returns: the folder of the finished model, or nil when the run was stopped before its end.
+    public func run() throws -> URL? {
+        let tokenizer = try CLIPTokenizer(learning: recipe.tokenizer, from: CaptionGrammar.vocabulary)
+        var autoencoder = StageRun(
+            trainer: try AutoencoderTrainer(recipe: recipe), context: context,
+            checkpointEvery: recipe.autoencoder.checkpointEvery, samplesEvery: recipe.autoencoder.samplesEvery)
+        guard try autoencoder.run(fingerprint: fingerprint(of: AutoencoderTrainer.self)) else { return nil }
+
+        let vae = autoencoder.trainer.learner.average.parameters
+        guard let (data, scalingFactor) = try encodePictures(vae) else { return nil }
+        var configuration = recipe.vae
+        configuration.scalingFactor = scalingFactor
+        let model = try AutoencoderKL(configuration, weights: ParameterSet(vae).weights)
+
+        var denoiser = StageRun(
+            trainer: try DenoiserTrainer(recipe: recipe, data: data, tokenizer: tokenizer, autoencoder: model),
+            context: context, checkpointEvery: recipe.denoiser.checkpointEvery,
+            samplesEvery: recipe.denoiser.samplesEvery)
+        let isComplete = try denoiser.run(fingerprint: fingerprint)
+        let export = ModelExport(
+            recipe: recipe, vaeConfiguration: configuration, vae: vae,
+            denoiser: denoiser.trainer.learner.average.parameters, tokenizer: tokenizer)
+        let folder = context.folder.appending(path: "model")
+        try export.write(to: folder, steps: denoiser.trainer.learner.step, fingerprint: fingerprint)
+        return isComplete ? folder : nil
+    }
+
+    /// The autoencoder does not depend on the stages after it: a changed denoiser keeps it.
+    private func fingerprint(of stage: AutoencoderTrainer.Type) throws -> String {
+        try canonicalHash(
+            of: AutoencoderIdentity(
+                seed: recipe.seed, data: recipe.data, vae: recipe.vae, stage: recipe.autoencoder))
+    }
+
+    private struct AutoencoderIdentity: Codable {
+        let seed: UInt64
+        let data: BaseRecipe.WorldData
+        let vae: AutoencoderKLConfiguration
+        let stage: BaseRecipe.AutoencoderStage
+    }
+
+    private func encodePictures(_ vae: [String: Tensor]) throws -> (CaptionedLatents, Double)? {
+        let autoencoder = try AutoencoderKL(recipe.vae, weights: ParameterSet(vae).weights)
+        struct Stopped: Error {}
+        do {
+            var clock = StepClock()
+            let batch = 32
+            return try CaptionedLatents.encode(
+                sampler: SceneSampler(seed: recipe.data.seed), count: recipe.data.count, size: recipe.data.size,
+                autoencoder: autoencoder, batch: batch
+            ) { done in
+                if context.shouldStop() { throw Stopped() }
+                let left = clock.secondsLeft(stepsLeft: (recipe.data.count - done) / batch)
+                context.report(
+                    .step(stage: "encoding", step: done, total: recipe.data.count, values: [:], secondsLeft: left))
+            }
+        } catch is Stopped {
+            return nil
+        }
+    }
+}
+
+extension CLIPTokenizer {
+    /// A small byte-pair vocabulary that spells the given words in few tokens, and any other text in bytes.
+    init(learning recipe: BaseRecipe.TokenizerRecipe, from words: [String]) throws {
+        let counts = Dictionary(words.map { ($0, 1) }, uniquingKeysWith: +)
+        self = try BPETrainer(merges: recipe.merges).train(words: counts, length: recipe.length)
+    }
+}

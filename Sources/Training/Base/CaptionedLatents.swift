@@ -1,0 +1,40 @@
+import DiffusionModels
+import Layers
+public import TensorCore
+import World
+
+/// The latents of the training pictures, encoded once, with the scenes that they show.
+///
+/// Captions are not stored: each use of a scene words it anew.
+public struct CaptionedLatents: Sendable {
+    public let scenes: [Scene]
+    /// `[pictures, channels, height, width]`, multiplied by the scaling factor: about unit variance.
+    public let latents: Tensor
+
+    /// Renders and encodes scenes `0..<count`.
+    ///
+    /// - Parameter progress: gets the number of pictures done.
+    /// - Returns: the latents and the scaling factor `1 / std(latents)`.
+    static func encode(
+        sampler: SceneSampler, count: Int, size: Int, autoencoder: AutoencoderKL, batch: Int = 32,
+        progress: (Int) throws -> Void
+    ) throws -> (data: CaptionedLatents, scalingFactor: Double) {
+        var scenes: [Scene] = []
+        var parts: [Tensor] = []
+        while scenes.count < count {
+            let next = (scenes.count..<min(scenes.count + batch, count)).map { sampler.sample(index: $0) }
+            let pictures = Tensor(images: next.map { render($0, size: size) })
+            parts.append(autoencoder.encode(pictures, Pass()).mean.contiguous())
+            scenes += next
+            try progress(scenes.count)
+        }
+        let latents = concatenated(parts, axis: 0)
+        let scale = 1 / Double(variance(latents).item).squareRoot()
+        return (CaptionedLatents(scenes: scenes, latents: latents * scale), scale)
+    }
+
+    /// The latents of some pictures: `[indices, channels, height, width]`.
+    func rows(_ indices: [Int]) -> Tensor {
+        embedding(Tensor(indices.map(Int64.init)), latents)
+    }
+}

@@ -1,0 +1,120 @@
+import DiffusionModels
+import Foundation
+public import Imaging
+import Layers
+import Samplers
+import TensorCore
+import TextModels
+import Tokenizers
+import Weights
+import World
+
+/// Trains the text encoder and the UNet together to predict what noise was added to latents, given a caption.
+public struct DenoiserTrainer: StageTrainer {
+    public static let name = "denoiser"
+
+    public private(set) var learner: Learner
+    private let recipe: BaseRecipe
+    private let data: CaptionedLatents
+    private let tokenizer: CLIPTokenizer
+    private let schedule: NoiseSchedule
+    private let autoencoder: AutoencoderKL
+
+    public init(
+        recipe: BaseRecipe, data: CaptionedLatents, tokenizer: CLIPTokenizer, autoencoder: AutoencoderKL
+    ) throws {
+        self.recipe = recipe
+        self.data = data
+        self.tokenizer = tokenizer
+        self.autoencoder = autoencoder
+        schedule = try NoiseSchedule(recipe.scheduler)
+        let random = TorchGenerator(seed: recipe.seed &+ 1)
+        let parameters = try ParameterSet(initializing: random) { weights in
+            _ = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
+            _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
+        }
+        learner = Learner(
+            parameters: parameters.tensors, recipe: recipe.denoiser.optimizer, totalSteps: recipe.denoiser.steps,
+            random: TorchGenerator(seed: recipe.seed &+ 2))
+    }
+
+    public var totalSteps: Int { recipe.denoiser.steps }
+
+    public mutating func restore(_ learner: Learner) { self.learner = learner }
+
+    public mutating func trainStep() throws -> [String: Double] {
+        let stage = recipe.denoiser
+        let indices = learner.random.integers(below: data.scenes.count, count: stage.batch)
+        let clean = data.rows(indices)
+        let timesteps = learner.random.integers(below: schedule.count, count: stage.batch)
+        let noise = learner.random.normal(clean.shape)
+        let tokens = drawTokens(indices)
+        let noisy = schedule.addNoise(clean, noise: noise, timesteps: timesteps)
+        let target = schedule.target(clean, noise: noise, timesteps: timesteps)
+        let weights = stage.minSNRGamma > 0
+            ? schedule.minimumSNRWeights(timesteps, gamma: Float(stage.minSNRGamma))
+            : [Float](repeating: 1, count: stage.batch)
+
+        let parameters = ParameterSet(learner.parameters).tracked()
+        let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))
+        let unet = try UNet2DConditionModel(recipe.unet, weights: parameters.weights.scope("unet"))
+        let pass = Pass()
+        let context = textEncoder(tokens, pass).lastHiddenState
+        let prediction = unet(noisy, timesteps: Tensor(timesteps.map(Float.init)), context: context, pass)
+        let errors = mean(square(prediction - target), axes: [1, 2, 3])
+        let loss = mean(errors * Tensor(weights))
+        let rate = learner.learningRate
+        let norm = try learner.update(gradients: parameters.gradients(gradients(of: loss)))
+        return [
+            "loss": Double(loss.item), "error": Double(mean(errors).item), "gradient_norm": norm,
+            "learning_rate": rate,
+        ]
+    }
+
+    /// `[scenes, tokens]`: a fresh caption for each scene, or the empty prompt for the share that is dropped.
+    private mutating func drawTokens(_ indices: [Int]) -> Tensor {
+        let dropped = learner.random.uniform([indices.count]).floats
+        let variations = learner.random.integers(below: 1 << 30, count: indices.count)
+        var tokens: [Int64] = []
+        for (position, index) in indices.enumerated() {
+            let text =
+                Double(dropped[position]) < recipe.denoiser.promptDropout
+                ? "" : caption(for: data.scenes[index], variation: UInt64(variations[position])).text
+            tokens += tokenizer.tokens(for: text).map(Int64.init)
+        }
+        return Tensor(tokens, shape: [indices.count, tokens.count / max(indices.count, 1)])
+    }
+
+    /// A grid of fixed captions from fixed noise, by the averaged weights.
+    public func samplePicture() throws -> Image {
+        let held = SceneSampler(seed: recipe.data.seed &+ 1)
+        let prompts = (0..<16).map { caption(for: held.sample(index: $0), variation: 0).text }
+        let weights = ParameterSet(learner.average.parameters).weights
+        let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
+        let unet = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
+        let rows = ([String](repeating: "", count: prompts.count) + prompts).flatMap { tokenizer.tokens(for: $0) }
+        let tokens = Tensor(rows.map(Int64.init), shape: [2 * prompts.count, -1].inferring(rows.count))
+        let context = textEncoder(tokens, Pass()).lastHiddenState
+
+        var random = TorchGenerator(seed: recipe.seed)
+        var sampler = try Sampler(named: "ddim", configuration: recipe.scheduler, steps: 20)
+        var latents = random.normal([prompts.count] + data.latents.shape.dropFirst())
+        for step in sampler.timesteps.indices {
+            let input = concatenated([latents, latents], axis: 0)
+            let timesteps = Tensor([Float](repeating: sampler.timesteps[step], count: 2 * prompts.count))
+            let rows = unet(input, timesteps: timesteps, context: context, Pass())
+            let halves = rows.chunked(0, count: 2)
+            let guided = halves[0] + 4 * (halves[1] - halves[0])
+            latents = sampler.step(guided, latents: latents, step: step) { random.normal($0) }.latents
+        }
+        return grid(of: autoencoder.decode(latents / autoencoder.scalingFactor, Pass()).images(), columns: 8)
+    }
+}
+
+extension [Int] {
+    /// The shape with its -1 replaced so that it holds `count` elements.
+    fileprivate func inferring(_ count: Int) -> [Int] {
+        let known = filter { $0 != -1 }.reduce(1, *)
+        return map { $0 == -1 ? count / known : $0 }
+    }
+}

@@ -1,0 +1,45 @@
+import DiffusionModels
+import TensorCore
+
+/// How far a decoded picture is from the original, in parts that can be logged.
+struct ReconstructionLoss {
+    let total: Tensor
+    let absolute: Tensor
+    let divergence: Tensor
+
+    /// - Parameters:
+    ///   - original, decoded: `[batch, 3, height, width]` in -1...1.
+    init(original: Tensor, decoded: Tensor, posterior: DiagonalGaussian, stage: BaseRecipe.AutoencoderStage) {
+        absolute = mean(abs(original - decoded))
+        divergence = posterior.divergence
+        var total = absolute + stage.klWeight * divergence
+        if stage.edgeWeight > 0 {
+            for axis in [2, 3] {
+                let edges = mean(abs(difference(original, axis) - difference(decoded, axis)))
+                total = total + stage.edgeWeight * edges
+            }
+        }
+        if stage.coarseWeight > 0 {
+            for size in [2, 4] {
+                let coarse = mean(
+                    abs(
+                        resample(original, .averagePool(size: size)) - resample(decoded, .averagePool(size: size))))
+                total = total + stage.coarseWeight * coarse
+            }
+        }
+        self.total = total
+    }
+}
+
+/// Each element minus its predecessor along an axis.
+private func difference(_ x: Tensor, _ axis: Int) -> Tensor {
+    let size = x.size(axis)
+    return x.narrowed(axis, start: 1, count: size - 1) - x.narrowed(axis, start: 0, count: size - 1)
+}
+
+extension DiagonalGaussian {
+    /// The Kullback-Leibler divergence from the standard normal distribution, per latent element.
+    ///
+    ///     KL = mean(mean² + exp(logVariance) - 1 - logVariance) / 2
+    var divergence: Tensor { TensorCore.mean(square(mean) + exp(logVariance) - logVariance - 1) * 0.5 }
+}

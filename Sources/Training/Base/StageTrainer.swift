@@ -1,0 +1,14 @@
+public import Imaging
+
+/// One stage of a training: a learner, a step that changes it, and a picture that shows how far it is.
+public protocol StageTrainer {
+    /// The stage's folder name and log label.
+    static var name: String { get }
+    var learner: Learner { get }
+    var totalSteps: Int { get }
+    /// Continues from a saved learner.
+    mutating func restore(_ learner: Learner)
+    /// Does one step and returns what to log; `loss` is always there.
+    mutating func trainStep() throws -> [String: Double]
+    func samplePicture() throws -> Image
+}

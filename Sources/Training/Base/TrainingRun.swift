@@ -1,0 +1,89 @@
+import Foundation
+public import Imaging
+
+/// What happens while a training runs, for whoever shows it.
+public enum TrainingEvent: Sendable {
+    case message(String)
+    case step(stage: String, step: Int, total: Int, values: [String: Double], secondsLeft: Double)
+    case sample(stage: String, step: Int, path: String)
+}
+
+/// Where a training writes, how it reports, and when it is asked to stop.
+public struct TrainingContext: Sendable {
+    public let folder: URL
+    public let report: @Sendable (TrainingEvent) -> Void
+    public let shouldStop: @Sendable () -> Bool
+
+    public init(
+        folder: URL, report: @escaping @Sendable (TrainingEvent) -> Void,
+        shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.folder = folder
+        self.report = report
+        self.shouldStop = shouldStop
+    }
+}
+
+/// Runs a stage to its end, or until it is asked to stop, saving checkpoints on the way.
+struct StageRun<Trainer: StageTrainer> {
+    var trainer: Trainer
+    let context: TrainingContext
+    let checkpointEvery: Int
+    let samplesEvery: Int
+
+    private var folder: URL { context.folder.appending(path: Trainer.name) }
+
+    /// - Returns: whether the stage is complete.
+    mutating func run(fingerprint: String) throws -> Bool {
+        let checkpoint = TrainingCheckpoint(folder: folder, fingerprint: fingerprint)
+        if let learner = try checkpoint.load(into: trainer.learner) {
+            trainer.restore(learner)
+            context.report(.message("\(Trainer.name): continuing at step \(learner.step)"))
+        }
+        let log = try TrainingLog(path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step)
+        var clock = StepClock()
+        while trainer.learner.step < trainer.totalSteps {
+            if context.shouldStop() {
+                try checkpoint.save(trainer.learner)
+                return false
+            }
+            let values = try trainer.trainStep()
+            guard values["loss", default: .nan].isFinite else {
+                throw TrainingError.notFinite(what: "the loss", step: trainer.learner.step, kept: folder.path)
+            }
+            let step = trainer.learner.step
+            let secondsLeft = clock.secondsLeft(stepsLeft: trainer.totalSteps - step)
+            try log.append(step: step, values: values, secondsPerStep: clock.secondsPerStep)
+            context.report(
+                .step(
+                    stage: Trainer.name, step: step, total: trainer.totalSteps, values: values,
+                    secondsLeft: secondsLeft))
+            let isLast = step == trainer.totalSteps
+            if step % max(checkpointEvery, 1) == 0 || isLast { try checkpoint.save(trainer.learner) }
+            if step % max(samplesEvery, 1) == 0 || isLast { try writeSample(step) }
+        }
+        return true
+    }
+
+    private func writeSample(_ step: Int) throws {
+        let name = "sample-" + String(format: "%06d", step) + ".png"
+        let path = folder.appending(path: name).path
+        try writeImage(trainer.samplePicture(), to: path)
+        context.report(.sample(stage: Trainer.name, step: step, path: path))
+    }
+}
+
+/// Measures steps and says how long the rest will take.
+struct StepClock {
+    private var last = ContinuousClock.now
+    private(set) var secondsPerStep = 0.0
+
+    mutating func secondsLeft(stepsLeft: Int) -> Double {
+        let now = ContinuousClock.now
+        let seconds = Double((now - last).components.attoseconds) * 1e-18 + Double((now - last).components.seconds)
+        last = now
+        // A moving average that follows changes of speed within some twenty steps.
+        secondsPerStep = secondsPerStep == 0 ? seconds : 0.95 * secondsPerStep + 0.05 * seconds
+        return secondsPerStep * Double(stepsLeft)
+    }
+}

@@ -1,0 +1,79 @@
+public import Optimizers
+public import TensorCore
+import Weights
+
+/// What a training step changes: parameters, optimiser moments, their moving average, the random stream, the count.
+///
+/// Saved and loaded as a whole, so a resumed training continues as if it had never stopped.
+public struct Learner: Sendable {
+    public private(set) var parameters: [String: Tensor]
+    public private(set) var average: ExponentialMovingAverage
+    public var random: TorchGenerator
+    /// Steps done.
+    public private(set) var step: Int
+    private var optimizer: AdamW
+    private let schedule: LearningRateSchedule
+    private let recipe: BaseRecipe.OptimizerRecipe
+
+    public init(
+        parameters: [String: Tensor], recipe: BaseRecipe.OptimizerRecipe, totalSteps: Int, random: TorchGenerator
+    ) {
+        self.parameters = parameters
+        self.recipe = recipe
+        self.random = random
+        step = 0
+        schedule = .cosine(warmupSteps: recipe.warmupSteps, totalSteps: totalSteps)
+        optimizer = AdamW(beta2: recipe.beta2, weightDecay: recipe.weightDecay)
+        average = ExponentialMovingAverage(parameters, decay: recipe.emaDecay)
+    }
+
+    public var learningRate: Double { recipe.learningRate * schedule.factor(step: step) }
+
+    /// Takes one clipped AdamW step; throws, unchanged, when a gradient is not finite.
+    ///
+    /// - Returns: the norm of all gradients before clipping.
+    @discardableResult
+    public mutating func update(gradients: [String: Tensor]) throws -> Double {
+        let norm = globalNorm(gradients)
+        guard norm.isFinite else {
+            throw TrainingError.notFinite(what: "the gradient", step: step, kept: "in the output folder")
+        }
+        let scale = clippingScale(norm: norm, maximum: recipe.clipNorm)
+        parameters = optimizer.step(
+            parameters: parameters, gradients: gradients, learningRate: learningRate, gradientScale: scale)
+        average.update(parameters)
+        step += 1
+        return norm
+    }
+
+    /// Everything that is a tensor, by name.
+    var stateTensors: [String: Tensor] {
+        ParameterSet(parameters).prefixed("parameter")
+            .merging(ParameterSet(average.parameters).prefixed("average")) { first, _ in first }
+            .merging(optimizer.stateTensors) { first, _ in first }
+    }
+
+    /// The learner that `stateTensors` was taken from.
+    ///
+    /// - Throws: `TrainingError.checkpointMismatch` when a parameter is missing or has another shape.
+    func restored(_ tensors: [String: Tensor], step: Int, random: TorchGenerator, origin: String) throws -> Learner {
+        var learner = self
+        for (prefix, current) in [("parameter", parameters), ("average", average.parameters)] {
+            for (path, tensor) in current {
+                let found = tensors["\(prefix).\(path)"]
+                guard let found, found.shape == tensor.shape else {
+                    throw TrainingError.checkpointMismatch(
+                        path: "\(origin): \(prefix).\(path)", expected: "\(tensor.shape)",
+                        found: found.map { "\($0.shape)" } ?? "nothing")
+                }
+            }
+        }
+        learner.parameters = ParameterSet.scoped(tensors, "parameter").tensors
+        learner.average = ExponentialMovingAverage(
+            ParameterSet.scoped(tensors, "average").tensors, decay: recipe.emaDecay, step: step)
+        try learner.optimizer.restore(tensors, step: step)
+        learner.random = random
+        learner.step = step
+        return learner
+    }
+}

@@ -1,0 +1,48 @@
+public import TensorCore
+public import Weights
+
+/// The trainable tensors of a model by checkpoint path.
+///
+/// A model is an immutable value, so it is rebuilt from its parameters for each step: `tracked()` makes the leaves,
+/// `weights` the source that the model's initialiser reads.
+public struct ParameterSet: Sendable {
+    public var tensors: [String: Tensor]
+
+    public init(_ tensors: [String: Tensor]) { self.tensors = tensors }
+
+    /// Draws the initial values of a model: `build` makes it once from a source that records what it hands out.
+    public init(
+        initializing random: some RandomSource, build: (ScopedWeights) throws -> Void
+    ) throws {
+        let source = InitializingSource(random: random)
+        try build(ScopedWeights(source: source))
+        tensors = source.tensors
+    }
+
+    public var weights: ScopedWeights { ScopedWeights(DictionarySource(tensors)) }
+
+    /// The same parameters as leaves of a differentiation.
+    public func tracked() -> ParameterSet { ParameterSet(tensors.mapValues { $0.tracked() }) }
+
+    /// The gradient of each leaf; zeros where the loss does not depend on it.
+    public func gradients(_ gradients: Gradients) -> [String: Tensor] {
+        tensors.mapValues { gradients[$0] ?? Tensor.zeros($0.shape) }
+    }
+
+    public var count: Int { tensors.values.reduce(0) { $0 + $1.count } }
+
+    /// Several sets under one name space: `unet.conv_in.weight`.
+    public func prefixed(_ prefix: String) -> [String: Tensor] {
+        Dictionary(uniqueKeysWithValues: tensors.map { ("\(prefix).\($0.key)", $0.value) })
+    }
+
+    /// The tensors under a prefix, without it.
+    public static func scoped(_ tensors: [String: Tensor], _ prefix: String) -> ParameterSet {
+        let start = prefix + "."
+        return ParameterSet(
+            Dictionary(
+                uniqueKeysWithValues: tensors.compactMap { path, tensor in
+                    path.hasPrefix(start) ? (String(path.dropFirst(start.count)), tensor) : nil
+                }))
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+import Optimizers
+import TensorCore
+import Weights
+
+/// A learner on disk: one safetensors file that is replaced as a whole, so a kill at any moment leaves a good one.
+///
+/// Tensors: `parameter.<path>`, `average.<path>`, and the optimiser's own. Metadata: the step, the random stream, and
+/// the fingerprint of the recipe, without which a resumed training would silently become another one.
+struct TrainingCheckpoint {
+    let path: URL
+    private let fingerprint: String
+
+    init(folder: URL, fingerprint: String) {
+        path = folder.appending(path: "checkpoint.safetensors")
+        self.fingerprint = fingerprint
+    }
+
+    func save(_ learner: Learner) throws {
+        try FileManager.default.createDirectory(
+            at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
+        let random = try JSONEncoder().encode(learner.random)
+        try writeSafetensors(
+            learner.stateTensors,
+            metadata: [
+                "step": String(learner.step), "random": String(decoding: random, as: UTF8.self),
+                "fingerprint": fingerprint,
+            ],
+            to: path.path)
+    }
+
+    /// The saved learner, or nil when there is none yet.
+    func load(into learner: Learner) throws -> Learner? {
+        guard FileManager.default.fileExists(atPath: path.path) else { return nil }
+        let file = try SafetensorsFile(path: path.path)
+        let metadata = file.header.metadata
+        guard metadata["fingerprint"] == fingerprint else {
+            throw TrainingError.checkpointMismatch(
+                path: path.path, expected: "recipe \(fingerprint.prefix(12))",
+                found: "recipe \((metadata["fingerprint"] ?? "unknown").prefix(12))")
+        }
+        guard let step = metadata["step"].flatMap(Int.init), let state = metadata["random"] else {
+            throw TrainingError.checkpointMismatch(
+                path: path.path, expected: "metadata `step` and `random`", found: metadata.keys.sorted().description)
+        }
+        let random = try JSONDecoder().decode(TorchGenerator.self, from: Data(state.utf8))
+        // Copies: the file is replaced by the next save while its tensors are in use.
+        let tensors = try file.tensors().mapValues { $0 + 0 }
+        return try learner.restored(tensors, step: step, random: random, origin: path.path)
+    }
+}

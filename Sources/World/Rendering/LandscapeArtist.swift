@@ -1,0 +1,97 @@
+internal import Drawing
+
+/// Draws one landscape on a canvas of 128 x 128 units, from the sky to the foreground, then the weather in front.
+///
+/// The horizon lies near y = 72. A thing's `depth` is 0 in front of us and 1 at the horizon; with depth a colour goes
+/// over into the haze.
+struct LandscapeArtist {
+    let landscape: Landscape
+    let canvas: Canvas
+
+    let sky: SkyLight
+    let cover: Double
+    let rain: Double
+    let snowfall: Double
+    let fog: Double
+    let groundSnow: Double
+    let hour: Double
+    let haze: Color
+    let seed: UInt64
+
+    init(_ landscape: Landscape, on canvas: Canvas) {
+        self.landscape = landscape
+        self.canvas = canvas
+        let intensity = unit(landscape.weatherIntensity)
+        cover = unit(landscape.cloudCover)
+        rain = landscape.weather == .rain ? intensity : 0
+        snowfall = landscape.weather == .snow ? intensity : 0
+        fog = landscape.weather == .fog ? mix(0.45, 1, intensity) : 0
+        groundSnow = landscape.groundSnow
+        hour = wrap(landscape.hourOfDay, 24)
+        sky = SkyLight.at(hour: hour).clouded(cover, storm: rain)
+        haze = sky.horizon.mixed(with: sky.middle, 0.3)
+        seed = landscape.detailSeed
+    }
+
+    func draw() {
+        drawSky()
+        drawHeavenlyBodies()
+        drawClouds()
+        switch landscape.terrain {
+        case .mountains: drawMountains()
+        case .hills: drawHills()
+        case .sea: drawSea()
+        case .desert: drawDesert()
+        }
+        drawWeather()
+    }
+
+    /// A random stream for one kind of detail, so that adding to one leaves the others as they are.
+    func stream(_ purpose: UInt64) -> SplitMix64 { SplitMix64(seed: seed, index: purpose) }
+
+    /// A ground colour as seen in the hour's light at a depth.
+    func seen(_ base: Color, depth: Double) -> Color {
+        let veil = unit(depth * mix(0.72, 0.95, max(fog, 0.5 * (rain + snowfall))) + 0.25 * fog * depth)
+        return base.lit(by: sky.light).mixed(with: haze, veil)
+    }
+
+    /// One of four colours by the position in the year, then snow over it.
+    func seasonal(winter: UInt32, spring: UInt32, summer: UInt32, autumn: UInt32, snow: Double = 1) -> Color {
+        var color = Color(0, 0, 0)
+        for (season, hex) in zip(Landscape.Season.allCases, [winter, spring, summer, autumn]) {
+            let weight = landscape.weight(of: season)
+            let part = Color(hex: hex)
+            color = Color(
+                color.red + part.red * weight, color.green + part.green * weight, color.blue + part.blue * weight)
+        }
+        return color.mixed(with: Color(hex: 0xF2F5FA), groundSnow * snow)
+    }
+
+    /// The side the light comes from, -1 left to 1 right: east in the morning, west in the evening.
+    var lightSide: Double {
+        if hour >= 5, hour <= 20 { return signedUnit((hour - 12.5) / 6) }
+        return signedUnit(wrap(hour - 18, 24) / 6 - 1)
+    }
+
+    /// A band of ground from a ridge down to the bottom: `height(x)` gives the ridge's y.
+    func band(from left: Double = -2, to right: Double = 130, step: Double = 6, _ height: (Double) -> Double) -> Path {
+        var points: [Point] = []
+        for x in stride(from: left, through: right + step, by: step) { points.append(Point(x, height(x))) }
+        var path = Path.smooth(points, closed: false)
+        path.line(right + step, 132)
+        path.line(left, 132)
+        path.close()
+        return path
+    }
+
+    /// A rolling ridge: a few sines with random phases.
+    func ridge(_ base: Double, amplitude: Double, _ random: inout SplitMix64) -> (Double) -> Double {
+        let phases = (0..<3).map { _ in random.uniform(0, 6.28) }
+        let rate = random.uniform(0.035, 0.055)
+        return { x in
+            base - amplitude
+                * (sine(x * rate + phases[0]) + 0.45 * sine(x * rate * 2.3 + phases[1])
+                    + 0.15 * sine(x * rate * 5.1 + phases[2]))
+        }
+    }
+}

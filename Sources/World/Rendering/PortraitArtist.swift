@@ -1,0 +1,142 @@
+internal import Drawing
+
+/// Draws one portrait on a canvas of 128 x 128 units, from the back to the front.
+///
+/// The head has its own coordinates: origin between the eyes, x right, y down, chin near y = 36, skull top near -37.
+/// Features sit on a cylinder that turns with the head, so they move and narrow together.
+struct PortraitArtist {
+    let portrait: Portrait
+    let canvas: Canvas
+
+    let age: Double
+    let smile: Double
+    let turn: Double
+    let light: Double
+    /// 0 for a man's features, 1 for a woman's.
+    let feminine: Double
+    /// 1 for a small child, 0 from the late teens on.
+    let childhood: Double
+    /// 0 until middle age, 1 for the oldest.
+    let oldness: Double
+    let skin: Color
+    let skinShade: Color
+    let hair: Color
+    /// Half the width of the face at the cheeks, and the chin's y.
+    let faceWidth: Double
+    let chin: Double
+    /// Small differences between people, each in -1...1, and choices in 0..<1.
+    let quirks: [Double]
+
+    init(_ portrait: Portrait, on canvas: Canvas) {
+        self.portrait = portrait
+        self.canvas = canvas
+        age = unit(portrait.age)
+        smile = signedUnit(portrait.smile)
+        turn = signedUnit(portrait.headTurn)
+        light = signedUnit(portrait.lightDirection)
+        feminine = portrait.presentation == .woman ? 1 : 0
+        childhood = 1 - smoothstep(0, 0.22, portrait.age)
+        oldness = smoothstep(0.45, 1, portrait.age)
+        skin = Skin.color(unit(portrait.skinTone)).mixed(with: Color(hex: 0xD8C4B4), 0.1 * oldness)
+        skinShade = skin.lit(by: Color(0.76, 0.58, 0.58))
+        hair = portrait.hairPaint
+        var random = SplitMix64(seed: portrait.detailSeed)
+        quirks = (0..<10).map { _ in random.uniform(-1, 1) }
+        faceWidth = 25 + 0.9 * quirks[0] - 1.2 * feminine + 0.6 * childhood
+        chin = 36 + 1.2 * quirks[1] - 1.5 * feminine - 4.5 * childhood
+    }
+
+    func draw() {
+        drawBackground()
+        // The figure was designed a little smaller than the frame holds.
+        canvas.translated(64, 72) {
+            canvas.scaled(1.14, 1.14) {
+                canvas.translated(-64, -72, drawFigure)
+            }
+        }
+        gradeLight()
+    }
+
+    private func drawFigure() {
+        inHeadSpace { drawBackHair() }
+        drawBody()
+        inHeadSpace {
+            drawEars()
+            drawFace()
+            drawFeatures()
+            drawBeard()
+            drawMouth()
+            drawFrontHair()
+            if portrait.glasses { drawGlasses() }
+            drawHat()
+        }
+    }
+
+    /// Runs `body` with the origin between the eyes.
+    func inHeadSpace(_ body: () -> Void) {
+        canvas.translated(64 + 2.5 * turn, 63 + 2 * childhood, body)
+    }
+
+    // MARK: light
+
+    /// `base` under the directional light at `side`, -1 the left edge of a form, 1 its right edge.
+    func lit(_ base: Color, _ side: Double, strength: Double = 1) -> Color {
+        let facing = side * light * strength
+        let edge = abs(side) * (1 - abs(light)) * 0.25 * strength
+        let amount = facing - edge
+        return amount > 0
+            ? base.mixed(with: Color(1, 0.98, 0.93), 0.2 * amount)
+            : base.mixed(with: base.lit(by: Color(0.52, 0.44, 0.5)), min(1, -0.8 * amount))
+    }
+
+    /// A form between `x1` and `x2`, rounded by the light.
+    func shaded(_ base: Color, _ x1: Double, _ x2: Double, strength: Double = 1) -> Paint {
+        .linear(
+            from: Point(x1, 0), to: Point(x2, 0),
+            stops: [
+                .init(0, lit(base, -1, strength: strength)), .init(0.5 - 0.15 * light, base),
+                .init(1, lit(base, 1, strength: strength)),
+            ])
+    }
+
+    /// Where a feature at `x` on the unturned face is seen.
+    func onFace(_ x: Double) -> Double { Cylinder.x(x, turn) }
+
+    /// How wide a feature at `x` is seen, 1 when facing us.
+    func breadth(_ x: Double) -> Double { Cylinder.breadth(x, turn) }
+
+    private func drawBackground() {
+        let base = portrait.background.backdrop
+        canvas.paint(
+            .radial(
+                center: Point(64 + 46 * light, 34), inner: 0, outer: 128, aspect: 1,
+                stops: [.init(0, base.lighter(0.42)), .init(0.45, base), .init(1, base.darker(0.26))]))
+    }
+
+    /// Tints the whole picture with the light's warmth and lets the far side fall off.
+    private func gradeLight() {
+        let warmth = signedUnit(portrait.lightWarmth)
+        let tint =
+            warmth > 0
+            ? Color.white.mixed(with: Color(1, 0.91, 0.72), warmth)
+            : Color.white.mixed(with: Color(0.82, 0.92, 1), -warmth)
+        canvas.blending(.multiply) { canvas.paint(.solid(tint)) }
+        let glow = Color(hex: warmth > 0 ? 0xFFD27A : 0xBFE0FF)
+        canvas.glow(64 + 64 * light, 30, 90, glow.opacity(0.12 * abs(warmth) + 0.1 * abs(light)))
+    }
+}
+
+/// The face's features lie on an upright cylinder of radius 27 that the head's turn rotates by up to 0.38 rad.
+enum Cylinder {
+    static let radius = 27.0
+
+    static func x(_ x: Double, _ turn: Double) -> Double {
+        radius * sine(angle(x) + 0.38 * turn)
+    }
+
+    static func breadth(_ x: Double, _ turn: Double) -> Double {
+        max(0.45, cosine(angle(x) + 0.38 * turn) / cosine(angle(x)))
+    }
+
+    private static func angle(_ x: Double) -> Double { arcsine(max(-0.99, min(0.99, x / radius))) }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Generation
+
+/// Where the embedded model and other shipped files are.
+enum Assets {
+    /// Finds the assets folder: `--assets`, `ATELIER_ASSETS`, `share/atelier` beside the executable's folder, then the
+    /// package that the executable was built in.
+    static func folder(_ option: String?) throws -> URL {
+        let manager = FileManager.default
+        if let named = option ?? ProcessInfo.processInfo.environment["ATELIER_ASSETS"] {
+            guard manager.fileExists(atPath: named) else {
+                throw GenerationError(named, expected: "the assets folder", found: "nothing there")
+            }
+            return URL(filePath: named, directoryHint: .isDirectory)
+        }
+        let executable = URL(filePath: CommandLine.executablePath).resolvingSymlinksInPath()
+        let shared = executable.deletingLastPathComponent().appending(path: "../share/atelier").standardized
+        if manager.fileExists(atPath: shared.path) { return shared }
+        var folder = executable.deletingLastPathComponent()
+        while folder.path != "/" {
+            let candidate = folder.appending(path: "Assets")
+            if manager.fileExists(atPath: candidate.path),
+                manager.fileExists(atPath: folder.appending(path: "Package.swift").path)
+            {
+                return candidate
+            }
+            folder.deleteLastPathComponent()
+        }
+        throw GenerationError(
+            "Assets", expected: "a folder beside the package or ../share/atelier of the executable",
+            found: "none; name it with --assets or ATELIER_ASSETS")
+    }
+
+    /// The folder of a model: a path, or the name of an embedded one.
+    static func model(_ name: String, assets: String?) throws -> URL {
+        if FileManager.default.fileExists(atPath: name) || name.contains("/") {
+            return URL(filePath: name, directoryHint: .isDirectory)
+        }
+        let embedded = try folder(assets).appending(path: "models")
+        let folder = embedded.appending(path: name)
+        guard FileManager.default.fileExists(atPath: folder.path) else {
+            let known = (try? FileManager.default.contentsOfDirectory(atPath: embedded.path).sorted()) ?? []
+            throw GenerationError(
+                name, expected: "a model folder, or an embedded model (\(known.joined(separator: ", ")))",
+                found: "neither")
+        }
+        return folder
+    }
+}
+
+extension CommandLine {
+    /// The path of the running executable.
+    fileprivate static var executablePath: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            ?? ProcessInfo.processInfo.arguments.first ?? ""
+    }
+}

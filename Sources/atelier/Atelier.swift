@@ -1,0 +1,59 @@
+import ArgumentParser
+import Foundation
+import Generation
+import Samplers
+
+/// The command line: one file a subcommand, which parses, calls and prints.
+@main
+struct Atelier: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "atelier",
+        abstract: "A native studio for diffusion models: draw pictures, train models.",
+        version: engineVersion,
+        subcommands: [Generate.self, Train.self, WorldCommand.self, Bench.self, Demo.self])
+
+    /// Errors are one sentence on stderr; the exit code is 2 for usage, 1 for everything else, 130 for an interrupt.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch is Interrupted {
+            complain("interrupted")
+            exit(130)
+        } catch let error as UsageError {
+            complain(error.description)
+            exit(2)
+        } catch let code as ExitCode {
+            exit(code.rawValue)
+        } catch {
+            let parserCode = exitCode(for: error)
+            if parserCode == .success {
+                print(fullMessage(for: error))
+                exit(0)
+            }
+            complain(parserCode == .validationFailure ? message(for: error) : "\(error)")
+            exit(parserCode == .validationFailure ? 2 : 1)
+        }
+    }
+}
+
+/// The version that pictures carry.
+let engineVersion = "0.1.0"
+
+/// A value of an option that cannot be used.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// The user pressed Ctrl-C.
+struct Interrupted: Error {}
+
+/// Prints one line to stderr, under the program's name.
+func complain(_ message: String) {
+    let line = message.split(separator: "\n").joined(separator: " ")
+    FileHandle.standardError.write(Data("atelier: \(line)\n".utf8))
+}

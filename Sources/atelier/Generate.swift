@@ -1,0 +1,144 @@
+import ArgumentParser
+import Foundation
+import Generation
+import Imaging
+import Samplers
+import TensorCore
+import Weights
+
+/// `atelier generate`: from a prompt to pictures.
+struct Generate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Draw pictures from a prompt.")
+
+    @Option(name: [.short, .long], help: "A model folder in the diffusers layout, or the name of an embedded model.")
+    var model = "mini"
+    @Option(name: [.short, .long], help: "What to draw.")
+    var prompt: String
+    @Option(name: [.customShort("n"), .long], help: "What to avoid.")
+    var negativePrompt = ""
+    @Option(help: "Sampling steps.")
+    var steps = 20
+    @Option(help: "How strongly the prompt pulls; 1 and below leaves the guidance out.")
+    var cfgScale: Double?
+    @Option(name: [.short, .long], help: "The seed of the first picture; picture i uses seed + i. -1 draws one.")
+    var seed: Int = 42
+    @Option(name: [.customShort("W"), .long], help: "Width in pixels (default: the model's own).")
+    var width: Int?
+    @Option(name: [.customShort("H"), .long], help: "Height in pixels (default: the model's own).")
+    var height: Int?
+    @Option(name: [.short, .long], help: "How many pictures to draw.")
+    var batchCount = 1
+    @Option(help: "The sampler: \(SamplingMethod.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
+    var samplingMethod: String?
+    @Option(name: [.short, .long], help: "Threads (default: all cores).")
+    var threads: Int?
+    @Option(help: "Number format of weights and products: fp32 or bf16.")
+    var precision: Precision = .fp32
+    @Option(
+        name: [.short, .long],
+        help: "The file to write, .png or .jpg; %03d becomes the picture's number, and is needed for several.")
+    var output = "output.png"
+    @Option(help: "Also write the final latents to this safetensors file, under the key `latents`.")
+    var saveLatents: String?
+    @Flag(help: "Print one JSON object a picture on stdout.")
+    var json = false
+    @Option(help: "The folder with the embedded models.")
+    var assets: String?
+
+    func run() async throws {
+        guard batchCount >= 1 else {
+            throw UsageError(description: "--batch-count: expected at least 1, found \(batchCount)")
+        }
+        if let threads {
+            guard (1...1024).contains(threads) else {
+                throw UsageError(description: "--threads: expected 1 to 1024, found \(threads)")
+            }
+            ComputeThread.shared.threadCount = threads
+        }
+        let outputs = try OutputPattern(output, count: batchCount)
+        if let samplingMethod { _ = try SamplingMethod.find(samplingMethod) }
+        let folder = try ModelFolder(path: Assets.model(model, assets: assets).path)
+        Interrupt.watch()
+        let job = self
+        let work = { @Sendable in try job.draw(folder, outputs) }
+        try await ComputeThread.shared.perform(work)
+    }
+
+    /// Runs on the compute thread.
+    private func draw(_ folder: ModelFolder, _ outputs: OutputPattern) throws {
+        let network = try StableDiffusion(folder: folder, precision: precision)
+        if !network.unusedKeys.isEmpty {
+            complain("\(folder.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
+        }
+        if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
+            complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
+        }
+        let modelHash = try folder.hash()
+        let firstSeed = seed < 0 ? UInt64.random(in: 0..<1 << 32) : UInt64(seed)
+        var latents: [Tensor] = []
+        for index in 0..<batchCount {
+            let request = try request(network, seed: firstSeed &+ UInt64(index))
+            let start = ContinuousClock.now
+            var denoising = try Denoising(request, model: network)
+            var progress = TerminalProgress()
+            while !denoising.isComplete {
+                if Interrupt.isRequested { throw Interrupted() }
+                denoising.advance()
+                progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
+            }
+            let picture = denoising.picture()
+            let seconds = (ContinuousClock.now - start).seconds
+            let recipe = PictureRecipe(
+                engine: engineVersion, model: URL(filePath: folder.path).lastPathComponent, modelHash: modelHash,
+                precision: precision, request: request)
+            let path = outputs.path(index)
+            try writeImage(picture, to: path, metadata: recipe.metadata())
+            latents.append(denoising.latents)
+            if json {
+                let line = GenerationLine(
+                    path: path, seed: request.seed, seconds: seconds, steps: request.steps,
+                    sampler: denoising.samplerName, modelHash: modelHash)
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                print(String(decoding: try encoder.encode(line), as: UTF8.self))
+            } else {
+                print(path)
+            }
+        }
+        if let saveLatents {
+            try writeSafetensors(["latents": concatenated(latents, axis: 0)], to: saveLatents)
+        }
+    }
+
+    private func request(_ network: StableDiffusion, seed: UInt64) throws -> GenerationRequest {
+        let request = GenerationRequest(
+            prompt: prompt, negativePrompt: negativePrompt, steps: steps, guidanceScale: cfgScale ?? 7, seed: seed,
+            width: width ?? network.defaultSize, height: height ?? network.defaultSize,
+            sampler: samplingMethod)
+        do { try request.validate(for: network) } catch let error as GenerationError {
+            throw UsageError(description: error.description)
+        }
+        return request
+    }
+}
+
+/// What `--json` prints for a picture.
+private struct GenerationLine: Encodable {
+    let path: String
+    let seed: UInt64
+    let seconds: Double
+    let steps: Int
+    let sampler: String
+    let modelHash: String
+
+    enum CodingKeys: String, CodingKey {
+        case path, seed, seconds, steps, sampler
+        case modelHash = "model_hash"
+    }
+}
+
+extension Precision: ExpressibleByArgument {}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

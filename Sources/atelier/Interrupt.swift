@@ -1,0 +1,19 @@
+import Foundation
+import Synchronization
+
+/// Whether Ctrl-C (or a polite kill) has arrived; long work asks between steps.
+enum Interrupt {
+    private static let flag = Atomic<Bool>(false)
+
+    static var isRequested: Bool { flag.load(ordering: .relaxed) }
+
+    /// From here on an interrupt sets the flag instead of ending the process; a second one ends it.
+    static func watch() {
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { number in
+                Interrupt.flag.store(true, ordering: .relaxed)
+                signal(number, SIG_DFL)
+            }
+        }
+    }
+}

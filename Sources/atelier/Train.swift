@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+import Recipes
+import TensorCore
+import Training
+
+/// `atelier train ...`: one subcommand a kind of training.
+struct Train: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train models.", subcommands: [TrainBase.self])
+}
+
+/// `atelier train base`: a latent-diffusion model from nothing.
+struct TrainBase: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "base",
+        abstract: "Train an autoencoder, a text encoder and a UNet from scratch; continues where it was stopped.")
+
+    @Argument(help: "The recipe (YAML).")
+    var recipe: String
+    @Option(name: [.short, .long], help: "The folder for checkpoints, logs, samples and the finished model.")
+    var output: String
+    @Option(name: [.short, .long], help: "Threads (default: all cores).")
+    var threads: Int?
+
+    func run() async throws {
+        if let threads { ComputeThread.shared.threadCount = threads }
+        let decoded = try decodeRecipe(BaseRecipe.self, at: recipe)
+        Interrupt.watch()
+        let reporter = TrainingReporter()
+        let context = TrainingContext(
+            folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
+            shouldStop: { Interrupt.isRequested })
+        let training = try BaseTraining(recipe: decoded, context: context)
+        let folder = try await ComputeThread.shared.perform { try training.run() }
+        guard let folder else { throw Interrupted() }
+        print(folder.path)
+    }
+}
+
+/// Shows training events on stderr.
+final class TrainingReporter: Sendable {
+    private let progress = Locked(TerminalProgress(quietInterval: .seconds(20)))
+
+    func show(_ event: TrainingEvent) {
+        progress.withLock { progress in
+            switch event {
+            case .message(let text): progress.note(text)
+            case .step(let stage, let step, let total, let values, let secondsLeft):
+                let loss = values["loss"].map { String(format: "  loss %.4f", $0) } ?? ""
+                progress.show(stage, step: step, total: total, detail: loss, secondsLeft: secondsLeft)
+            case .sample(_, _, let path): progress.note(path)
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Drawing
+import Foundation
+import Imaging
+import World
+
+/// `atelier world ...`: the pictures that the embedded model learnt from.
+struct WorldCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "world", abstract: "Draw the world of the embedded model.", subcommands: [WorldSheet.self])
+}
+
+/// `atelier world sheet`: a contact sheet of scenes with their captions.
+struct WorldSheet: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sheet", abstract: "Draw a labelled contact sheet of random scenes.")
+
+    @Option(help: "How many scenes.")
+    var count = 24
+    @Option(help: "Columns of the sheet.")
+    var columns = 6
+    @Option(name: [.short, .long], help: "The seed of the scenes.")
+    var seed: UInt64 = 0
+    @Option(help: "Width and height of a picture in pixels.")
+    var size = 128
+    @Option(name: [.short, .long], help: "The file to write, .png or .jpg.")
+    var output = "world.png"
+
+    func validate() throws {
+        guard (1...400).contains(count) else { throw ValidationError("--count: expected 1 to 400, found \(count)") }
+        guard (1...count).contains(columns) else {
+            throw ValidationError("--columns: expected 1 to \(count), found \(columns)")
+        }
+        guard (32...1024).contains(size) else { throw ValidationError("--size: expected 32 to 1024, found \(size)") }
+    }
+
+    func run() throws {
+        let sampler = SceneSampler(seed: seed)
+        let scenes = (0..<count).map { sampler.sample(index: $0) }
+        let sheet = ContactSheet(
+            pictures: scenes.map { render($0, size: size) },
+            captions: scenes.map { caption(for: $0, variation: seed).text }, columns: columns)
+        try writeImage(sheet.draw(), to: output)
+        print(output)
+    }
+}
