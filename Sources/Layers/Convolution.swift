@@ -12,7 +12,7 @@ public struct Convolution: Layer {
     ///   - kernel: height and width of the kernel.
     ///   - geometry: stride, padding and groups; with nil the output keeps the size of the input.
     public init(
-        _ inputs: Int, _ outputs: Int, kernel: Int, _ geometry: ConvolutionGeometry? = nil, hasBias: Bool = true,
+        _ inputs: Int, _ outputs: Int, kernel: Int, geometry: ConvolutionGeometry? = nil, hasBias: Bool = true,
         _ weights: ScopedWeights
     ) throws {
         let geometry = geometry ?? ConvolutionGeometry(padding: kernel / 2)
