@@ -1,6 +1,7 @@
 """Times PyTorch on the convolution and matrix shapes that `make bench` measures.
 
-    python Tests/Fixtures/peers/bench_conv.py [--threads 2] [--repeats 5] [--json] [--only 320x64] [--no-backward] [--bf16]
+    python Tests/Fixtures/peers/bench_conv.py [--threads 2] [--repeats 5] [--json]
+        [--only 320x64] [--no-backward] [--bf16]
 """
 
 from peer_timing import Report, median_seconds, options, require
