@@ -31,14 +31,15 @@ extension Layer {
     }
 
     /// Runs `body`, under the pass's policy as a checkpoint: its results are dropped and computed again when gradients
-    /// are asked for. The trainable parameters of the layer and of the pass's adapters keep their gradients.
+    /// are asked for. The trainable parameters of the layer and of the pass's adapters keep their gradients, and
+    /// gradients are the same bits under every policy.
     ///
     /// - Parameter body: a pure function of what it is given; it must not capture tensors.
     public func checkpointed(
         _ inputs: [Tensor], _ pass: Pass,
         body: @escaping @Sendable (_ layer: Self, _ inputs: [Tensor], _ pass: Pass) -> Tensor
     ) -> Tensor {
-        guard pass.checkpointing == .blocks else { return body(self, inputs, pass) }
+        guard pass.checkpointing == .blocks else { return body(self, inputs.map(\.gathering), pass) }
         let own = parameters
         let all = own + (pass.adaptation?.parameters ?? [])
         guard (inputs + all).contains(where: \.isTracked) else { return body(self, inputs, pass) }
@@ -50,6 +51,12 @@ extension Layer {
             return body(replacing(parameters: Array(parameters[..<own.count])), inputs, pass)
         }
     }
+}
+
+extension Tensor {
+    /// The same tensor behind a node of its own. The gradients of everything that reads it are summed there first, in
+    /// the order in which a checkpoint of those readers sums them: so both give the same bits.
+    fileprivate var gathering: Tensor { isTracked ? unsqueezed(0).squeezed(0) : self }
 }
 
 /// Tells the first run of a checkpoint's body from its replays.

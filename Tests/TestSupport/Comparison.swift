@@ -1,5 +1,8 @@
 public import TensorCore
 
+/// A float32 tensor from literals, whole or not; a row when no shape is given.
+public func tensor(_ values: [Float], _ shape: [Int]? = nil) -> Tensor { Tensor(values, shape: shape) }
+
 /// The largest difference between elements in the same place; infinite where shapes differ or a number is not finite.
 public func maximumDifference(_ a: Tensor, _ b: Tensor) -> Float {
     guard a.shape == b.shape else { return .infinity }

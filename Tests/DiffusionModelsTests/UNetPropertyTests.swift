@@ -1,0 +1,130 @@
+import DiffusionModels
+import Layers
+import TensorCore
+import TestSupport
+import Testing
+import Weights
+
+/// What numbers from elsewhere cannot say of the UNet.
+@Suite struct UNetPropertyTests {
+    /// Rows do not see each other: a batch of two is two batches of one, bit for bit.
+    ///
+    /// A failure names the layers whose rows went in equal and came out different.
+    @Test(arguments: ["tiny-unet-sd1", "tiny-unet-sd2"]) func rowsAreIndependent(_ name: String) throws {
+        let unet = try TinyUNet(name)
+        let (sample, timesteps) = (try unet.input("sample"), try unet.input("timestep"))
+        let context = try unet.input("encoder_hidden_states")
+        func run(_ rows: Range<Int>) -> (Tensor, SiteRecorder) {
+            let recorder = SiteRecorder(unet.sites)
+            func take(_ x: Tensor) -> Tensor { x.narrowed(0, start: rows.lowerBound, count: rows.count) }
+            let output = unet.model(
+                take(sample), timesteps: take(timesteps), context: take(context),
+                Pass(plan: recorder.plan(ports: [.input, .output])))
+            return (output, recorder)
+        }
+        let (both, together) = run(0..<2)
+        for row in 0..<2 {
+            let (one, alone) = run(row..<row + 1)
+            func isEqual(_ path: String, _ port: Port) -> Bool? {
+                guard let a = together[path, port], let b = alone[path, port] else { return nil }
+                return isBitEqual(a.narrowed(0, start: row, count: 1), b)
+            }
+            let culprits = together.paths().filter { isEqual($0, .input) == true && isEqual($0, .output) == false }
+            #expect(culprits == [], "row \(row)")
+            #expect(isBitEqual(both.narrowed(0, start: row, count: 1), one), "row \(row)")
+        }
+    }
+
+    /// The same at widths and sizes like those of a real small model, without a plan: the fused kernels.
+    @Test func rowsAreIndependentAtRealWidths() throws {
+        var configuration = UNet2DConditionConfiguration()
+        configuration.blockOutChannels = [64, 128]
+        configuration.downBlockTypes = ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]
+        configuration.upBlockTypes = ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]
+        configuration.layersPerBlock = 1
+        configuration.crossAttentionDim = 96
+        configuration.attentionHeads = 4
+        let unet = try UNet2DConditionModel(configuration, weights: ScopedWeights(InitializingSource(seed: 7)))
+        let sample = wave([3, 4, 16, 16], 0.37)
+        let context = wave([3, 77, 96], 0.11)
+        let timesteps = Tensor([999, 500.5, 1] as [Float])
+        let together = unet(sample, timesteps: timesteps, context: context, Pass())
+        for row in 0..<3 {
+            func take(_ x: Tensor) -> Tensor { x.narrowed(0, start: row, count: 1) }
+            let alone = unet(take(sample), timesteps: take(timesteps), context: take(context), Pass())
+            #expect(isBitEqual(take(together), alone), "row \(row): \(maximumDifference(take(together), alone)) apart")
+        }
+    }
+
+    /// Checkpointing changes memory, never gradients, and recorders do not hear replays.
+    @Test func checkpointsChangeNothing() throws {
+        let unet = try TinyUNet("tiny-unet-sd1", isTrainable: true, golden: "golden_gradients")
+        let input = try (
+            unet.input("sample"), unet.input("timestep"), unet.input("encoder_hidden_states"), unet.input("target")
+        )
+        func run(_ checkpointing: CheckpointPolicy) -> (Tensor, Gradients, Int) {
+            let counter = Counter()
+            var plan = SitePlan()
+            for site in 0..<unet.sites.count { plan.add(.observe { _ in counter.add() }, at: site) }
+            let pass = Pass(plan: plan, checkpointing: checkpointing)
+            let output = unet.model(input.0, timesteps: input.1, context: input.2, pass)
+            let result = gradients(of: meanSquaredError(output, input.3))
+            return (output, result, counter.count)
+        }
+        let (plain, expected, visits) = run(.none)
+        let (checkpointed, computed, visitsWithReplays) = run(.blocks)
+        #expect(isBitEqual(plain, checkpointed))
+        #expect(visits > 200 && visits == visitsWithReplays)
+        for (name, leaf) in unet.parameters {
+            let (a, b) = try (#require(computed[leaf]), #require(expected[leaf]))
+            #expect(isBitEqual(a, b), "\(name)")
+        }
+    }
+
+    /// An intervention at one site changes what comes after it and nothing before, and holds in checkpoints, too.
+    @Test(arguments: [CheckpointPolicy.none, .blocks]) func interventionsAct(_ policy: CheckpointPolicy) throws {
+        let unet = try TinyUNet("tiny-unet-sd2", isTrainable: true, golden: "golden_gradients")
+        let site = try #require(unet.sites["mid_block.attentions.0.transformer_blocks.0.attn2"])
+        let recorder = SiteRecorder(unet.sites)
+        var plan = recorder.plan { !$0.hasPrefix("mid_block") }
+        plan.add(.replace { $0 * 0 }, at: site)
+        let sample = try unet.input("sample")
+        let output = unet.model(
+            sample, timesteps: try unet.input("timestep"), context: try unet.input("encoder_hidden_states"),
+            Pass(plan: plan, checkpointing: policy))
+        let golden = try GoldenSites("tiny-unet-sd2/golden_forward.safetensors")
+        let before = try #require(golden.values["down_blocks.1"])
+        #expect(maximumDifference(try #require(recorder["down_blocks.1"]), before) <= 1e-4)
+        let after = try #require(golden.values["up_blocks.0"])
+        #expect(maximumDifference(try #require(recorder["up_blocks.0"]), after) > 1e-3)
+        // With its output erased, the layer gets no gradient to speak of.
+        let result = gradients(of: sum(output))
+        let name = "mid_block.attentions.0.transformer_blocks.0.attn2.to_v.weight"
+        let leaf = try #require(unet.parameters[name])
+        #expect(l2Norm(try #require(result[leaf])) == 0)
+    }
+
+    /// Half-precision weights in several files give the same model but for their rounding.
+    @Test func shardedHalfPrecision() throws {
+        let unet = try TinyUNet("tiny-unet-sdxl")
+        let files = try WeightFiles(
+            in: Fixtures.path("tiny-unet-sharded"), baseName: "diffusion_pytorch_model")
+        let (model, report) = try ScopedWeights.load(SafetensorsSource(SafetensorsSet(files)), root: "unet") {
+            try UNet2DConditionModel(unet.configuration, weights: $0)
+        }
+        #expect(files.paths.count == 3)
+        #expect(report.unused == [])
+        let output = model(
+            try unet.input("sample"), timesteps: try unet.input("timestep"),
+            context: try unet.input("encoder_hidden_states"), added: unet.added, Pass())
+        let expected = try Fixtures.require(unet.golden, "output")
+        #expect(relativeL2(output, expected) < 5e-3)
+        #expect(!isBitEqual(output, expected))
+    }
+}
+
+/// Numbers that look random enough: sines of a growing phase.
+private func wave(_ shape: [Int], _ step: Float) -> Tensor {
+    let count = shape.reduce(1, *)
+    return sin(Tensor.indices(count).converted(to: .float32) * Double(step)).reshaped(shape) * 1.5
+}
