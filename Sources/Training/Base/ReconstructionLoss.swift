@@ -36,10 +36,3 @@ private func difference(_ x: Tensor, _ axis: Int) -> Tensor {
     let size = x.size(axis)
     return x.narrowed(axis, start: 1, count: size - 1) - x.narrowed(axis, start: 0, count: size - 1)
 }
-
-extension DiagonalGaussian {
-    /// The Kullback-Leibler divergence from the standard normal distribution, per latent element.
-    ///
-    ///     KL = mean(mean² + exp(logVariance) - 1 - logVariance) / 2
-    var divergence: Tensor { TensorCore.mean(square(mean) + exp(logVariance) - logVariance - 1) * 0.5 }
-}
