@@ -13,7 +13,7 @@ internal import Musl
 /// Early on `d` is smaller, so that the random start is forgotten soon; the first update copies the parameters.
 /// Follows diffusers `EMAModel`.
 public struct ExponentialMovingAverage: Sendable {
-    /// How `d` grows with the number `n` of updates before.
+    /// How `d` grows with the number `n` of updates before, counted from `firstStep`.
     public enum WarmUp: Sendable, Hashable, Codable {
         /// `d` is constant from the first update on.
         case none
@@ -25,26 +25,29 @@ public struct ExponentialMovingAverage: Sendable {
 
     public let decay: Double
     public let warmUp: WarmUp
+    /// Updates up to this one copy the parameters.
+    public let firstStep: Int
     /// The averages, by path.
     public private(set) var parameters: [String: Tensor]
     /// Updates done.
     public private(set) var step = 0
 
-    public init(_ parameters: [String: Tensor], decay: Double, warmUp: WarmUp = .ratio) {
+    public init(_ parameters: [String: Tensor], decay: Double, warmUp: WarmUp = .ratio, firstStep: Int = 0) {
         precondition(decay >= 0 && decay <= 1, "ExponentialMovingAverage: decay \(decay)")
         self.decay = decay
         self.warmUp = warmUp
+        self.firstStep = firstStep
         self.parameters = parameters.mapValues { $0.detached.contiguous() }
     }
 
     /// The decay of the next update.
     public var nextDecay: Double {
-        let n = Double(step)
+        let n = Double(step - firstStep)
         switch warmUp {
-        case .none: return decay
-        case .ratio: return step == 0 ? 0 : min(decay, (1 + n) / (10 + n))
+        case .none: return step < firstStep ? 0 : decay
+        case .ratio: return n <= 0 ? 0 : min(decay, (1 + n) / (10 + n))
         case .power(let inverseGamma, let power):
-            return step == 0 ? 0 : min(decay, 1 - pow(1 + n / inverseGamma, -power))
+            return n <= 0 ? 0 : min(decay, 1 - pow(1 + n / inverseGamma, -power))
         }
     }
 

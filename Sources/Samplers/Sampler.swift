@@ -17,6 +17,8 @@ public struct Sampler: Sendable {
     public let schedule: NoiseSchedule
     /// What the model is told at each step, falling; fractions occur. Usually one a step that was asked for.
     public let timesteps: [Float]
+    /// The noise over the signal at each step and after the last one: one more than timesteps.
+    public let sigmas: [Float]
     /// The factor of the unit noise that a trajectory starts from.
     public let initialNoiseScale: Float
     /// The clean sample that the model had in mind at the last step taken, good for a preview.
@@ -57,6 +59,7 @@ public struct Sampler: Sendable {
         self.schedule = schedule
         self.solver = solver
         timesteps = solver.timesteps
+        sigmas = solver.sigmas
         initialNoiseScale = solver.initialNoiseScale
     }
 

@@ -29,12 +29,7 @@ public struct NoiseSchedule: Sendable, Equatable {
     /// The noise over the signal of every timestep, rising.
     ///
     /// Pure noise (ᾱ = 0) counts as ᾱ = 2^-24, so that its sigma is 4096 and not infinite.
-    public var sigmas: [Float] {
-        alphasCumulative.map { alpha in
-            let alpha = max(alpha, 0x1p-24)
-            return ((1 - alpha) / alpha).squareRoot()
-        }
-    }
+    public var sigmas: [Float] { alphasCumulative.map { sigma(ofAlpha: $0) } }
 
     /// The timestep of a sigma, by linear interpolation in log sigma.
     ///
@@ -48,6 +43,11 @@ public struct NoiseSchedule: Sendable, Equatable {
         let weight = min(max((Double(logSigmas[low]) - logSigma) / Double(span), 0), 1)
         return (1 - weight) * Double(low) + weight * Double(low + 1)
     }
+}
+
+func sigma(ofAlpha alpha: Float) -> Float {
+    let alpha = max(alpha, 0x1p-24)
+    return ((1 - alpha) / alpha).squareRoot()
 }
 
 extension SchedulerConfiguration {

@@ -41,6 +41,10 @@ public struct DDIM: Solver {
         eta = context.eta
     }
 
+    public var sigmas: [Float] {
+        (alphas.map(\.now) + alphas.suffix(1).map(\.next)).map { sigma(ofAlpha: $0) }
+    }
+
     public func noised(_ clean: Tensor, noise: Tensor, step: Int) -> Tensor {
         let alpha = alphas[step].now
         return clean * Double(alpha.squareRoot()) + noise * Double((1 - alpha).squareRoot())
