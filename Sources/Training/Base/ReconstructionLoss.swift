@@ -11,7 +11,7 @@ struct ReconstructionLoss {
     ///   - original, decoded: `[batch, 3, height, width]` in -1...1.
     init(original: Tensor, decoded: Tensor, posterior: DiagonalGaussian, stage: BaseRecipe.AutoencoderStage) {
         absolute = mean(abs(original - decoded))
-        divergence = posterior.divergence
+        divergence = mean(posterior.divergenceFromStandard) / Double(posterior.mean.count / posterior.mean.size(0))
         var total = absolute + stage.klWeight * divergence
         if stage.edgeWeight > 0 {
             for axis in [2, 3] {
