@@ -26,7 +26,7 @@ enum Phrases {
 
     /// The words that stand before "hair"; "bald" is a fragment instead.
     static let hairWords: [Attribute: [String: [String]]] = [
-        .hairLength: ["short": ["short", "cropped"], "medium": ["medium", "shoulder length"], "long": ["long", "flowing"]],
+        .hairLength: ["short": ["short", "cropped"], "medium": ["medium length", "shoulder length"], "long": ["long", "flowing"]],
         .hairTexture: ["straight": ["straight", "smooth"], "curly": ["curly", "frizzy"]],
         .hairColor: [
             "black": ["black", "dark"], "brown": ["brown", "chestnut"], "red": ["red", "ginger"],

@@ -22,13 +22,14 @@ struct LandscapeArtist {
         self.landscape = landscape
         self.canvas = canvas
         let intensity = unit(landscape.weatherIntensity)
-        cover = unit(landscape.cloudCover)
         rain = landscape.weather == .rain ? intensity : 0
         snowfall = landscape.weather == .snow ? intensity : 0
         fog = landscape.weather == .fog ? mix(0.45, 1, intensity) : 0
         groundSnow = landscape.groundSnow
+        // What falls comes out of clouds, whatever the cover says.
+        cover = mix(unit(landscape.cloudCover), 1, 0.55 * max(rain, snowfall))
         hour = wrap(landscape.hourOfDay, 24)
-        sky = SkyLight.at(hour: hour).clouded(cover, storm: rain)
+        sky = SkyLight.at(hour: hour).clouded(max(cover, 0.8 * fog), storm: rain)
         haze = sky.horizon.mixed(with: sky.middle, 0.3)
         seed = landscape.detailSeed
     }

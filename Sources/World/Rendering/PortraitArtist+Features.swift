@@ -18,7 +18,7 @@ extension PortraitArtist {
     }
 
     private func drawEye(_ side: Double) {
-        let size = mix(0.78, 1.22, unit(portrait.eyeSize)) * (1 + 0.14 * childhood - 0.07 * oldness + 0.05 * feminine)
+        let size = mix(0.78, 1.22, unit(portrait.eyeSize)) * (1 + 0.27 * childhood - 0.07 * oldness + 0.05 * feminine)
         // A broad smile narrows the eyes a little; closed stays closed.
         let open = unit(portrait.eyeOpenness) * (1 - 0.15 * max(0, smile))
         let x = onFace(side * 11)
@@ -26,7 +26,7 @@ extension PortraitArtist {
         let half = 6.6 * size * narrow
         let up = 6.2 * size * open - 0.9 * (1 - open)
         let down = 3.4 * size * open + 1.6 * (1 - open)
-        let y = 0.6 + 1.2 * childhood
+        let y = 0.6 + 2.2 * childhood
         let outer = -1.0 * feminine + 0.8 * oldness
 
         // Corners: nose side, then temple side.
@@ -75,7 +75,7 @@ extension PortraitArtist {
         let grey = smoothstep(0.3, 0.9, portrait.greyness)
         let color = hair.darker(0.35 - 0.3 * grey).mixed(with: skinShade, 0.12).opacity(0.92)
         let sad = max(0, -smile)
-        let y = -10.2 - 1.6 * unit(portrait.eyeOpenness) * unit(portrait.eyeSize) - 0.6 * max(0, smile) + 1.2 * childhood
+        let y = -10.2 - 1.6 * unit(portrait.eyeOpenness) * unit(portrait.eyeSize) - 0.6 * max(0, smile) + 1.8 * childhood
         let innerY = y + 1 - 3 * sad
         let outerY = y + 1.4 + 1.4 * sad - 0.8 * feminine
         let thick = mix(mix(3.0, 1.9, feminine), 1.6, childhood) + 0.6 * oldness * (1 - feminine)
@@ -88,7 +88,7 @@ extension PortraitArtist {
     }
 
     private func drawNose() {
-        let tip = 11.5 - 2 * childhood + 1.5 * oldness
+        let tip = 11.5 - 1.4 * childhood + 1.5 * oldness
         let x = onFace(0) * 1.06 + 1.8 * turn
         let width = mix(mix(4.6, 3.7, feminine), 3.4, childhood) + 0.5 * quirks[4] + 0.5 * oldness
         let shadeSide = abs(light) < 0.05 ? (turn >= 0 ? 1.0 : -1) : (light > 0 ? -1.0 : 1)
@@ -111,7 +111,7 @@ extension PortraitArtist {
     func drawMouth() {
         let x = onFace(0) + 1.6 * turn
         let narrow = breadth(0)
-        let y = 21.6 - 2.6 * childhood
+        let y = 21.6 - 2.8 * childhood
         let half = (7.4 + 2.6 * max(0, smile) - 0.4 * childhood) * narrow
         let bend = 3.6 * smile
         let gap = 5.6 * smoothstep(0.3, 1, smile)

@@ -4,7 +4,7 @@ internal import Drawing
 extension PortraitArtist {
     func drawGlasses() {
         let frame = Color(hex: quirks[8] > 0 ? 0x2B2320 : 0x6E3B22)
-        let y = 1.2 + childhood
+        let y = 1.2 + 2 * childhood
         var previous: Double?
         for side in [-1.0, 1.0] {
             let x = onFace(side * 11.2)
@@ -69,8 +69,8 @@ extension PortraitArtist {
                     Point(cx - 30.5, -10),
                 ], tension: 0.8)
             canvas.fill(band, shaded(cloth.darker(0.16), cx - 31, cx + 31))
-            canvas.fill(.circle(cx, -50, 5.4), .radial(
-                center: Point(cx + 2 * light, -52), inner: 0, outer: 7, aspect: 1,
+            canvas.fill(.circle(cx, -48.5, 5), .radial(
+                center: Point(cx + 2 * light, -50), inner: 0, outer: 7, aspect: 1,
                 stops: [.init(0, cloth.lighter(0.5)), .init(1, cloth.darker(0.1))]))
         case .brim:
             var crown = Path()
