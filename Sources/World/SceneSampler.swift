@@ -61,7 +61,8 @@ public struct SceneSampler: Sendable, Hashable {
             case 5, 6: wrap(random.uniform(21, 29), 24)
             default: random.uniform(0, 24)
             }
-        let season = wrap(Double(random.index(4)) + (random.chance(0.8) ? random.uniform(-0.22, 0.22) : random.uniform(-0.5, 0.5)), 4)
+        let season = wrap(
+            Double(random.index(4)) + (random.chance(0.8) ? random.uniform(-0.22, 0.22) : random.uniform(-0.5, 0.5)), 4)
         let winter = season < 0.5 || season > 3.5
         let weather: Landscape.Weather
         let draw = random.uniform()

@@ -11,7 +11,8 @@ struct CanvasTests {
         canvas.fill(.rectangle(2, 0, 2, 2), Color(hex: 0xFF8000))
         let background: [UInt8] = [0x10, 0x20, 0x30]
         let orange: [UInt8] = [0xFF, 0x80, 0x00]
-        #expect(canvas.rgb() == background + background + orange + orange + background + background + orange + orange)
+        let row = [background, background, orange, orange].flatMap { $0 }
+        #expect(canvas.rgb() == row + row)
     }
 
     @Test("A linear gradient runs from its first to its last colour")
@@ -104,7 +105,9 @@ struct SheetTests {
         let cells = [ContactSheet.Cell(square(10)), .init(square(200)), .init(square(90))]
         let plain = ContactSheet(cells, columns: 2, pictureSize: 16).draw()
         for level in [10, 200, 90] as [UInt8] {
-            let count = stride(from: 0, to: plain.pixels.count, by: 3).count { plain.pixels[$0..<$0 + 3].allSatisfy { $0 == level } }
+            let count = stride(from: 0, to: plain.pixels.count, by: 3).count { start in
+                plain.pixels[start..<start + 3].allSatisfy { $0 == level }
+            }
             #expect(count == 16 * 16, "level \(level)")
         }
         let captioned = ContactSheet(
@@ -129,7 +132,10 @@ struct SheetTests {
     func linearTicks() {
         let axis = Axis([0, 87], logarithmic: false, padding: 0)
         #expect(axis.ticks.map(\.label) == ["0", "20", "40", "60", "80"])
-        #expect(Axis([0.1, 0.3], logarithmic: false, padding: 0).ticks.map(\.label) == ["0.10", "0.15", "0.20", "0.25", "0.30"])
+        #expect(
+            Axis([0.1, 0.3], logarithmic: false, padding: 0).ticks.map(\.label) == [
+                "0.10", "0.15", "0.20", "0.25", "0.30",
+            ])
         #expect(Axis([0, 60000], logarithmic: false, padding: 0).ticks.map(\.label).last == "60k")
     }
 

@@ -61,7 +61,8 @@ extension PortraitArtist {
                 Point(outer - side * (v + 2), -20), Point(outer, -6), Point(outer + side * wave, mix(-6, bottom, 0.35)),
                 Point(outer + side * 0.5, mix(-6, bottom, 0.7)), Point(outer - side * 1, bottom - 5),
                 Point(outer - side * thick * 0.7, bottom), Point(outer - side * thick * 1.15, mix(-6, bottom, 0.75)),
-                Point(outer - side * (thick + 0.5 - wave * 0.5), mix(-6, bottom, 0.4)), Point(outer - side * (thick + 1), -6),
+                Point(outer - side * (thick + 0.5 - wave * 0.5), mix(-6, bottom, 0.4)),
+                Point(outer - side * (thick + 1), -6),
                 Point(outer - side * (thick + 4), -18),
             ]
             let tone = lit(hair, side)
@@ -174,12 +175,14 @@ extension PortraitArtist {
             canvas.fill(path, shaded(color, -faceWidth, faceWidth))
             canvas.clipped(to: path) {
                 canvas.fill(
-                    .rectangle(-40, 10, 80, 60), .vertical(14, chin + drop, color.lighter(0.12).opacity(0.5), color.darker(0.3).opacity(0.55)))
+                    .rectangle(-40, 10, 80, 60),
+                    .vertical(14, chin + drop, color.lighter(0.12).opacity(0.5), color.darker(0.3).opacity(0.55)))
                 for k in stride(from: -3.0, through: 3, by: 1) {
                     var strand = Path()
                     strand.move(push + 5.2 * k, 26 - abs(k))
                     strand.curve(
-                        push + 5.4 * k, 32, push + 4 * k, chin + drop * 0.4, push + 2.8 * k, chin + drop * 0.85 - abs(k))
+                        push + 5.4 * k, 32, push + 4 * k, chin + drop * 0.4, push + 2.8 * k, chin + drop * 0.85 - abs(k)
+                    )
                     canvas.stroke(strand, color.darker(0.35).opacity(0.4 * full), width: 1.3)
                 }
             }
