@@ -11,8 +11,8 @@ public enum LearningRateSchedule: Sendable, Hashable {
     case constant(warmupSteps: Int = 0)
     /// Falls evenly to 0.
     case linear(warmupSteps: Int, totalSteps: Int)
-    /// Falls to 0 along `cycles` periods of a cosine; half a period by default.
-    case cosine(warmupSteps: Int, totalSteps: Int, cycles: Double = 0.5)
+    /// Falls to 0 along half a cosine.
+    case cosine(warmupSteps: Int, totalSteps: Int)
     /// Falls to 0 along half a cosine, `cycles` times.
     case cosineWithRestarts(warmupSteps: Int, totalSteps: Int, cycles: Int = 1)
     /// Falls to `end` as a power of the share of steps left.
@@ -27,8 +27,8 @@ public enum LearningRateSchedule: Sendable, Hashable {
         case .constant: return 1
         case .linear(_, let total):
             return max(0, Double(total - step) / Double(max(1, total - warmupSteps)))
-        case .cosine(_, let total, let cycles):
-            return max(0, 0.5 * (1 + cos(.pi * cycles * 2 * progress(step, total))))
+        case .cosine(_, let total):
+            return max(0, 0.5 * (1 + cos(.pi * progress(step, total))))
         case .cosineWithRestarts(_, let total, let cycles):
             let progress = progress(step, total)
             if progress >= 1 { return 0 }
@@ -42,7 +42,7 @@ public enum LearningRateSchedule: Sendable, Hashable {
 
     public var warmupSteps: Int {
         switch self {
-        case .constant(let steps), .linear(let steps, _), .cosine(let steps, _, _),
+        case .constant(let steps), .linear(let steps, _), .cosine(let steps, _),
             .cosineWithRestarts(let steps, _, _), .polynomial(let steps, _, _, _):
             steps
         }

@@ -6,8 +6,8 @@ import Testing
 
 /// What holds for every method, whatever the numbers of a reference are.
 @Suite struct SamplerPropertyTests {
-    static let clean = Tensor([0.5, -1, 2, 0.25], shape: [1, 1, 2, 2])
-    static let noise = Tensor([1, -0.5, 0.75, -2], shape: [1, 1, 2, 2])
+    static let clean = Tensor([0.5, -1, 2, 0.25] as [Float], shape: [1, 1, 2, 2])
+    static let noise = Tensor([1, -0.5, 0.75, -2] as [Float], shape: [1, 1, 2, 2])
 
     static func configuration(
         _ prediction: PredictionType, spacing: TimestepSpacing = .trailing
