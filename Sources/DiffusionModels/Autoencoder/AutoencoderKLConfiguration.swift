@@ -12,7 +12,8 @@ public struct AutoencoderKLConfiguration: ModelConfiguration {
     public var activation = Activation.silu
     public var latentChannels = 4
     public var normGroups = 32
-    public var sampleSize: PerBlock<Int>? = 32
+    /// Height and width of the pictures that the model was trained on.
+    public var sampleSize = 32
     /// Multiplies latents on their way to the diffusion model.
     public var scalingFactor: Float = 0.18215
     /// Subtracted from latents before they are scaled.
@@ -88,7 +89,7 @@ public struct AutoencoderKLConfiguration: ModelConfiguration {
         activation = try keys.decodeActivation(.activation, or: activation)
         latentChannels = try keys.decode(.latentChannels, or: latentChannels)
         normGroups = try keys.decode(.normGroups, or: normGroups)
-        sampleSize = try keys.decodeIfPresent(PerBlock<Int>.self, forKey: .sampleSize)
+        sampleSize = try keys.decodeSize(.sampleSize, or: sampleSize)
         scalingFactor = try keys.decode(.scalingFactor, or: scalingFactor)
         shiftFactor = try keys.decodeIfPresent(Float.self, forKey: .shiftFactor)
         forceUpcast = try keys.decode(.forceUpcast, or: forceUpcast)

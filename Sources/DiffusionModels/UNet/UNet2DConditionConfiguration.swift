@@ -3,7 +3,8 @@ public import Layers
 /// The shape of a conditional UNet: the `config.json` of diffusers, with its defaults.
 public struct UNet2DConditionConfiguration: ModelConfiguration {
     public var className = "UNet2DConditionModel"
-    public var sampleSize: PerBlock<Int>?
+    /// Height and width of the latents that the model was trained on.
+    public var sampleSize = 64
     public var inChannels = 4
     public var outChannels = 4
     public var flipSinToCos = true
@@ -153,7 +154,7 @@ extension UNet2DConditionConfiguration {
     public init(from decoder: any Decoder) throws {
         let keys = try decoder.container(keyedBy: CodingKeys.self)
         className = try keys.decode(.className, or: className)
-        sampleSize = try keys.decodeIfPresent(PerBlock<Int>.self, forKey: .sampleSize)
+        sampleSize = try keys.decodeSize(.sampleSize, or: sampleSize)
         inChannels = try keys.decode(.inChannels, or: inChannels)
         outChannels = try keys.decode(.outChannels, or: outChannels)
         flipSinToCos = try keys.decode(.flipSinToCos, or: flipSinToCos)

@@ -105,4 +105,17 @@ extension KeyedDecodingContainer {
         }
         return activation
     }
+
+    /// The side of a square that a key gives as one number or as `[height, width]`.
+    public func decodeSize(_ key: Key, or standard: Int) throws -> Int {
+        guard let size = try decodeIfPresent(PerBlock<Int>.self, forKey: key) else { return standard }
+        switch size {
+        case .all(let side): return side
+        case .each(let sides):
+            guard sides.count == 2, sides[0] == sides[1] else {
+                throw ConfigurationError(key: key.stringValue, expected: "one number or a square", found: "\(sides)")
+            }
+            return sides[0]
+        }
+    }
 }
