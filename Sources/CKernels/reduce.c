@@ -35,15 +35,29 @@ static size_t slice_grain(const reduce_context *c) {
     return GRAIN / (work + 1) + 1;
 }
 
+// Smallest value of a run, infinity when empty; NaN if any is NaN.
+TK_INLINE float run_min(const float *x, size_t n) {
+    tk_eight kept = INFINITY;
+    size_t first = 0;
+    for (; first + 8 <= n; first += 8) {
+        tk_eight value;
+        memcpy(&value, x + first, sizeof value);
+        kept = ((value < kept) | (value != value)) ? value : kept;
+    }
+    float smallest = INFINITY;
+    for (size_t i = first; i < n; i++) smallest = x[i] < smallest || x[i] != x[i] ? x[i] : smallest;
+    for (int lane = 0; lane < 8; lane++) {
+        smallest = kept[lane] < smallest || kept[lane] != kept[lane] ? kept[lane] : smallest;
+    }
+    return smallest;
+}
+
 TK_INLINE float reduce_run(int op, const float *x, size_t n) {
     float value;
     switch (op) {
         case TK_REDUCE_SUM: return tk_run_sum(x, x, 0.0f, n);
         case TK_REDUCE_MAX: return tk_run_max(x, n);
-        case TK_REDUCE_MIN:
-            value = INFINITY;
-            for (size_t i = 0; i < n; i++) value = x[i] < value || x[i] != x[i] ? x[i] : value;
-            return value;
+        case TK_REDUCE_MIN: return run_min(x, n);
         default:
             value = 1.0f;
             for (size_t i = 0; i < n; i++) value *= x[i];
@@ -183,8 +197,8 @@ TK_KERNEL static void all_body(void *context, size_t begin, size_t end, size_t t
             if (c->op == ALL_SQUARES) total += tk_run_squares(x, x, 0.0f, n);
             if (c->op == ALL_DOT) total += tk_run_dot(x, y, 0.0f, n);
             if (c->op == ALL_MAX_ABS) {
-                float largest = 0.0f;
-                for (size_t k = 0; k < n; k++) largest = tk_keep_larger(largest, tk_abs(x[k]));
+                // Both runs agree on NaN.
+                const float largest = tk_keep_larger(tk_run_max(x, n), -run_min(x, n));
                 total = largest > total || largest != largest ? largest : total;
             }
         }

@@ -1,33 +1,29 @@
-// Inline sums over a contiguous run, with several partial sums so that they vectorise and round evenly. Runs are cut
-// into blocks whose sums are added one by one, so the error stays near that of the block.
+// Inline sums over a contiguous run. The compiler may reorder the additions inside a block into as many partial sums
+// as its registers hold; the blocks' sums are added one by one, so the error stays near that of one block. The order is
+// fixed for an instruction set and a length.
 #pragma once
 #include <stddef.h>
+#include <string.h>
 
 #include "parallel.h"
 
-enum { TK_SUM_LANES = 32, TK_SUM_BLOCK = 2048 };
+enum { TK_SUM_BLOCK = 2048 };
 
 // Defines `float NAME(const float *x, const float *y, float shift, size_t n)`: the sum of TERM over i.
 // TERM may use x[i], y[i] and shift.
 #define TK_DEFINE_SUM(NAME, TERM)                                                                       \
-    TK_INLINE float NAME(const float *x, const float *y, float shift, size_t n) {                       \
+    TK_INLINE float NAME##_block(const float *x, const float *y, float shift, size_t begin, size_t end) { \
+        _Pragma("clang fp reassociate(on) contract(fast)")                                              \
         (void)x, (void)y, (void)shift;                                                                  \
+        float sum = 0.0f;                                                                               \
+        for (size_t i = begin; i < end; i++) sum += (TERM);                                             \
+        return sum;                                                                                     \
+    }                                                                                                   \
+    TK_INLINE float NAME(const float *x, const float *y, float shift, size_t n) {                       \
         float total = 0.0f;                                                                             \
-        for (size_t block = 0; block < n; block += TK_SUM_BLOCK) {                                      \
-            const size_t end = n - block < TK_SUM_BLOCK ? n : block + TK_SUM_BLOCK;                     \
-            float lanes[TK_SUM_LANES] = {0};                                                            \
-            size_t first = block;                                                                       \
-            for (; first + TK_SUM_LANES <= end; first += TK_SUM_LANES) {                                \
-                for (size_t lane = 0; lane < TK_SUM_LANES; lane++) {                                    \
-                    const size_t i = first + lane;                                                      \
-                    lanes[lane] += (TERM);                                                              \
-                }                                                                                       \
-            }                                                                                           \
-            for (size_t i = first; i < end; i++) lanes[i - first] += (TERM);                            \
-            for (size_t width = TK_SUM_LANES / 2; width > 0; width /= 2) {                              \
-                for (size_t lane = 0; lane < width; lane++) lanes[lane] += lanes[lane + width];         \
-            }                                                                                           \
-            total += lanes[0];                                                                          \
+        for (size_t begin = 0; begin < n; begin += TK_SUM_BLOCK) {                                      \
+            const size_t end = n - begin < TK_SUM_BLOCK ? n : begin + TK_SUM_BLOCK;                     \
+            total += NAME##_block(x, y, shift, begin, end);                                             \
         }                                                                                               \
         return total;                                                                                   \
     }
@@ -41,17 +37,25 @@ TK_INLINE float tk_keep_larger(float kept, float value) {
     return value > kept || value != value ? value : kept;
 }
 
+typedef float tk_eight __attribute__((ext_vector_type(8)));
+
 // Largest value of a run, -infinity when empty; NaN if any is NaN.
 TK_INLINE float tk_run_max(const float *x, size_t n) {
-    float lanes[TK_SUM_LANES];
-    for (size_t lane = 0; lane < TK_SUM_LANES; lane++) lanes[lane] = -__builtin_inff();
+    tk_eight kept[4];
+    for (int part = 0; part < 4; part++) kept[part] = -__builtin_inff();
     size_t first = 0;
-    for (; first + TK_SUM_LANES <= n; first += TK_SUM_LANES) {
-        for (size_t lane = 0; lane < TK_SUM_LANES; lane++) lanes[lane] = tk_keep_larger(lanes[lane], x[first + lane]);
+    for (; first + 32 <= n; first += 32) {
+#pragma clang loop unroll(full)
+        for (int part = 0; part < 4; part++) {
+            tk_eight value;
+            memcpy(&value, x + first + 8 * part, sizeof value);
+            kept[part] = ((value > kept[part]) | (value != value)) ? value : kept[part];
+        }
     }
-    for (size_t i = first; i < n; i++) lanes[i - first] = tk_keep_larger(lanes[i - first], x[i]);
-    for (size_t width = TK_SUM_LANES / 2; width > 0; width /= 2) {
-        for (size_t lane = 0; lane < width; lane++) lanes[lane] = tk_keep_larger(lanes[lane], lanes[lane + width]);
+    float largest = -__builtin_inff();
+    for (size_t i = first; i < n; i++) largest = tk_keep_larger(largest, x[i]);
+    for (int part = 0; part < 4; part++) {
+        for (int lane = 0; lane < 8; lane++) largest = tk_keep_larger(largest, kept[part][lane]);
     }
-    return lanes[0];
+    return largest;
 }

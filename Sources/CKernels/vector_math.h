@@ -50,10 +50,10 @@ TK_INLINE float tk_exp(float x) {
     return p * tk_from_bits((half + 127) << 23) * tk_from_bits((k - half + 127) << 23);
 }
 
-// 2^x for x in [-126, 0], or anything below (then about 1e-38): the inner loop of softmax, where the largest term is 1
-// and what underflows does not count. Relative error below 1.5e-7. NaN is not kept.
+// 2^x for x <= 0: the inner loop of attention, where the largest term is 1 and what underflows does not count. Relative
+// error below 1.5e-7 down to -126; from there at most 1e-38, and exactly 0 from -127 on. NaN gives 0.
 TK_INLINE float tk_exp2_nonpositive(float x) {
-    x = x > -126.0f ? x : -126.0f;
+    x = x > -127.0f ? x : -127.0f;
     float shifted = x + tk_round_magic;
     float r = x - (shifted - tk_round_magic);
     float p = 0.00132764715f;

@@ -89,13 +89,13 @@ def randomize(model, seed):
     generator = torch.Generator().manual_seed(seed)
     norms = (torch.nn.GroupNorm, torch.nn.LayerNorm)
     norm_weights = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, norms)}
-    embeddings = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, torch.nn.Embedding)}
+    tables = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, torch.nn.Embedding)}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             if name in norm_weights:
                 parameter.copy_(1 + 0.25 * noise)
-            elif name in embeddings:
+            elif name in tables:
                 parameter.copy_(0.5 * noise)
             elif parameter.ndim >= 2:
                 fan_in = parameter[0].numel()
@@ -117,8 +117,8 @@ class SiteRecorder:
     """Records the output of every submodule by its path while the `with` block runs.
 
     Left out: dropout and identity modules, which do nothing in evaluation mode, and SiLU modules, whose input and
-    consumer are sites themselves and which usually run fused with a norm. A site whose value equals the one recorded just before it within the
-    same module (a container returning its last child's output) is kept as an alias of that site, not stored again.
+    consumer are sites themselves and which usually run fused with a norm. A site whose value equals the one recorded
+    just before it within the same module (a container returning its last child's output) becomes an alias of that one.
     """
 
     def __init__(self, model, prefix=""):

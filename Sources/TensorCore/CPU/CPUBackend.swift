@@ -46,3 +46,17 @@ extension Tensor {
 
     var rawPointer: UnsafeMutableRawPointer { storage.pointer + layout.offset * dtype.byteCount }
 }
+
+extension CPUBackend {
+    /// The rate of independent fp32 multiply-adds on all threads, in GFLOP/s: what 100 % means.
+    public func peakRate() -> Double {
+        ComputeThread.shared.run {
+            (0..<5).map { _ in
+                let start = ContinuousClock.now
+                let operations = tk_fma_peak(20_000_000)
+                let elapsed = (ContinuousClock.now - start).components
+                return operations * 1e-9 / (Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+            }.max() ?? 0
+        }
+    }
+}

@@ -27,7 +27,7 @@ class Cases:
         return torch.randint(0, high, shape, generator=self.generator)
 
     def add(self, case, op, inputs, run, parameters=None):
-        """`inputs` maps names, in the order of the arguments of `run`, to float32 tensors (differentiated) or int64 and bool ones (not)."""
+        """`inputs` maps names to float32 tensors (differentiated) or int64 and bool ones (not), in `run`'s order."""
         doubles = {
             name: value.double().requires_grad_() if value.is_floating_point() else value
             for name, value in inputs.items()
@@ -165,7 +165,8 @@ def attentions(cases):
         cases.add(case, "attention", inputs,
                   lambda queries, keys, values, mask=None: F.scaled_dot_product_attention(
                       queries, keys, values, attn_mask=mask, is_causal=causal, scale=scale),
-                  {"causal": causal, "scale": scale or dimension ** -0.5, "mask": "additive" if mask is not None else None})
+                  {"causal": causal, "scale": scale or dimension ** -0.5,
+                   "mask": "additive" if mask is not None else None})
 
     attention("attention_self_d8", 3, 21, 21, 8)
     attention("attention_self_d40", 2, 17, 17, 40, batch=1)

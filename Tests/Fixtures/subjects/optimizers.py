@@ -26,7 +26,7 @@ CASES = {
 }
 EMA_CASES = {
     "ema": {"decay": 0.9999},
-    "ema_low": {"decay": 0.6},
+    "ema_low": {"decay": 0.4},
     "ema_warmup": {"decay": 0.95, "use_ema_warmup": True, "inv_gamma": 1.0, "power": 2 / 3},
     "ema_late": {"decay": 0.9, "update_after_step": 3, "min_decay": 0.1},
 }

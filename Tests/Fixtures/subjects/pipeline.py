@@ -29,8 +29,9 @@ def make():
 
 
 def assemble():
-    scheduler = DDIMScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                              clip_sample=False, set_alpha_to_one=False, steps_offset=1, prediction_type="epsilon")
+    scheduler = DDIMScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012,
+                              beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+                              steps_offset=1, prediction_type="epsilon")
     return StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(GOLDEN / "tiny-vae"),
         text_encoder=CLIPTextModel.from_pretrained(GOLDEN / "tiny-clip"),
@@ -84,8 +85,8 @@ def record(folder, name, scheduler):
         "text/conditional": conditional, "text/unconditional": unconditional,
         "text/input_ids": tokens(pipeline, PROMPT), "text/negative_input_ids": tokens(pipeline, NEGATIVE),
         "noise": noise, "initial_latents": started,
-        "init_noise_sigma": torch.as_tensor(float(pipeline.scheduler.init_noise_sigma)), "timesteps": torch.stack(times), "final_latents": latents[-1], "decoded": decoded,
-        "picture": torch.from_numpy(pixels),
+        "init_noise_sigma": torch.as_tensor(float(pipeline.scheduler.init_noise_sigma)),
+        "timesteps": torch.stack(times), "final_latents": latents[-1], "decoded": decoded, "picture": torch.from_numpy(pixels),
     }
     if hasattr(pipeline.scheduler, "sigmas"):
         tensors["sigmas"] = pipeline.scheduler.sigmas.float()

@@ -50,7 +50,8 @@ def sequences():
     made["randn_small_large_small"] = (11, [randn(1), randn(20), randn(1), randn(16), randn(5), randn(100), randn(2)])
     made["randn_latents"] = (0, [randn(4 * 64 * 64), randn(4 * 64 * 64)])
     made["randn_across_refill"] = (3, [randn(623), randn(623)])
-    made["mixed_kinds"] = (5, [rand(3), randn(1), rand(5), randn(1), randint(4, 0, 10), randn(18), randperm(6), rand(1)])
+    made["mixed_kinds"] = (5, [rand(3), randn(1), rand(5), randn(1), randint(4, 0, 10), randn(18), randperm(6),
+                               rand(1)])
     for seed in (0, 42):
         made[f"rand_seed{seed}"] = (seed, [rand(1), rand(7), rand(33)])
         made[f"randint_seed{seed}"] = (seed, [
