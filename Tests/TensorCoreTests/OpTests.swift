@@ -62,11 +62,13 @@ import Testing
                 Presentation.contiguous.present(operand.values.tensor(shape, &generator), on: tested.backend)
             }
             let (output, gradients) = subject.evaluate(inputs)
-            #expect(output.floats.allSatisfy(\.isFinite), "\(shapes): \(output)")
+            let isFinite = output.floats.allSatisfy(\.isFinite)
+            #expect(isFinite, "\(shapes): \(output)")
             for (input, gradient) in zip(inputs, gradients) {
                 #expect(gradient?.shape == input.shape, "\(shapes)")
                 guard let gradient, output.count == 0 else { continue }
-                #expect(gradient.floats.allSatisfy { $0 == 0 }, "\(shapes): gradient \(gradient)")
+                let isZero = gradient.floats.allSatisfy { $0 == 0 }
+                #expect(isZero, "\(shapes): gradient \(gradient)")
             }
         }
     }

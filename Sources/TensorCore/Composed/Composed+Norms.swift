@@ -51,7 +51,7 @@ extension Composed {
         _ backend: any Backend, _ gradient: Tensor, x: Tensor, weight: Tensor?, hasBias: Bool,
         statistics: NormStatistics
     ) -> NormGradients {
-        let rowShape = x.shape.dropLast() + [1]
+        let rowShape: [Int] = x.shape.dropLast() + [1]
         let deviation = statistics.reciprocalDeviation.reshaped(rowShape)
         let normalized = (x - statistics.mean.reshaped(rowShape)) * deviation
         let inner = affine(gradient, weight, nil, channelAxis: x.rank - 1)
