@@ -7,7 +7,7 @@
 #include "reduction_math.h"
 #include "vector_math.h"
 
-enum { BLOCK = 128, GRAIN = 8192 };
+enum { BLOCK = 128, GRAIN = 8192, COEFFICIENTS = 6 };
 
 typedef struct groupnorm_context {
     float *out, *mean, *rstd, *dweight, *dbias, *partial, *coefficients;
@@ -125,12 +125,12 @@ TK_INLINE float before_silu(float dy, float z, bool silu) {
     return silu ? dy * tk_silu_slope(z) : dy;
 }
 
-// Adds up dz and dz xhat of one block for each channel. `coefficients` holds, for each image and channel, rstd,
-// -mean rstd (so xhat = x a + b), weight and bias.
+// Adds up dz and dz xhat of one block for each channel. `coefficients` holds, for each image, six lines of one
+// value a channel: rstd, -mean rstd (so xhat = x a + b), weight, bias, and the two means found later.
 TK_INLINE void gradient_sums(const groupnorm_context *k, size_t item, bool silu) {
     const size_t c = k->c, image = item / k->blocks, first = item % k->blocks * BLOCK;
     const size_t last = k->spatial - first < BLOCK ? k->spatial : first + BLOCK;
-    const float *restrict a = k->coefficients + image * 4 * c;
+    const float *restrict a = k->coefficients + image * COEFFICIENTS * c;
     const float *restrict b = a + c, *restrict weight = b + c, *restrict bias = weight + c;
     float *restrict sum = k->partial + item * 2 * c, *restrict product = sum + c;
     for (size_t i = 0; i < 2 * c; i++) sum[i] = 0.0f;
@@ -157,15 +157,15 @@ TK_KERNEL static void gradient_sums_body(void *context, size_t begin, size_t end
     }
 }
 
-// Combines the blocks' sums over each image: the channel's own sums go to the image's first block, and the two group
-// means (of g = dz weight and of g xhat) follow the channel coefficients.
+// Combines the blocks' sums over each image: the channel's own sums go to the image's first block, and the means of
+// g = dz weight and of g xhat over the group to the channel's last two coefficients.
 TK_KERNEL static void gradient_means_body(void *context, size_t begin, size_t end, size_t thread) {
     const groupnorm_context *k = context;
     (void)thread;
     const size_t c = k->c, width = c / k->groups;
-    float *means = k->coefficients + k->n * 4 * c;
     for (; begin < end; begin++) {
         const size_t image = begin / k->groups, channel = begin % k->groups * width;
+        float *means = k->coefficients + image * COEFFICIENTS * c + 4 * c, *slopes = means + c;
         float *sums = k->partial + image * k->blocks * 2 * c;
         double mean = 0, slope = 0;
         for (size_t i = channel; i < channel + width; i++) {
@@ -181,26 +181,24 @@ TK_KERNEL static void gradient_means_body(void *context, size_t begin, size_t en
             slope += weight * product;
         }
         const double count = (double)k->spatial * (double)width;
-        means[begin * 2] = (float)(mean / count);
-        means[begin * 2 + 1] = (float)(slope / count);
+        for (size_t i = channel; i < channel + width; i++) {
+            means[i] = (float)(mean / count);
+            slopes[i] = (float)(slope / count);
+        }
     }
 }
 
 // dx = rstd (g - mean(g) - xhat mean(g xhat)).
 TK_INLINE void gradient_row(const groupnorm_context *k, size_t row, bool silu) {
-    const size_t c = k->c, width = c / k->groups, image = row / k->spatial;
-    const float *a = k->coefficients + image * 4 * c, *b = a + c, *weight = b + c, *bias = weight + c;
-    const float *means = k->coefficients + k->n * 4 * c + image * k->groups * 2;
+    const size_t c = k->c, image = row / k->spatial;
+    const float *a = k->coefficients + image * COEFFICIENTS * c, *b = a + c, *weight = b + c, *bias = weight + c;
+    const float *mean = bias + c, *slope = mean + c;
     const float *x = k->x + row * c, *dy = k->dy + row * c;
     float *dx = k->out + row * c;
-    for (size_t group = 0; group < k->groups; group++) {
-        const float mean = means[group * 2], slope = means[group * 2 + 1];
-        const size_t first = group * width;
-        TK_SIMD for (size_t i = first; i < first + width; i++) {
-            const float xhat = x[i] * a[i] + b[i];
-            const float dz = before_silu(dy[i], xhat * weight[i] + bias[i], silu);
-            dx[i] = a[i] * (dz * weight[i] - mean - xhat * slope);
-        }
+    TK_SIMD for (size_t i = 0; i < c; i++) {
+        const float xhat = x[i] * a[i] + b[i];
+        const float dz = before_silu(dy[i], xhat * weight[i] + bias[i], silu);
+        dx[i] = a[i] * (dz * weight[i] - mean[i] - xhat * slope[i]);
     }
 }
 
@@ -225,9 +223,9 @@ void tk_groupnorm_nhwc_backward_f32(float *dx, float *dweight, float *dbias, con
         .spatial = spatial, .c = c, .groups = groups, .blocks = position_blocks(spatial), .silu = silu,
     };
     context.coefficients = scratch;
-    context.partial = scratch + n * 4 * c + n * groups * 2;
+    context.partial = scratch + n * COEFFICIENTS * c;
     for (size_t image = 0; image < n; image++) {
-        float *a = scratch + image * 4 * c;
+        float *a = scratch + image * COEFFICIENTS * c;
         for (size_t i = 0; i < c; i++) {
             const size_t group = image * groups + i / (c / groups);
             a[i] = rstd[group];
@@ -251,7 +249,8 @@ void tk_groupnorm_nhwc_backward_f32(float *dx, float *dweight, float *dbias, con
 }
 
 size_t tk_groupnorm_nhwc_backward_scratch(size_t n, size_t spatial, size_t c, size_t groups) {
-    return n * 4 * c + n * groups * 2 + n * 2 * c * position_blocks(spatial);
+    (void)groups;
+    return n * COEFFICIENTS * c + n * 2 * c * position_blocks(spatial);
 }
 
 // Channels-first: a group is one contiguous run, and one item.
