@@ -46,6 +46,7 @@ public struct Layout: Sendable, Hashable {
 
     /// Whether the elements lie in row-major order without gaps.
     public var isContiguous: Bool {
+        if count == 0 { return true }
         var step = 1
         for dimension in shape.indices.reversed() where shape[dimension] != 1 {
             if strides[dimension] != step { return false }
@@ -65,7 +66,6 @@ public struct Layout: Sendable, Hashable {
     /// Whether the elements fill their memory without gaps or overlap, in any order of the dimensions.
     public var isDense: Bool {
         if isContiguous { return true }
-        if count == 0 { return true }
         var step = 1
         for dimension in memoryOrder.reversed() where shape[dimension] != 1 {
             if strides[dimension] != step { return false }
@@ -77,6 +77,7 @@ public struct Layout: Sendable, Hashable {
     /// Whether a `[batch, channels, spatial...]` layout is stored as `[batch, spatial..., channels]` without gaps.
     public var isChannelsLast: Bool {
         guard rank >= 3 else { return false }
+        if count == 0 { return true }
         let channelsLast = [0] + Array(2..<rank) + [1]
         var step = 1
         for dimension in channelsLast.reversed() where shape[dimension] != 1 {
