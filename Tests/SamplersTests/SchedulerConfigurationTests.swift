@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct SchedulerConfigurationTests {
     @Test func readsADiffusersFile() throws {
-        let url = GoldenFile.folder.appending(path: "tiny-sd/scheduler/scheduler_config.json")
+        let url = Fixtures.folder.appending(path: "tiny-sd/scheduler/scheduler_config.json")
         let configuration = try SchedulerConfiguration(json: String(contentsOf: url, encoding: .utf8))
         #expect(configuration == .stableDiffusion)
     }
