@@ -72,7 +72,6 @@ public struct Denoising: Sendable {
 
     /// The picture of the present latents.
     public func picture() -> Image {
-        let scaled = latents / model.autoencoder.scalingFactor
-        return model.autoencoder.decode(scaled, pass).images()[0]
+        model.autoencoder.decode(model.autoencoder.unscaled(latents), pass).images()[0]
     }
 }

@@ -28,7 +28,7 @@ public func relativeL2(_ actual: Tensor, _ expected: Tensor, floor: Double = 1e-
 }
 
 /// Whether two tensors have one shape and the same bits in every element (NaN equals NaN).
-public func bitEqual(_ a: Tensor, _ b: Tensor) -> Bool {
+public func isBitEqual(_ a: Tensor, _ b: Tensor) -> Bool {
     guard a.shape == b.shape && a.dtype == b.dtype else { return false }
     let (x, y) = (a.detached.contiguous(), b.detached.contiguous())
     return x.withUnsafeBytes { left in y.withUnsafeBytes { right in left.elementsEqual(right) } }
@@ -47,4 +47,17 @@ public func mismatch(
         if excess > worst?.excess ?? 0 { worst = (i, excess) }
     }
     return worst.map { "element \($0.position) is \(a[$0.position]), expected \(b[$0.position])" }
+}
+
+/// `|a - b|` in the Euclidean norm; infinite where shapes differ or a number is not finite.
+public func l2Distance(_ a: Tensor, _ b: Tensor) -> Double {
+    guard a.shape == b.shape else { return .infinity }
+    var sum = 0.0
+    for (x, y) in zip(a.floats, b.floats) { sum += (Double(x) - Double(y)) * (Double(x) - Double(y)) }
+    return sum.isFinite ? sum.squareRoot() : .infinity
+}
+
+/// The Euclidean norm over all elements.
+public func l2Norm(_ x: Tensor) -> Double {
+    x.floats.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
 }

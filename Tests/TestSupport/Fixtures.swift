@@ -1,26 +1,47 @@
 public import Foundation
 public import TensorCore
-internal import Weights
+public import Weights
 
-/// The golden files under `Tests/Fixtures`, found from this source file's own place.
+/// The golden files under `Tests/Fixtures/golden`, found from where this file lies.
 public enum Fixtures {
-    public static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Fixtures")
+    public static let folder = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Fixtures/golden", directoryHint: .isDirectory)
 
-    /// The path of a file such as `golden/ops.safetensors`.
-    public static func path(_ relativePath: String) -> String {
-        folder.appending(path: relativePath).path(percentEncoded: false)
+    /// The path of a golden file or folder, such as `tiny-vae/config.json`.
+    public static func path(_ name: String) -> String { folder.appending(path: name).path(percentEncoded: false) }
+
+    public static func data(_ name: String) throws -> Data { try Data(contentsOf: folder.appending(path: name)) }
+
+    /// Every tensor of a golden safetensors file, by name.
+    public static func tensors(_ name: String) throws -> [String: Tensor] {
+        try SafetensorsFile(path: path(name)).tensors()
     }
 
-    /// Every tensor of a safetensors file by its name.
-    public static func tensors(_ relativePath: String) throws -> [String: Tensor] {
-        try SafetensorsFile(path: path(relativePath)).tensors()
+    /// The tensor of a name, or an error that says which is missing.
+    public static func require(_ tensors: [String: Tensor], _ name: String) throws -> Tensor {
+        guard let tensor = tensors[name] else {
+            throw WeightsError(name, expected: "a tensor of the golden file", found: "none")
+        }
+        return tensor
     }
 
     /// Decodes a JSON file, snake case to camel case.
-    public static func json<Value: Decodable>(_ relativePath: String, as type: Value.Type) throws -> Value {
+    public static func json<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(type, from: Data(contentsOf: URL(filePath: path(relativePath))))
+        return try decoder.decode(type, from: data(name))
     }
+
+    /// The metadata of a golden safetensors file.
+    public static func metadata(_ name: String) throws -> [String: String] {
+        try SafetensorsFile(path: path(name)).header.metadata
+    }
+}
+
+/// The tensors of a golden file whose names begin with `prefix`, without it.
+public func tensors(_ all: [String: Tensor], under prefix: String) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for (name, tensor) in all where name.hasPrefix(prefix) { result[String(name.dropFirst(prefix.count))] = tensor }
+    return result
 }

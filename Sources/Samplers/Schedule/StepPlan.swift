@@ -32,7 +32,7 @@ struct StepPlan: Sendable, Equatable {
         let end = rules.clipsLambda
             ? table.count - schedule.countOfLambdas(below: configuration.lambdaMinimum) : table.count
         var timesteps = spacing.timesteps(
-            steps, trainingSteps: table.count, end: max(end, 1), offset: configuration.stepsOffset,
+            steps, trainTimesteps: table.count, end: max(end, 1), offset: configuration.stepsOffset,
             hasExtraPoint: rules.hasExtraPoint)
         // numpy makes Euler's timesteps float32 before it looks up their sigmas.
         timesteps = timesteps.map { rules.keepsFractions ? Double(Float($0)) : $0.rounded(.toNearestOrEven) }

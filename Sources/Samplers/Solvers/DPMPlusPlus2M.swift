@@ -53,6 +53,8 @@ public struct DPMPlusPlus2M: Solver {
 
     public var timesteps: [Float] { plan.timesteps }
 
+    public var sigmas: [Float] { plan.sigmas }
+
     public func noised(_ clean: Tensor, noise: Tensor, step: Int) -> Tensor {
         let point = Point(sigma: plan.sigmas[step])
         return clean * Double(point.signal) + noise * Double(point.deviation)

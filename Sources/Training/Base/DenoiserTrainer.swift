@@ -107,7 +107,7 @@ public struct DenoiserTrainer: StageTrainer {
             let guided = halves[0] + 4 * (halves[1] - halves[0])
             latents = sampler.step(guided, latents: latents, step: step) { random.normal($0) }.latents
         }
-        return grid(of: autoencoder.decode(latents / autoencoder.scalingFactor, Pass()).images(), columns: 8)
+        return grid(of: autoencoder.decode(autoencoder.unscaled(latents), Pass()).images(), columns: 8)
     }
 }
 

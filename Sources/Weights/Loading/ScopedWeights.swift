@@ -53,6 +53,14 @@ public struct ScopedWeights: Sendable {
             collectsFlaws: collectsFlaws)
     }
 
+    /// The weights of a part that files know under another name: the path gets `name`, the key gets `storedName`,
+    /// which may be empty or several components.
+    public func scope(_ name: String, storedAs storedName: String) -> ScopedWeights {
+        ScopedWeights(
+            source, path: joined(path, name), key: joined(key, storedName), sites: sites, recorder: recorder,
+            collectsFlaws: collectsFlaws)
+    }
+
     /// The weights of an element of a list: `scope("resnets", 0)` is `scope("resnets.0")`.
     public func scope(_ name: String, _ index: Int) -> ScopedWeights { scope("\(name).\(index)") }
 

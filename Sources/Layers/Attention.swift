@@ -1,0 +1,101 @@
+public import TensorCore
+public import Weights
+
+/// Multi-head attention with its projections.
+///
+///     y = output(softmax(scale * queries(x) · keys(context)ᵀ) · values(context))        scale = 1 / sqrt(headDimension)
+///
+/// Follows diffusers `attention_processor.py` (names `to_q`, `to_k`, `to_v`, `to_out.0`) and transformers
+/// `modeling_clip.py` (names `q_proj`, `k_proj`, `v_proj`, `out_proj`).
+public struct Attention: Layer {
+    private var queries: Linear
+    private var keys: Linear
+    private var values: Linear
+    private var output: Linear
+    public let heads: Int
+    public let isCausal: Bool
+    public let site: Int
+
+    /// - Parameters:
+    ///   - heads: divides the width of the projected queries.
+    ///   - isCausal: whether token i sees tokens 0...i only.
+    ///   - site: the number of the whole layer.
+    public init(
+        queries: Linear, keys: Linear, values: Linear, output: Linear, heads: Int, isCausal: Bool = false, site: Int
+    ) {
+        self.queries = queries
+        self.keys = keys
+        self.values = values
+        self.output = output
+        self.heads = heads
+        self.isCausal = isCausal
+        self.site = site
+    }
+
+    /// Attention under diffusers' names.
+    ///
+    /// - Parameters:
+    ///   - channels: width of the input and of the output.
+    ///   - contextChannels: width of the context; `channels` for self-attention.
+    ///   - hasBias: whether queries, keys and values have a bias; the output always has one.
+    public init(
+        _ channels: Int, contextChannels: Int? = nil, heads: Int, hasBias: Bool = false, _ weights: ScopedWeights
+    ) throws {
+        let contextChannels = contextChannels ?? channels
+        self.init(
+            queries: try Linear(channels, channels, hasBias: hasBias, weights.scope("to_q")),
+            keys: try Linear(contextChannels, channels, hasBias: hasBias, weights.scope("to_k")),
+            values: try Linear(contextChannels, channels, hasBias: hasBias, weights.scope("to_v")),
+            output: try Linear(channels, channels, weights.scope("to_out", 0)),
+            heads: heads, site: weights.site)
+    }
+
+    /// - Parameters:
+    ///   - x: `[batch, tokens, channels]`.
+    ///   - context: `[batch, contextTokens, contextChannels]`; `x` itself for self-attention.
+    /// - Returns: `[batch, tokens, channels]`.
+    public func callAsFunction(_ x: Tensor, context: Tensor? = nil, _ pass: Pass) -> Tensor {
+        let context = context ?? x
+        let q = pass.visit(site, .queries, byHead(queries(x, pass)))
+        let k = pass.visit(site, .keys, byHead(keys(context, pass)))
+        let v = pass.visit(site, .values, byHead(values(context, pass)))
+        let read = pass.visit(site, .heads, attend(q, k, v, pass))
+        return pass.visit(site, .output, output(read.flattened(2...3), pass))
+    }
+
+    /// `[batch, tokens, heads * headDimension]` as `[batch, tokens, heads, headDimension]`.
+    private func byHead(_ x: Tensor) -> Tensor {
+        x.reshaped([x.size(0), x.size(1), heads, x.size(2) / heads])
+    }
+
+    /// The fused kernel, or, when the plan visits scores or probabilities, the plain path in which they exist.
+    private func attend(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ pass: Pass) -> Tensor {
+        let scale = 1 / Float(q.size(3)).squareRoot()
+        guard pass.isVisiting(site, .scores) || pass.isVisiting(site, .pattern) else {
+            return attention(
+                queries: q, keys: k, values: v, AttentionOptions(scale: scale, isCausal: isCausal))
+        }
+        var scores = matmul(q.permuted([0, 2, 1, 3]), k.permuted([0, 2, 3, 1])) * Double(scale)
+        if isCausal { scores = scores + causalMask(queries: q.size(1), keys: k.size(1)) }
+        scores = pass.visit(site, .scores, scores)
+        let pattern = pass.visit(site, .pattern, softmax(scores))
+        return matmul(pattern, v.permuted([0, 2, 1, 3])).permuted([0, 2, 1, 3])
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        queries.mapParameters(transform)
+        keys.mapParameters(transform)
+        values.mapParameters(transform)
+        output.mapParameters(transform)
+    }
+}
+
+/// Minus infinity where a key comes after its query, 0 elsewhere; the last query sees every key.
+private func causalMask(queries: Int, keys: Int) -> Tensor {
+    var elements = [Float](repeating: 0, count: queries * keys)
+    for query in 0..<queries {
+        let firstHidden = max(query + keys - queries + 1, 0)
+        for key in firstHidden..<keys { elements[query * keys + key] = -.infinity }
+    }
+    return Tensor(elements, shape: [queries, keys])
+}

@@ -1,0 +1,39 @@
+public import TensorCore
+public import Weights
+
+/// A two-dimensional convolution with a square kernel.
+public struct Convolution: Layer {
+    public private(set) var weight: Tensor
+    public private(set) var bias: Tensor?
+    public let geometry: ConvolutionGeometry
+    public let site: Int
+
+    /// - Parameters:
+    ///   - kernel: height and width of the kernel.
+    ///   - geometry: stride, padding and groups; with nil the output keeps the size of the input.
+    public init(
+        _ inputs: Int, _ outputs: Int, kernel: Int, geometry: ConvolutionGeometry? = nil, hasBias: Bool = true,
+        _ weights: ScopedWeights
+    ) throws {
+        let geometry = geometry ?? ConvolutionGeometry(padding: kernel / 2)
+        let fan = inputs / geometry.groups
+        let initial = Initialization.kaimingUniform(fanIn: fan * kernel * kernel)
+        weight = try weights.tensor("weight", shape: [outputs, fan, kernel, kernel], initial: initial)
+        bias = hasBias ? try weights.tensor("bias", shape: [outputs], initial: initial) : nil
+        self.geometry = geometry
+        site = weights.site
+    }
+
+    /// - Parameter x: `[batch, inputs, height, width]`.
+    /// - Returns: `[batch, outputs, height', width']`.
+    public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
+        let y = convolution(x, weight, bias, geometry)
+        return pass.visit(site, .output, pass.adapted(y, input: x, at: site, .convolution(geometry)))
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        weight = transform(weight)
+        bias = bias.map(transform)
+    }
+}

@@ -1,0 +1,36 @@
+public import TensorCore
+public import Weights
+
+/// The feed-forward part of a diffusion transformer block, gated by GELU.
+///
+///     hidden, gate = split(net.0.proj(x))
+///     y = net.2(hidden * gelu(gate))
+///
+/// Follows diffusers `attention.py`, FeedForward with `geglu`; `net.1` is its dropout.
+public struct FeedForward: Layer {
+    private var projection: Linear
+    private var output: Linear
+    private let gateSite: Int
+    public let site: Int
+
+    /// - Parameter inner: the width between the layers; four times `channels` when nil.
+    public init(_ channels: Int, inner: Int? = nil, _ weights: ScopedWeights) throws {
+        let inner = inner ?? 4 * channels
+        let gate = weights.scope("net", 0)
+        projection = try Linear(channels, 2 * inner, gate.scope("proj"))
+        output = try Linear(inner, channels, weights.scope("net", 2))
+        gateSite = gate.site
+        site = weights.site
+    }
+
+    /// - Parameter x: `[..., channels]`.
+    public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        let hidden = pass.visit(gateSite, .output, geglu(projection(x, pass)))
+        return pass.visit(site, .output, output(hidden, pass))
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        projection.mapParameters(transform)
+        output.mapParameters(transform)
+    }
+}

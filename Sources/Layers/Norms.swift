@@ -1,0 +1,88 @@
+public import TensorCore
+public import Weights
+
+/// Normalizes each group of channels to zero mean and unit variance, then scales and shifts.
+///
+///     y = (x - mean) / sqrt(variance + epsilon) * weight + bias
+public struct GroupNorm: Layer {
+    private var weight: Tensor
+    private var bias: Tensor
+    public let groups: Int
+    public let epsilon: Float
+    public let site: Int
+
+    public init(_ channels: Int, groups: Int, epsilon: Float = 1e-5, _ weights: ScopedWeights) throws {
+        weight = try weights.tensor("weight", shape: [channels], initial: .ones)
+        bias = try weights.tensor("bias", shape: [channels], initial: .zeros)
+        self.groups = groups
+        self.epsilon = epsilon
+        site = weights.site
+    }
+
+    /// - Parameters:
+    ///   - x: `[batch, channels, spatial...]`.
+    ///   - activation: applied to the result; SiLU runs in the same kernel, unless the plan visits the norm.
+    /// - Returns: the shape of `x`.
+    public func callAsFunction(_ x: Tensor, then activation: Activation? = nil, _ pass: Pass) -> Tensor {
+        if activation == .silu || activation == .swish, !pass.isVisiting(site, .output) {
+            return groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: true)
+        }
+        let y = groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon)
+        let visited = pass.visit(site, .output, y)
+        return activation.map { $0(visited) } ?? visited
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        weight = transform(weight)
+        bias = transform(bias)
+    }
+}
+
+/// Normalizes the last dimension to zero mean and unit variance, then scales and shifts.
+public struct LayerNorm: Layer {
+    private var weight: Tensor
+    private var bias: Tensor
+    public let epsilon: Float
+    public let site: Int
+
+    public init(_ channels: Int, epsilon: Float = 1e-5, _ weights: ScopedWeights) throws {
+        weight = try weights.tensor("weight", shape: [channels], initial: .ones)
+        bias = try weights.tensor("bias", shape: [channels], initial: .zeros)
+        self.epsilon = epsilon
+        site = weights.site
+    }
+
+    /// - Parameter x: `[..., channels]`.
+    public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        pass.visit(site, .output, layerNorm(x, weight: weight, bias: bias, epsilon: epsilon))
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        weight = transform(weight)
+        bias = transform(bias)
+    }
+}
+
+/// Divides the last dimension by its root mean square, then scales.
+///
+///     y = x / sqrt(mean(x²) + epsilon) * weight
+public struct RMSNorm: Layer {
+    private var weight: Tensor
+    public let epsilon: Float
+    public let site: Int
+
+    public init(_ channels: Int, epsilon: Float = 1e-6, _ weights: ScopedWeights) throws {
+        weight = try weights.tensor("weight", shape: [channels], initial: .ones)
+        self.epsilon = epsilon
+        site = weights.site
+    }
+
+    /// - Parameter x: `[..., channels]`.
+    public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        pass.visit(site, .output, rmsNorm(x, weight: weight, epsilon: epsilon))
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        weight = transform(weight)
+    }
+}

@@ -1,0 +1,57 @@
+public import TensorCore
+
+/// The part that a row of the batch plays in guidance.
+public enum RowRole: Sendable, Hashable {
+    case unconditional, conditional
+    /// The branch of a style adapter, by its number in the stack.
+    case style(Int)
+}
+
+/// Which results a pass with gradients keeps, and which it computes again.
+public enum CheckpointPolicy: Sendable, Hashable {
+    /// Keeps everything.
+    case none
+    /// Keeps the inputs of each residual block and transformer and runs them again in the backward pass.
+    case blocks
+}
+
+/// Everything that is done to a model during one forward call: the last argument of every layer.
+///
+/// Layers are immutable; nothing switches a model on or off. `Pass()` is the plain model.
+public struct Pass: Sendable {
+    public var adaptation: (any Adaptation)?
+    public var plan: SitePlan?
+    /// One role for each row of the batch; empty when rows have no roles.
+    public var rows: [RowRole]
+    public var checkpointing: CheckpointPolicy
+    /// Whether a checkpoint is running its block again.
+    public internal(set) var isReplay = false
+
+    public init(
+        adaptation: (any Adaptation)? = nil, plan: SitePlan? = nil, rows: [RowRole] = [],
+        checkpointing: CheckpointPolicy = .none
+    ) {
+        self.adaptation = adaptation
+        self.plan = plan
+        self.rows = rows
+        self.checkpointing = checkpointing
+    }
+
+    /// Offers a value to the plan; without a plan this is one comparison with nil.
+    @inline(__always)
+    public func visit(_ site: Int, _ port: Port, _ value: @autoclosure () -> Tensor) -> Tensor {
+        guard let plan else { return value() }
+        return plan.visit(site, port, value(), isReplay: isReplay)
+    }
+
+    /// Whether the plan does anything at a site; a layer that fuses the value away then takes its plain path.
+    public func isVisiting(_ site: Int, _ port: Port) -> Bool {
+        plan?.contains(site, port) ?? false
+    }
+
+    /// The output of a base layer with the adapters of this pass.
+    func adapted(_ output: Tensor, input: Tensor, at site: Int, _ operation: AdaptedOperation) -> Tensor {
+        guard let adaptation else { return output }
+        return adaptation.adapted(output, input: input, at: site, operation, self)
+    }
+}

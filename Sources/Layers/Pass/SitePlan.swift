@@ -1,0 +1,42 @@
+public import TensorCore
+
+/// What a plan does with the value at a site.
+public enum SiteAction: Sendable {
+    /// Looks at the value. Not called again when a checkpoint replays its block.
+    case observe(@Sendable (Tensor) -> Void)
+    /// Puts another value of the same shape in its place. Called again in a replay, so it must be a pure function.
+    case replace(@Sendable (Tensor) -> Tensor)
+}
+
+/// The observations and interventions of one pass, by site number and port.
+public struct SitePlan: Sendable {
+    private var stations: [[Port: [SiteAction]]] = []
+
+    public init() {}
+
+    /// Adds an action after those that the site already has.
+    public mutating func add(_ action: SiteAction, at site: Int, _ port: Port = .output) {
+        while stations.count <= site { stations.append([:]) }
+        stations[site][port, default: []].append(action)
+    }
+
+    /// Whether anything happens at the site.
+    public func contains(_ site: Int, _ port: Port) -> Bool {
+        site < stations.count && stations[site][port] != nil
+    }
+
+    func visit(_ site: Int, _ port: Port, _ value: Tensor, isReplay: Bool) -> Tensor {
+        guard site < stations.count, let actions = stations[site][port] else { return value }
+        var value = value
+        for action in actions {
+            switch action {
+            case .observe(let look): if !isReplay { look(value) }
+            case .replace(let change):
+                let changed = change(value)
+                precondition(changed.shape == value.shape, "site \(site): \(changed.shape) in place of \(value.shape)")
+                value = changed
+            }
+        }
+        return value
+    }
+}
