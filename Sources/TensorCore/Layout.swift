@@ -34,6 +34,9 @@ public struct Layout: Sendable, Hashable {
 
     public var count: Int { shape.reduce(1, *) }
 
+    /// Whether there are no elements; any strides will do then.
+    public var isEmpty: Bool { shape.contains(0) }
+
     public static func rowMajorStrides(_ shape: [Int]) -> [Int] {
         var strides = [Int](repeating: 1, count: shape.count)
         var step = 1
@@ -48,7 +51,7 @@ public struct Layout: Sendable, Hashable {
     public var isContiguous: Bool {
         var step = 1
         for dimension in shape.indices.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
@@ -65,10 +68,9 @@ public struct Layout: Sendable, Hashable {
     /// Whether the elements fill their memory without gaps or overlap, in any order of the dimensions.
     public var isDense: Bool {
         if isContiguous { return true }
-        if count == 0 { return true }
         var step = 1
         for dimension in memoryOrder.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
@@ -80,7 +82,7 @@ public struct Layout: Sendable, Hashable {
         let channelsLast = [0] + Array(2..<rank) + [1]
         var step = 1
         for dimension in channelsLast.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true

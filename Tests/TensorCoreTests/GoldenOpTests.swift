@@ -25,7 +25,7 @@ struct GoldenOpCase: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [GoldenOpCase] = {
-        let index = (try? Fixtures.json("golden/ops.json", as: [String: GoldenOp].self)) ?? [:]
+        let index = (try? Fixtures.json("ops.json", as: [String: GoldenOp].self)) ?? [:]
         return index.map { GoldenOpCase(name: $0.key, golden: $0.value) }.sorted { $0.name < $1.name }
     }()
 }
@@ -59,7 +59,7 @@ struct GoldenOpCase: Sendable, CustomTestStringConvertible {
         }
     }
 
-    private static let tensors = Result { try Fixtures.tensors("golden/ops.safetensors") }
+    private static let tensors = Result { try Fixtures.tensors("ops.safetensors") }
 
     /// Runs the operation, or gives nil for one that is unknown here.
     private func run(_ golden: GoldenOp, _ inputs: [String: Tensor]) -> Tensor? {
