@@ -53,8 +53,10 @@ public struct AdamW: Optimizer {
             precondition(
                 gradient.shape == parameter.shape,
                 "AdamW: \(path) has shape \(parameter.shape), its gradient \(gradient.shape)")
-            var moment = moments[path] ?? Moments(
-                first: .zeros(parameter.shape), second: .zeros(parameter.shape), steps: 0)
+            var moment =
+                moments[path]
+                ?? Moments(
+                    first: .zeros(parameter.shape), second: .zeros(parameter.shape), steps: 0)
             moment.steps += 1
             let group = groups.group(of: path)
             let step = AdamStep(

@@ -1,9 +1,9 @@
 public import TensorCore
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// A slow copy of parameters, which samples better than the parameters themselves.

@@ -46,7 +46,9 @@ public struct Sampler: Sendable {
         _ method: SamplingMethod, configuration: SchedulerConfiguration, steps: Int, eta: Float = 0
     ) throws(SamplerError) {
         let schedule = try NoiseSchedule(configuration)
-        guard (1...schedule.trainTimesteps).contains(steps) else { throw .steps(steps, maximum: schedule.trainTimesteps) }
+        guard (1...schedule.trainTimesteps).contains(steps) else {
+            throw .steps(steps, maximum: schedule.trainTimesteps)
+        }
         guard eta >= 0 && eta.isFinite else {
             throw .configuration(key: "eta", expected: "a number of at least 0", found: "\(eta)")
         }

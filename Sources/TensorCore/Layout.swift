@@ -49,6 +49,7 @@ public struct Layout: Sendable, Hashable {
 
     /// Whether the elements lie in row-major order without gaps.
     public var isContiguous: Bool {
+        if count == 0 { return true }
         var step = 1
         for dimension in shape.indices.reversed() where shape[dimension] != 1 {
             if strides[dimension] != step { return isEmpty }
@@ -79,6 +80,7 @@ public struct Layout: Sendable, Hashable {
     /// Whether a `[batch, channels, spatial...]` layout is stored as `[batch, spatial..., channels]` without gaps.
     public var isChannelsLast: Bool {
         guard rank >= 3 else { return false }
+        if count == 0 { return true }
         let channelsLast = [0] + Array(2..<rank) + [1]
         var step = 1
         for dimension in channelsLast.reversed() where shape[dimension] != 1 {

@@ -16,9 +16,14 @@ import Weights
         let lr: Double
         let betas: [Double]
         let eps: Double
-        let weight_decay: Double
+        let weightDecay: Double
         let clip: Double?
         let schedule: Schedule?
+
+        enum CodingKeys: String, CodingKey {
+            case optimizer, lr, betas, eps, clip, schedule
+            case weightDecay = "weight_decay"
+        }
     }
 
     struct Schedule: Decodable {
@@ -30,7 +35,7 @@ import Weights
 
     static func optimizer(_ facts: Case) -> AdamW {
         AdamW(
-            beta1: facts.betas[0], beta2: facts.betas[1], epsilon: facts.eps, weightDecay: facts.weight_decay,
+            beta1: facts.betas[0], beta2: facts.betas[1], epsilon: facts.eps, weightDecay: facts.weightDecay,
             isDecayDecoupled: facts.optimizer == "AdamW", decays: { _, _ in true })
     }
 
@@ -71,8 +76,10 @@ import Weights
         let facts = try #require(golden.index(Index.self).cases["adamw_clipped"])
         let file = FileManager.default.temporaryDirectory.appending(path: "optimizer-\(UUID()).safetensors")
         defer { try? FileManager.default.removeItem(at: file) }
-        func run(_ steps: Range<Int>, _ optimizer: inout AdamW, _ average: inout ExponentialMovingAverage,
-                 _ parameters: inout [String: Tensor]) throws {
+        func run(
+            _ steps: Range<Int>, _ optimizer: inout AdamW, _ average: inout ExponentialMovingAverage,
+            _ parameters: inout [String: Tensor]
+        ) throws {
             for step in steps {
                 let gradients = try Self.tensors(golden, "adamw_clipped/\(step)/gradient")
                 parameters = optimizer.step(parameters: parameters, gradients: gradients, learningRate: 0.05)

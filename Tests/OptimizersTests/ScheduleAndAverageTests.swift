@@ -36,14 +36,19 @@ import Testing
 
     struct Average: Decodable {
         let decay: Double
-        let inv_gamma: Double?
+        let inverseGamma: Double?
         let power: Double?
-        let update_after_step: Int?
-        let min_decay: Double?
+        let firstStep: Int?
         let decays: [Double]
 
+        enum CodingKeys: String, CodingKey {
+            case decay, power, decays
+            case inverseGamma = "inv_gamma"
+            case firstStep = "update_after_step"
+        }
+
         var warmUp: ExponentialMovingAverage.WarmUp {
-            if let inv_gamma, let power { return .power(inverseGamma: inv_gamma, power: power) }
+            if let inverseGamma, let power { return .power(inverseGamma: inverseGamma, power: power) }
             return .ratio
         }
     }
@@ -63,7 +68,7 @@ import Testing
         let facts = try #require(golden.index(Index.self).ema[name])
         var average = ExponentialMovingAverage(
             ["w1": try golden["start/w1"]], decay: facts.decay, warmUp: facts.warmUp,
-            firstStep: facts.update_after_step ?? 0)
+            firstStep: facts.firstStep ?? 0)
         for (step, decay) in facts.decays.enumerated() {
             #expect(abs(average.nextDecay - decay) < 1e-12)
             average.update(["w1": try golden["adamw_clipped/\(step)/parameter/w1"]])

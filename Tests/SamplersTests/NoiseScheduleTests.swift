@@ -74,8 +74,9 @@ import Testing
         configuration.trainedBetas = [0.5, 0.5, 0.75]
         #expect(try NoiseSchedule(configuration).alphasCumulative == [0.5, 0.25, 0.0625])
         configuration.trainedBetas = [0.5]
-        #expect(throws: SamplerError.configuration(
-            key: "trained_betas", expected: "3 numbers (num_train_timesteps)", found: "1")
+        #expect(
+            throws: SamplerError.configuration(
+                key: "trained_betas", expected: "3 numbers (num_train_timesteps)", found: "1")
         ) { try NoiseSchedule(configuration) }
     }
 }

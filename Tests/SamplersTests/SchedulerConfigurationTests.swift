@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct SchedulerConfigurationTests {
     @Test func readsADiffusersFile() throws {
-        let url = GoldenFile.folder.appending(path: "tiny-sd/scheduler/scheduler_config.json")
+        let url = Fixtures.folder.appending(path: "tiny-sd/scheduler/scheduler_config.json")
         let configuration = try SchedulerConfiguration(json: String(contentsOf: url, encoding: .utf8))
         #expect(configuration == .stableDiffusion)
     }
@@ -38,7 +38,8 @@ import Testing
 
     @Test(arguments: [
         (#"{"beta_schedule": "sigmoid"}"#, "beta_schedule"), (#"{"prediction_type": 3}"#, "prediction_type"),
-        (#"{"num_train_timesteps": "many"}"#, "num_train_timesteps"), (#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
+        (#"{"num_train_timesteps": "many"}"#, "num_train_timesteps"),
+        (#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
         (#"{"beta_end": 1.5}"#, "beta_end"), (#"{"use_exponential_sigmas": true}"#, "use_exponential_sigmas"),
         (#"{"thresholding": true}"#, "thresholding"), (#"{"steps_offset": -1}"#, "steps_offset"), ("[1]", "JSON"),
         ("{", "JSON"),
@@ -82,8 +83,9 @@ import Testing
 
     @Test(arguments: [("dpm++2n", "dpm++2m"), ("eular", "euler"), ("dim", "ddim"), ("unipc", nil), ("", nil)])
     func unknownNamesListTheKnownOnes(name: String, suggestion: String?) {
-        #expect(throws: SamplerError.unknownMethod(
-            name, known: ["ddim", "euler", "dpm++2m"], suggestion: suggestion)
+        #expect(
+            throws: SamplerError.unknownMethod(
+                name, known: ["ddim", "euler", "dpm++2m"], suggestion: suggestion)
         ) { try Sampler(named: name, configuration: .stableDiffusion, steps: 5) }
     }
 

@@ -11,7 +11,12 @@ import Testing
         let options: SchedulerConfiguration
         let steps: Int
         let eta: Float
-        let noise_seed: UInt64
+        let noiseSeed: UInt64
+
+        enum CodingKeys: String, CodingKey {
+            case sampler, options, steps, eta
+            case noiseSeed = "noise_seed"
+        }
     }
 
     @Test func followsDiffusers() throws {
@@ -27,7 +32,7 @@ import Testing
             }
             // From sigma 4096 on, the last bits of the model's tanh weigh 4096 times as much.
             let tolerance = name == "euler_zero_snr" ? 1e-4 : 1e-5
-            var random = TorchGenerator(seed: facts.noise_seed)
+            var random = TorchGenerator(seed: facts.noiseSeed)
             var latents = try golden["latents"] * Double(sampler.initialNoiseScale)
             for (step, timestep) in sampler.timesteps.enumerated() {
                 let input = sampler.modelInput(latents, step: step)

@@ -1,38 +1,26 @@
-public import Foundation
 public import TensorCore
-internal import Weights
 
-/// A file of expected tensors under `Tests/Fixtures/golden`, and the index beside it.
+internal import Foundation
+
+/// A golden safetensors file, and the JSON index of the same name beside it.
 public struct GoldenFile: Sendable {
     public let tensors: [String: Tensor]
-    private let url: URL
+    private let name: String
 
-    /// - Parameter name: without extension, such as `schedulers`; folders are separated by `/`.
+    /// - Parameter name: under `Fixtures.folder`, without extension, such as `schedulers`.
     public init(_ name: String) throws {
-        url = Self.folder.appending(path: name)
-        tensors = try SafetensorsFile(path: url.path + ".safetensors").tensors()
+        self.name = name
+        tensors = try Fixtures.tensors(name + ".safetensors")
     }
 
-    /// `Tests/Fixtures/golden`.
-    public static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Fixtures/golden")
-
-    /// The tensor of a key.
+    /// The tensor of a key, or an error that names it.
     public subscript(_ key: String) -> Tensor {
-        get throws {
-            guard let tensor = tensors[key] else { throw MissingTensor(key: key, path: url.path) }
-            return tensor
-        }
+        get throws { try Fixtures.require(tensors, key) }
     }
 
-    /// The JSON file of the same name.
+    /// The index, its keys as they are written.
     public func index<Index: Decodable>(_ type: Index.Type) throws -> Index {
-        try JSONDecoder().decode(type, from: Data(contentsOf: url.appendingPathExtension("json")))
-    }
-
-    struct MissingTensor: Error {
-        let key: String
-        let path: String
+        try JSONDecoder().decode(type, from: Fixtures.data(name + ".json"))
     }
 }
 
@@ -50,7 +38,7 @@ public func largestError(_ actual: [Float], _ expected: [Float]) -> Double {
     guard actual.count == expected.count else { return .infinity }
     var (difference, magnitude) = (0.0, 1.0)
     for (a, b) in zip(actual, expected) {
-        guard a == a && b == b else { return .infinity }
+        guard !a.isNaN && !b.isNaN else { return .infinity }
         difference = max(difference, abs(Double(a) - Double(b)))
         magnitude = max(magnitude, abs(Double(b)))
     }

@@ -28,7 +28,8 @@ public struct DDIM: Solver {
                 found: "epsilon, which says nothing at pure noise")
         }
         let whole = context.spacing.timesteps(
-            context.steps, trainTimesteps: schedule.trainTimesteps, end: schedule.trainTimesteps, offset: configuration.stepsOffset,
+            context.steps, trainTimesteps: schedule.trainTimesteps, end: schedule.trainTimesteps,
+            offset: configuration.stepsOffset,
             hasExtraPoint: false
         ).map { Int($0.rounded(.toNearestOrEven)) }
         let stride = schedule.trainTimesteps / context.steps
@@ -56,11 +57,12 @@ public struct DDIM: Solver {
         let (now, next) = alphas[step]
         let (signal, deviation) = (now.squareRoot(), (1 - now).squareRoot())
         var denoised = predictionType.denoised(prediction, latents: latents, signal: signal, deviation: deviation)
-        let predictedNoise = switch predictionType {
-        case .epsilon: prediction
-        case .velocity: prediction * Double(signal) + latents * Double(deviation)
-        case .sample: (latents - denoised * Double(signal)) / Double(deviation)
-        }
+        let predictedNoise =
+            switch predictionType {
+            case .epsilon: prediction
+            case .velocity: prediction * Double(signal) + latents * Double(deviation)
+            case .sample: (latents - denoised * Double(signal)) / Double(deviation)
+            }
         if let clipRange { denoised = clamp(denoised, -clipRange...clipRange) }
 
         let fresh = eta * ((1 - next) / (1 - now) * (1 - now / next)).squareRoot()

@@ -1,9 +1,9 @@
 public import TensorCore
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 extension SamplingMethod {
@@ -47,7 +47,8 @@ public struct DPMPlusPlus2M: Solver {
                 hasExtraPoint: true, keepsFractions: false, spacesWholeRange: true, clipsLambda: true))
         predictionType = configuration.predictionType
         rule = configuration.secondOrderRule
-        lowersFinalOrder = configuration.usesEulerAtFinal || configuration.finalSigma == .zero
+        lowersFinalOrder =
+            configuration.usesEulerAtFinal || configuration.finalSigma == .zero
             || (configuration.lowersFinalOrder && plan.timesteps.count < 15)
     }
 
