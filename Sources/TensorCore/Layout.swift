@@ -34,6 +34,9 @@ public struct Layout: Sendable, Hashable {
 
     public var count: Int { shape.reduce(1, *) }
 
+    /// Whether there are no elements; any strides will do then.
+    public var isEmpty: Bool { shape.contains(0) }
+
     public static func rowMajorStrides(_ shape: [Int]) -> [Int] {
         var strides = [Int](repeating: 1, count: shape.count)
         var step = 1
@@ -49,7 +52,7 @@ public struct Layout: Sendable, Hashable {
         if count == 0 { return true }
         var step = 1
         for dimension in shape.indices.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
@@ -68,7 +71,7 @@ public struct Layout: Sendable, Hashable {
         if isContiguous { return true }
         var step = 1
         for dimension in memoryOrder.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
@@ -81,7 +84,7 @@ public struct Layout: Sendable, Hashable {
         let channelsLast = [0] + Array(2..<rank) + [1]
         var step = 1
         for dimension in channelsLast.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
