@@ -1,6 +1,6 @@
 import DiffusionModels
 public import Imaging
-import Layers
+public import Layers
 public import Samplers
 public import TensorCore
 
@@ -29,13 +29,9 @@ public struct Denoising: Sendable {
         self.model = model
         self.pass = pass
         guidanceScale = request.guidanceScale
-        sampler =
-            if let name = request.sampler {
-                try Sampler(named: name, configuration: model.scheduler, steps: request.steps)
-            } else {
-                try Sampler(
-                    SamplingMethod.method(of: model.scheduler), configuration: model.scheduler, steps: request.steps)
-            }
+        sampler = try Sampler(
+            named: request.sampler ?? model.scheduler.samplerName, configuration: model.scheduler,
+            steps: request.steps)
         random = TorchGenerator(seed: request.seed)
         let prompts = guidanceScale > 1 ? [request.negativePrompt, request.prompt] : [request.prompt]
         context = model.encode(prompts, pass)
@@ -57,9 +53,7 @@ public struct Denoising: Sendable {
         let timesteps = Tensor([Float](repeating: sampler.timesteps[step], count: rows))
         let batch = rows == 1 ? input : concatenated([input, input], axis: 0)
         let output = model.unet(batch, timesteps: timesteps, context: context, pass)
-        var random = random
-        latents = sampler.step(guided(output), latents: latents, step: step) { random.normal($0) }.latents
-        self.random = random
+        latents = sampler.step(guided(output), latents: latents, step: step, random: &random)
         step += 1
     }
 
@@ -72,7 +66,6 @@ public struct Denoising: Sendable {
 
     /// The picture of the present latents.
     public func picture() -> Image {
-        let scaled = latents / model.autoencoder.scalingFactor
-        return model.autoencoder.decode(scaled, pass).images()[0]
+        model.autoencoder.decode(model.autoencoder.unscaled(latents), pass).images()[0]
     }
 }

@@ -1,5 +1,5 @@
 public import DiffusionModels
-import Layers
+public import Layers
 public import Samplers
 public import TensorCore
 public import TextModels

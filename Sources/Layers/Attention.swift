@@ -3,7 +3,8 @@ public import Weights
 
 /// Multi-head attention with its projections.
 ///
-///     y = output(softmax(scale * queries(x) · keys(context)ᵀ) · values(context))        scale = 1 / sqrt(headDimension)
+///     scale = 1 / sqrt(headDimension)
+///     y = output(softmax(scale * queries(x) · keys(context)ᵀ) · values(context))
 ///
 /// Follows diffusers `attention_processor.py` (names `to_q`, `to_k`, `to_v`, `to_out.0`) and transformers
 /// `modeling_clip.py` (names `q_proj`, `k_proj`, `v_proj`, `out_proj`).

@@ -6,7 +6,7 @@ public import TensorCore
 ///     var latents = noise * Double(sampler.initialNoiseScale)
 ///     for (step, timestep) in sampler.timesteps.enumerated() {
 ///         let prediction = model(sampler.modelInput(latents, step: step), timestep)
-///         latents = sampler.step(prediction, latents: latents, step: step) { random.normal($0) }.latents
+///         latents = sampler.step(prediction, latents: latents, step: step, random: &random)
 ///     }
 ///
 /// A value: a copy made between two steps continues independently.
@@ -17,12 +17,17 @@ public struct Sampler: Sendable {
     public let schedule: NoiseSchedule
     /// What the model is told at each step, falling; fractions occur. Usually one a step that was asked for.
     public let timesteps: [Float]
+    /// The noise over the signal at each step and after the last one: one more than timesteps.
+    public let sigmas: [Float]
     /// The factor of the unit noise that a trajectory starts from.
     public let initialNoiseScale: Float
+    /// The clean sample that the model had in mind at the last step taken, good for a preview.
+    public private(set) var denoised: Tensor?
     private var solver: any Solver
 
     /// - Parameters:
-    ///   - name: see `SamplingMethod.find`; `DPM++ 2M Karras` also sets the sigma spacing.
+    ///   - name: see `SamplingMethod.find`; `DPM++ 2M Karras` also sets the sigma spacing. The configuration's own
+    ///     class name stands for the mode that the configuration sets.
     ///   - configuration: of the model.
     ///   - steps: from 1 to the number of training timesteps.
     ///   - eta: the share of fresh noise at each step (DDIM only), at least 0.
@@ -33,6 +38,7 @@ public struct Sampler: Sendable {
         let (method, sigmaSpacing) = try SamplingMethod.find(name)
         var configuration = configuration
         if let sigmaSpacing { configuration.sigmaSpacing = sigmaSpacing }
+        if name == configuration.className { try method.check(configuration) }
         try self.init(method, configuration: configuration, steps: steps, eta: eta)
     }
 
@@ -40,7 +46,9 @@ public struct Sampler: Sendable {
         _ method: SamplingMethod, configuration: SchedulerConfiguration, steps: Int, eta: Float = 0
     ) throws(SamplerError) {
         let schedule = try NoiseSchedule(configuration)
-        guard (1...schedule.count).contains(steps) else { throw .steps(steps, maximum: schedule.count) }
+        guard (1...schedule.trainTimesteps).contains(steps) else {
+            throw .steps(steps, maximum: schedule.trainTimesteps)
+        }
         guard eta >= 0 && eta.isFinite else {
             throw .configuration(key: "eta", expected: "a number of at least 0", found: "\(eta)")
         }
@@ -53,6 +61,7 @@ public struct Sampler: Sendable {
         self.schedule = schedule
         self.solver = solver
         timesteps = solver.timesteps
+        sigmas = solver.sigmas
         initialNoiseScale = solver.initialNoiseScale
     }
 
@@ -72,16 +81,19 @@ public struct Sampler: Sendable {
     ///   - prediction: the model's answer (after guidance) to `modelInput` at `timesteps[step]`.
     ///   - latents: `[batch, channels, height, width]`, of the step before.
     ///   - step: counts from 0; steps are taken in order, from any start.
-    ///   - noise: draws unit normal noise of a shape; called only by methods that add some.
-    /// - Returns: float32 tensors of the shape of `latents`.
+    ///   - random: where methods that add noise draw it; the others leave it alone.
+    /// - Returns: the latents after the step, float32; after the last step, the sample.
     public mutating func step(
-        _ prediction: Tensor, latents: Tensor, step: Int, noise: (_ shape: [Int]) -> Tensor
-    ) -> SamplerStep {
+        _ prediction: Tensor, latents: Tensor, step: Int, random: inout some RandomSource
+    ) -> Tensor {
         precondition(timesteps.indices.contains(step), "sampler: step \(step) of \(timesteps.count)")
         precondition(
             prediction.shape == latents.shape,
             "sampler: prediction of shape \(prediction.shape) for latents of shape \(latents.shape)")
-        return solver.advance(
-            latents.converted(to: .float32), prediction: prediction.converted(to: .float32), step: step, noise: noise)
+        let result = solver.advance(
+            latents.converted(to: .float32), prediction: prediction.converted(to: .float32), step: step
+        ) { random.normal($0) }
+        denoised = result.denoised
+        return result.latents
     }
 }

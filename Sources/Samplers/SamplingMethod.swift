@@ -8,7 +8,7 @@ public struct SamplingMethod: Sendable {
     let aliases: [String]
     /// The timestep spacing when the configuration names none.
     let defaultSpacing: TimestepSpacing
-    /// Whether a configuration whose class is this method really means it.
+    /// Throws when a configuration whose class is this method's means another mode of it.
     let check: @Sendable (SchedulerConfiguration) throws(SamplerError) -> Void
     let solver: @Sendable (SolverContext) throws(SamplerError) -> any Solver
 
@@ -26,16 +26,6 @@ public struct SamplingMethod: Sendable {
         self.defaultSpacing = defaultSpacing
         self.check = check
         self.solver = solver
-    }
-
-    /// The method that a configuration names by its class.
-    ///
-    /// - Throws: `SamplerError.unknownMethod` for a class without an equal here (such as `PNDMScheduler`), and
-    ///   `SamplerError.configuration` for a known class in an unknown mode.
-    public static func method(of configuration: SchedulerConfiguration) throws(SamplerError) -> SamplingMethod {
-        let method = try find(configuration.className ?? "").method
-        try method.check(configuration)
-        return method
     }
 
     /// Finds a method by its name, title or alias, with the sigma spacing that may follow it.

@@ -1,7 +1,7 @@
 #if canImport(FoundationEssentials)
-internal import FoundationEssentials
+    internal import FoundationEssentials
 #else
-internal import Foundation
+    internal import Foundation
 #endif
 
 extension SchedulerConfiguration: Codable {
@@ -24,7 +24,7 @@ extension SchedulerConfiguration: Codable {
         let values = try Values(decoder)
         self.init()
         className = try values.value("_class_name")
-        trainingSteps = try values.value("num_train_timesteps") ?? trainingSteps
+        trainTimesteps = try values.value("num_train_timesteps") ?? trainTimesteps
         betaStart = try values.value("beta_start") ?? betaStart
         betaEnd = try values.value("beta_end") ?? betaEnd
         betaSchedule = try values.choice("beta_schedule") ?? betaSchedule
@@ -59,7 +59,7 @@ extension SchedulerConfiguration: Codable {
             try container.encodeIfPresent(value, forKey: Key(stringValue: key))
         }
         try put("_class_name", className)
-        try put("num_train_timesteps", trainingSteps)
+        try put("num_train_timesteps", trainTimesteps)
         try put("beta_start", betaStart)
         try put("beta_end", betaEnd)
         try put("beta_schedule", betaSchedule)
@@ -85,19 +85,19 @@ extension SchedulerConfiguration: Codable {
 
     /// Checks what a schedule is computed from.
     func validate() throws(SamplerError) {
-        guard (1...1_000_000).contains(trainingSteps) else {
-            throw .configuration(key: "num_train_timesteps", expected: "1 to 1000000", found: "\(trainingSteps)")
+        guard (1...1_000_000).contains(trainTimesteps) else {
+            throw .configuration(key: "num_train_timesteps", expected: "1 to 1000000", found: "\(trainTimesteps)")
         }
         for (key, beta) in [("beta_start", betaStart), ("beta_end", betaEnd)] where !(beta >= 0 && beta < 1) {
             throw .configuration(key: key, expected: "a number from 0 to below 1", found: "\(beta)")
         }
-        guard (0..<trainingSteps).contains(stepsOffset) else {
-            throw .configuration(key: "steps_offset", expected: "0 to \(trainingSteps - 1)", found: "\(stepsOffset)")
+        guard (0..<trainTimesteps).contains(stepsOffset) else {
+            throw .configuration(key: "steps_offset", expected: "0 to \(trainTimesteps - 1)", found: "\(stepsOffset)")
         }
         if let trainedBetas {
-            guard trainedBetas.count == trainingSteps else {
+            guard trainedBetas.count == trainTimesteps else {
                 throw .configuration(
-                    key: "trained_betas", expected: "\(trainingSteps) numbers (num_train_timesteps)",
+                    key: "trained_betas", expected: "\(trainTimesteps) numbers (num_train_timesteps)",
                     found: "\(trainedBetas.count)")
             }
             if let beta = trainedBetas.first(where: { !($0 >= 0 && $0 <= 1) }) {

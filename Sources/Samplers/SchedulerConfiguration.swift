@@ -6,7 +6,7 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     /// `_class_name`, such as `DDIMScheduler`.
     public var className: String?
     /// `num_train_timesteps`
-    public var trainingSteps = 1000
+    public var trainTimesteps = 1000
     /// `beta_start`
     public var betaStart = 0.0001
     /// `beta_end`
@@ -49,6 +49,17 @@ public struct SchedulerConfiguration: Sendable, Equatable {
 
     /// diffusers' defaults.
     public init() {}
+
+    /// The name to make a `Sampler` by when the user chose none: the class.
+    ///
+    /// Without a class, and for the samplers of the same equation that DDIM solves in fewer or simpler steps (PNDM,
+    /// DDPM), it is `ddim`. A class without an equal here stays, for `Sampler` to refuse by name.
+    public var samplerName: String {
+        switch className {
+        case nil, "PNDMScheduler", "DDPMScheduler": SamplingMethod.ddim.name
+        case .some(let name): name
+        }
+    }
 
     /// The schedule of Stable Diffusion 1 and 2: scaled linear betas from 0.00085 to 0.012, leading spacing.
     public static var stableDiffusion: SchedulerConfiguration {

@@ -34,6 +34,9 @@ public struct Layout: Sendable, Hashable {
 
     public var count: Int { shape.reduce(1, *) }
 
+    /// Whether there are no elements; any strides will do then.
+    public var isEmpty: Bool { shape.contains(0) }
+
     public static func rowMajorStrides(_ shape: [Int]) -> [Int] {
         var strides = [Int](repeating: 1, count: shape.count)
         var step = 1
@@ -46,9 +49,10 @@ public struct Layout: Sendable, Hashable {
 
     /// Whether the elements lie in row-major order without gaps.
     public var isContiguous: Bool {
+        if count == 0 { return true }
         var step = 1
         for dimension in shape.indices.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
@@ -65,10 +69,9 @@ public struct Layout: Sendable, Hashable {
     /// Whether the elements fill their memory without gaps or overlap, in any order of the dimensions.
     public var isDense: Bool {
         if isContiguous { return true }
-        if count == 0 { return true }
         var step = 1
         for dimension in memoryOrder.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true
@@ -77,10 +80,11 @@ public struct Layout: Sendable, Hashable {
     /// Whether a `[batch, channels, spatial...]` layout is stored as `[batch, spatial..., channels]` without gaps.
     public var isChannelsLast: Bool {
         guard rank >= 3 else { return false }
+        if count == 0 { return true }
         let channelsLast = [0] + Array(2..<rank) + [1]
         var step = 1
         for dimension in channelsLast.reversed() where shape[dimension] != 1 {
-            if strides[dimension] != step { return false }
+            if strides[dimension] != step { return isEmpty }
             step *= shape[dimension]
         }
         return true

@@ -160,13 +160,12 @@ extension Tensor {
         backend.copy(detached, order: order).recorded(from: [self]) { [$0] }
     }
 
-    /// The same numbers in another element type.
+    /// The same numbers in another element type. The gradient stays float32, whatever the types.
     public func converted(to dtype: DType) -> Tensor {
         if dtype == self.dtype { return self }
-        let original = self.dtype
         let result = backend.convert(detached, to: dtype)
-        guard dtype.isFloatingPoint && original.isFloatingPoint else { return result }
-        return result.recorded(from: [self]) { [$0.converted(to: original)] }
+        guard dtype.isFloatingPoint && self.dtype.isFloatingPoint else { return result }
+        return result.recorded(from: [self]) { [$0] }
     }
 }
 

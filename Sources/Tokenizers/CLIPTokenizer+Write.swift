@@ -2,7 +2,8 @@ public import Foundation
 
 extension CLIPTokenizer {
     /// Writes `vocab.json`, `merges.txt`, `tokenizer_config.json` and `special_tokens_map.json`, as transformers'
-    /// `CLIPTokenizer` and this one read them back. The folder is created if need be; each file is replaced in one step.
+    /// `CLIPTokenizer` and this one read them back. The folder is created if need be and each file
+    /// replaced in one step.
     public func write(to folder: URL) throws {
         let entries = tokens.enumerated().filter { !$0.element.isEmpty }.map { "\(quoted($0.element)): \($0.offset)" }
         let vocabulary = "{\n  " + entries.joined(separator: ",\n  ") + "\n}\n"

@@ -120,9 +120,21 @@ public struct CLIPTokenizer: Sendable {
         for id in ids where tokens.indices.contains(id) && !specials.contains(id) {
             bytes += ByteSymbols.bytes(of: tokens[id])
         }
-        let words = String(decoding: bytes, as: UTF8.self).split(
-            separator: BytePairEncoder.endOfWord, omittingEmptySubsequences: false)
-        return words.joined(separator: " ").trimmed()
+        return String(decoding: spaced(bytes), as: UTF8.self).trimmed()
+    }
+
+    /// A space for each end of a word. On bytes, as a mark that follows the suffix would join it in a `String`.
+    private func spaced(_ bytes: [UInt8]) -> [UInt8] {
+        let suffix = Array(BytePairEncoder.endOfWord.utf8)
+        var spaced: [UInt8] = []
+        for byte in bytes {
+            spaced.append(byte)
+            if spaced.suffix(suffix.count).elementsEqual(suffix) {
+                spaced.removeLast(suffix.count)
+                spaced.append(UInt8(ascii: " "))
+            }
+        }
+        return spaced
     }
 
     /// The vocabulary's spelling of an id (`cat</w>`); `nil` for an id that is not used.

@@ -45,7 +45,8 @@ struct CLIPTokenizerDefinition {
         guard !listed.isEmpty, listed.values.allSatisfy({ (0...Self.largestID).contains($0) }) else {
             throw TokenizerError(
                 path: vocabularyPath, expected: "ids from 0 to \(Self.largestID)",
-                found: listed.isEmpty ? "no tokens" : "\(listed.values.first { !(0...Self.largestID).contains($0) } ?? 0)")
+                found: listed.isEmpty
+                    ? "no tokens" : "\(listed.values.first { !(0...Self.largestID).contains($0) } ?? 0)")
         }
         tokens = [String](repeating: "", count: largest + 1)
         for (token, id) in listed {

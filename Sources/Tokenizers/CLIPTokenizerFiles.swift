@@ -4,8 +4,8 @@ import Foundation
 ///
 /// Which tokens are cut out of texts, and whether before or after normalization, is told in one of three places, as
 /// transformers looks for them: `added_tokens` of `tokenizer.json`, `added_tokens_decoder` of `tokenizer_config.json`,
-/// or the four entries of `special_tokens_map.json` over those of `tokenizer_config.json`. In the last case a later role
-/// (start, end, unknown, padding) overrides an earlier one that names the same token.
+/// or the four entries of `special_tokens_map.json` over those of `tokenizer_config.json`. In the last case a later
+/// role (start, end, unknown, padding) overrides an earlier one that names the same token.
 enum CLIPTokenizerFiles {
     static func read(folder: String) throws -> CLIPTokenizerDefinition {
         let folder = folder.hasSuffix("/") ? folder : folder + "/"

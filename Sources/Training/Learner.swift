@@ -34,7 +34,7 @@ public struct Learner: Sendable {
     /// - Returns: the norm of all gradients before clipping.
     @discardableResult
     public mutating func update(gradients: [String: Tensor]) throws -> Double {
-        let norm = globalNorm(gradients)
+        let norm = globalNorm(gradients.values)
         guard norm.isFinite else {
             throw TrainingError.notFinite(what: "the gradient", step: step, kept: "in the output folder")
         }
@@ -49,7 +49,7 @@ public struct Learner: Sendable {
     /// Everything that is a tensor, by name.
     var stateTensors: [String: Tensor] {
         ParameterSet(parameters).prefixed("parameter")
-            .merging(ParameterSet(average.parameters).prefixed("average")) { first, _ in first }
+            .merging(average.stateTensors) { first, _ in first }
             .merging(optimizer.stateTensors) { first, _ in first }
     }
 
@@ -58,20 +58,17 @@ public struct Learner: Sendable {
     /// - Throws: `TrainingError.checkpointMismatch` when a parameter is missing or has another shape.
     func restored(_ tensors: [String: Tensor], step: Int, random: TorchGenerator, origin: String) throws -> Learner {
         var learner = self
-        for (prefix, current) in [("parameter", parameters), ("average", average.parameters)] {
-            for (path, tensor) in current {
-                let found = tensors["\(prefix).\(path)"]
-                guard let found, found.shape == tensor.shape else {
-                    throw TrainingError.checkpointMismatch(
-                        path: "\(origin): \(prefix).\(path)", expected: "\(tensor.shape)",
-                        found: found.map { "\($0.shape)" } ?? "nothing")
-                }
+        for (path, tensor) in parameters {
+            let found = tensors["parameter.\(path)"]
+            guard let found, found.shape == tensor.shape else {
+                throw TrainingError.checkpointMismatch(
+                    path: "\(origin): parameter.\(path)", expected: "\(tensor.shape)",
+                    found: found.map { "\($0.shape)" } ?? "nothing")
             }
+            learner.parameters[path] = found
         }
-        learner.parameters = ParameterSet.scoped(tensors, "parameter").tensors
-        learner.average = ExponentialMovingAverage(
-            ParameterSet.scoped(tensors, "average").tensors, decay: recipe.emaDecay, step: step)
-        try learner.optimizer.restore(tensors, step: step)
+        try learner.average.restore(tensors)
+        try learner.optimizer.restore(tensors, for: parameters)
         learner.random = random
         learner.step = step
         return learner

@@ -12,10 +12,10 @@ public struct ParameterSet: Sendable {
 
     /// Draws the initial values of a model: `build` makes it once from a source that records what it hands out.
     public init(
-        initializing random: some RandomSource, build: (ScopedWeights) throws -> Void
+        initializing seed: UInt64, build: (ScopedWeights) throws -> Void
     ) throws {
-        let source = InitializingSource(random: random)
-        try build(ScopedWeights(source: source))
+        let source = InitializingSource(seed: seed)
+        try build(ScopedWeights(source))
         tensors = source.tensors
     }
 

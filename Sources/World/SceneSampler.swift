@@ -20,7 +20,12 @@ public struct SceneSampler: Sendable, Hashable {
     private func portrait(_ random: inout SplitMix64) -> Portrait {
         let presentation: Portrait.Presentation = random.chance(0.5) ? .man : .woman
         let age = random.uniform()
-        let smile = random.chance(0.45) ? random.uniform(0.2, 1) : random.uniform(-1, 0.6)
+        let smile: Double =
+            switch random.index(10) {
+            case 0, 1: random.uniform(-1, -0.3)
+            case 2, 3: random.uniform(-0.3, 0.3)
+            default: random.uniform(0.1, 1)
+            }
         let greyChance = smoothstep(0.35, 0.85, age) * 0.85 + 0.02
         let grey = random.chance(greyChance) ? random.uniform(0.3, 1) : random.uniform(0, 0.12)
         let length: Double =
@@ -56,7 +61,8 @@ public struct SceneSampler: Sendable, Hashable {
             case 5, 6: wrap(random.uniform(21, 29), 24)
             default: random.uniform(0, 24)
             }
-        let season = wrap(Double(random.index(4)) + random.uniform(-0.35, 0.35), 4)
+        let season = wrap(
+            Double(random.index(4)) + (random.chance(0.8) ? random.uniform(-0.22, 0.22) : random.uniform(-0.5, 0.5)), 4)
         let winter = season < 0.5 || season > 3.5
         let weather: Landscape.Weather
         let draw = random.uniform()
@@ -70,7 +76,7 @@ public struct SceneSampler: Sendable, Hashable {
             switch weather {
             case .clear: random.uniform(0, 0.3)
             case .cloud: random.uniform(0.45, 1)
-            case .rain, .snow: random.uniform(0.55, 1)
+            case .rain, .snow: random.uniform(0.65, 1)
             case .fog: random.uniform(0, 0.8)
             }
         return Landscape(

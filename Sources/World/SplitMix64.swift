@@ -11,7 +11,8 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
 
     /// A stream that belongs to `(seed, index)` alone: neighbouring indices give unrelated streams.
     public init(seed: UInt64, index: UInt64) {
-        state = Self.mix(Self.mix(seed &+ 0x9E37_79B9_7F4A_7C15) ^ (index &* 0xD1B5_4A32_D192_ED03 &+ 0x8CB9_2BA7_2F3D_8DD7))
+        state = Self.mix(
+            Self.mix(seed &+ 0x9E37_79B9_7F4A_7C15) ^ (index &* 0xD1B5_4A32_D192_ED03 &+ 0x8CB9_2BA7_2F3D_8DD7))
     }
 
     public mutating func next() -> UInt64 {

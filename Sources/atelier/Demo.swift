@@ -48,7 +48,7 @@ struct Demo: AsyncParsableCommand {
                 pictures.append(denoising.picture())
                 progress.show("drawing", step: index + 1, total: Demo.prompts.count)
             }
-            return ContactSheet(pictures: pictures, captions: Demo.prompts, columns: 4)
+            return ContactSheet(zip(pictures, Demo.prompts).map { .init($0, caption: $1) }, columns: 4)
         }
         try writeImage(sheet.draw(), to: outputs.path(0))
         print(outputs.path(0))

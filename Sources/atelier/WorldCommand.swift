@@ -38,8 +38,8 @@ struct WorldSheet: ParsableCommand {
         let sampler = SceneSampler(seed: seed)
         let scenes = (0..<count).map { sampler.sample(index: $0) }
         let sheet = ContactSheet(
-            pictures: scenes.map { render($0, size: size) },
-            captions: scenes.map { caption(for: $0, variation: seed).text }, columns: columns)
+            scenes.map { .init(render($0, size: size), caption: caption(for: $0, variation: seed).text) },
+            columns: columns, pictureSize: size)
         try writeImage(sheet.draw(), to: output)
         print(output)
     }

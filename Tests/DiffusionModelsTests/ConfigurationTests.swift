@@ -22,7 +22,9 @@ import Weights
             tensors: 686, parameters: 859_520_964),
         Family(
             name: "SD 2",
-            json: #"{"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20], "use_linear_projection": true}"#,
+            json: """
+                {"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20], "use_linear_projection": true}
+                """,
             tensors: 686, parameters: 865_910_724),
         Family(
             name: "SDXL",
@@ -60,7 +62,8 @@ import Weights
     @Test func publishedAutoencoder() throws {
         let json = """
             {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2,
-             "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
+             "down_block_types":
+                ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
              "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]}
             """
         let configuration = try AutoencoderKLConfiguration.decode(Data(json.utf8), path: "config.json")

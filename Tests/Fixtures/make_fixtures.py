@@ -1,6 +1,7 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
-    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline schedulers optimizers]
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline schedulers scheduler_variants
+                                             optimizers]
 """
 
 import importlib
@@ -22,6 +23,7 @@ SUBJECTS = {
     "vae": "subjects.vae",
     "pipeline": "subjects.pipeline",
     "schedulers": "subjects.schedulers",
+    "scheduler_variants": "subjects.scheduler_variants",
     "optimizers": "subjects.optimizers",
 }
 SIZE_LIMIT = 14_000_000

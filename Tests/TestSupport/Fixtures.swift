@@ -26,6 +26,13 @@ public enum Fixtures {
         return tensor
     }
 
+    /// Decodes a JSON file, snake case to camel case.
+    public static func json<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(type, from: data(name))
+    }
+
     /// The metadata of a golden safetensors file.
     public static func metadata(_ name: String) throws -> [String: String] {
         try SafetensorsFile(path: path(name)).header.metadata

@@ -22,7 +22,7 @@ void tk_normal_fill_f32(tk_mt19937 *generator, float *out, size_t n, float mean,
 // torch.rand: 24-bit fp32 and 53-bit double in [low, high).
 void tk_uniform_fill_f32(tk_mt19937 *generator, float *out, size_t n, float low, float high);
 void tk_uniform_fill_f64(tk_mt19937 *generator, double *out, size_t n, double low, double high);
-// torch.randint: low <= out[i] < high, by remainder; 64-bit draws when the range needs them. high > low.
+// torch.randint: low <= out[i] < high, by remainder; 64-bit draws from a range of 2^28 on. high > low.
 void tk_randint_fill_i64(tk_mt19937 *generator, int64_t *out, size_t n, int64_t low, int64_t high);
 // torch.randperm: a permutation of 0 ..< n.
 void tk_randperm_i64(tk_mt19937 *generator, int64_t *out, size_t n);

@@ -23,26 +23,28 @@ extension NoiseSchedule {
         return signal * noise - deviation * clean
     }
 
-    /// What the model should answer, by this schedule's prediction type.
-    public func target(_ clean: Tensor, noise: Tensor, timesteps: [Int]) -> Tensor {
-        switch predictionType {
+    /// What the model should answer.
+    public func target(_ clean: Tensor, noise: Tensor, timesteps: [Int], prediction: PredictionType) -> Tensor {
+        switch prediction {
         case .epsilon: noise
         case .velocity: velocity(clean, noise: noise, timesteps: timesteps)
         case .sample: clean
         }
     }
 
-    /// The clean sample that a prediction stands for; the inverse of `target`.
+    /// The clean sample that a model's answer stands for; the inverse of `target`.
     ///
     /// - Parameters:
-    ///   - prediction: the model's answer, `[batch, ...]`.
+    ///   - answer: what the model predicted, `[batch, ...]`.
     ///   - noisy: x(t), the model's input.
-    public func denoised(_ prediction: Tensor, noisy: Tensor, timesteps: [Int]) -> Tensor {
+    public func denoised(
+        _ answer: Tensor, noisy: Tensor, timesteps: [Int], prediction: PredictionType
+    ) -> Tensor {
         let (signal, deviation) = coefficients(timesteps, for: noisy)
-        switch predictionType {
-        case .epsilon: return (noisy - deviation * prediction) / signal
-        case .velocity: return signal * noisy - deviation * prediction
-        case .sample: return prediction
+        switch prediction {
+        case .epsilon: return (noisy - deviation * answer) / signal
+        case .velocity: return signal * noisy - deviation * answer
+        case .sample: return answer
         }
     }
 
@@ -60,15 +62,20 @@ extension NoiseSchedule {
     ///
     /// Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy" (arXiv 2303.09556), section 3.4.
     /// Pure noise (snr = 0) weighs 1 for epsilon, the limit.
-    public func minimumSNRWeights(_ timesteps: [Int], gamma: Float = 5) -> [Float] {
-        signalToNoiseRatio(timesteps).map { ratio in
-            let limited = min(ratio, gamma)
-            switch predictionType {
+    /// - Parameter gamma: the cap, usually 5; 0 for weights of 1.
+    /// - Returns: `[batch]`.
+    public func lossWeights(timesteps: [Int], gamma: Double, prediction: PredictionType) -> Tensor {
+        precondition(gamma >= 0, "lossWeights: gamma \(gamma)")
+        let weights = signalToNoiseRatio(timesteps).map { ratio -> Float in
+            if gamma == 0 { return 1 }
+            let limited = min(ratio, Float(gamma))
+            switch prediction {
             case .epsilon: return ratio == 0 ? 1 : limited / ratio
             case .velocity: return limited / (ratio + 1)
             case .sample: return limited
             }
         }
+        return Tensor(weights)
     }
 
     private func roots(_ timesteps: [Int]) -> [(signal: Float, deviation: Float)] {

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// The noise of every training timestep.
@@ -14,7 +14,6 @@ public struct NoiseSchedule: Sendable, Equatable {
     public let betas: [Float]
     /// ᾱ, falling from nearly 1 to nearly (or exactly) 0.
     public let alphasCumulative: [Float]
-    public let predictionType: PredictionType
 
     public init(_ configuration: SchedulerConfiguration) throws(SamplerError) {
         try configuration.validate()
@@ -22,21 +21,15 @@ public struct NoiseSchedule: Sendable, Equatable {
         if configuration.rescalesToZeroSNR { betas = rescaledToZeroSNR(betas) }
         self.betas = betas
         alphasCumulative = cumulativeProduct(betas.map { 1 - $0 })
-        predictionType = configuration.predictionType
     }
 
     /// The number of training timesteps.
-    public var count: Int { betas.count }
+    public var trainTimesteps: Int { betas.count }
 
     /// The noise over the signal of every timestep, rising.
     ///
     /// Pure noise (ᾱ = 0) counts as ᾱ = 2^-24, so that its sigma is 4096 and not infinite.
-    public var sigmas: [Float] {
-        alphasCumulative.map { alpha in
-            let alpha = max(alpha, 0x1p-24)
-            return ((1 - alpha) / alpha).squareRoot()
-        }
-    }
+    public var sigmas: [Float] { alphasCumulative.map { sigma(ofAlpha: $0) } }
 
     /// The timestep of a sigma, by linear interpolation in log sigma.
     ///
@@ -52,21 +45,26 @@ public struct NoiseSchedule: Sendable, Equatable {
     }
 }
 
+func sigma(ofAlpha alpha: Float) -> Float {
+    let alpha = max(alpha, 0x1p-24)
+    return ((1 - alpha) / alpha).squareRoot()
+}
+
 extension SchedulerConfiguration {
     fileprivate var computedBetas: [Float] {
         switch betaSchedule {
         case .linear:
-            return evenlySpaced(Float(betaStart), Float(betaEnd), count: trainingSteps)
+            return evenlySpaced(Float(betaStart), Float(betaEnd), count: trainTimesteps)
         case .scaledLinear:
             let roots = evenlySpaced(
-                Float(betaStart.squareRoot()), Float(betaEnd.squareRoot()), count: trainingSteps)
+                Float(betaStart.squareRoot()), Float(betaEnd.squareRoot()), count: trainTimesteps)
             return roots.map { $0 * $0 }
         case .squaredCosine:
             func alphaBar(_ step: Int) -> Double {
-                let angle = cos((Double(step) / Double(trainingSteps) + 0.008) / 1.008 * .pi / 2)
+                let angle = cos((Double(step) / Double(trainTimesteps) + 0.008) / 1.008 * .pi / 2)
                 return angle * angle
             }
-            return (0..<trainingSteps).map { Float(min(1 - alphaBar($0 + 1) / alphaBar($0), 0.999)) }
+            return (0..<trainTimesteps).map { Float(min(1 - alphaBar($0 + 1) / alphaBar($0), 0.999)) }
         }
     }
 }

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// The timesteps that the model is asked at, and the noise before and after each.
@@ -29,10 +29,11 @@ struct StepPlan: Sendable, Equatable {
         rules: Rules
     ) {
         let table = schedule.sigmas
-        let end = rules.clipsLambda
+        let end =
+            rules.clipsLambda
             ? table.count - schedule.countOfLambdas(below: configuration.lambdaMinimum) : table.count
         var timesteps = spacing.timesteps(
-            steps, trainingSteps: table.count, end: max(end, 1), offset: configuration.stepsOffset,
+            steps, trainTimesteps: table.count, end: max(end, 1), offset: configuration.stepsOffset,
             hasExtraPoint: rules.hasExtraPoint)
         // numpy makes Euler's timesteps float32 before it looks up their sigmas.
         timesteps = timesteps.map { rules.keepsFractions ? Double(Float($0)) : $0.rounded(.toNearestOrEven) }
@@ -51,7 +52,8 @@ struct StepPlan: Sendable, Equatable {
             timesteps = sigmas.map { schedule.timestep(of: $0, logSigmas: logSigmas) }
             if !rules.keepsFractions {
                 // diffusers rounds, except for the cosine schedule, where it truncates.
-                let rule = configuration.betaSchedule == .squaredCosine
+                let rule =
+                    configuration.betaSchedule == .squaredCosine
                     ? FloatingPointRoundingRule.towardZero : .toNearestOrEven
                 timesteps = timesteps.map { $0.rounded(rule) }
             }

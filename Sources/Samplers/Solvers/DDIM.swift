@@ -28,10 +28,11 @@ public struct DDIM: Solver {
                 found: "epsilon, which says nothing at pure noise")
         }
         let whole = context.spacing.timesteps(
-            context.steps, trainingSteps: schedule.count, end: schedule.count, offset: configuration.stepsOffset,
+            context.steps, trainTimesteps: schedule.trainTimesteps, end: schedule.trainTimesteps,
+            offset: configuration.stepsOffset,
             hasExtraPoint: false
         ).map { Int($0.rounded(.toNearestOrEven)) }
-        let stride = schedule.count / context.steps
+        let stride = schedule.trainTimesteps / context.steps
         let table = schedule.alphasCumulative
         let final = configuration.setsAlphaToOne ? 1 : table[0]
         alphas = whole.map { (table[$0], $0 >= stride ? table[$0 - stride] : final) }
@@ -39,6 +40,10 @@ public struct DDIM: Solver {
         predictionType = configuration.predictionType
         clipRange = configuration.clipsSample ? configuration.clipRange : nil
         eta = context.eta
+    }
+
+    public var sigmas: [Float] {
+        (alphas.map(\.now) + alphas.suffix(1).map(\.next)).map { sigma(ofAlpha: $0) }
     }
 
     public func noised(_ clean: Tensor, noise: Tensor, step: Int) -> Tensor {
@@ -52,11 +57,12 @@ public struct DDIM: Solver {
         let (now, next) = alphas[step]
         let (signal, deviation) = (now.squareRoot(), (1 - now).squareRoot())
         var denoised = predictionType.denoised(prediction, latents: latents, signal: signal, deviation: deviation)
-        let predictedNoise = switch predictionType {
-        case .epsilon: prediction
-        case .velocity: prediction * Double(signal) + latents * Double(deviation)
-        case .sample: (latents - denoised * Double(signal)) / Double(deviation)
-        }
+        let predictedNoise =
+            switch predictionType {
+            case .epsilon: prediction
+            case .velocity: prediction * Double(signal) + latents * Double(deviation)
+            case .sample: (latents - denoised * Double(signal)) / Double(deviation)
+            }
         if let clipRange { denoised = clamp(denoised, -clipRange...clipRange) }
 
         let fresh = eta * ((1 - next) / (1 - now) * (1 - now / next)).squareRoot()

@@ -1,9 +1,9 @@
 public import TensorCore
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 extension SamplingMethod {
@@ -47,11 +47,14 @@ public struct DPMPlusPlus2M: Solver {
                 hasExtraPoint: true, keepsFractions: false, spacesWholeRange: true, clipsLambda: true))
         predictionType = configuration.predictionType
         rule = configuration.secondOrderRule
-        lowersFinalOrder = configuration.usesEulerAtFinal || configuration.finalSigma == .zero
+        lowersFinalOrder =
+            configuration.usesEulerAtFinal || configuration.finalSigma == .zero
             || (configuration.lowersFinalOrder && plan.timesteps.count < 15)
     }
 
     public var timesteps: [Float] { plan.timesteps }
+
+    public var sigmas: [Float] { plan.sigmas }
 
     public func noised(_ clean: Tensor, noise: Tensor, step: Int) -> Tensor {
         let point = Point(sigma: plan.sigmas[step])

@@ -28,6 +28,8 @@ public struct Euler: Solver {
 
     public var timesteps: [Float] { plan.timesteps }
 
+    public var sigmas: [Float] { plan.sigmas }
+
     public func modelInput(_ latents: Tensor, step: Int) -> Tensor {
         let sigma = plan.sigmas[step]
         return latents / Double((sigma * sigma + 1).squareRoot())

@@ -8,6 +8,9 @@ public protocol Solver: Sendable {
     /// What the model is told at each step.
     var timesteps: [Float] { get }
 
+    /// The noise over the signal at each step and after the last one.
+    var sigmas: [Float] { get }
+
     /// The factor of the unit noise that a trajectory starts from.
     var initialNoiseScale: Float { get }
 

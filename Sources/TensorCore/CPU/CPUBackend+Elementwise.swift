@@ -2,6 +2,7 @@ internal import CKernels
 
 extension CPUBackend {
     public func unary(_ operation: UnaryOperation, _ x: Tensor) -> Tensor {
+        precondition(x.dtype == .float32, "\(operation): \(x.dtype)")
         let x = x.dense()
         let out = Tensor.empty(like: x)
         return kernel(into: out, from: x) { tk_unary_f32(operation.kernel, out.pointer(), x.pointer(), x.count) }
@@ -21,6 +22,7 @@ extension CPUBackend {
 
     public func binary(_ operation: BinaryOperation, _ a: Tensor, _ b: Tensor) -> Tensor {
         precondition(a.dtype == b.dtype, "\(operation): \(a.dtype) and \(b.dtype)")
+        precondition([.float32, .int32, .int64].contains(a.dtype), "\(operation): \(a.dtype)")
         let plan = BroadcastPlan(a, b)
         let out = Tensor.empty(plan.layout, dtype: a.dtype)
         return kernel(into: out, from: a, b) {

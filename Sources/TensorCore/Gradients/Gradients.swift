@@ -17,6 +17,8 @@ public struct Gradients: Sendable {
 ///
 ///     gradient(leaf) = seed · ∂output/∂leaf
 ///
+/// Gradients are float32 for leaves of every type, so sums over many uses of a 16-bit leaf lose nothing.
+///
 /// - Parameters:
 ///   - seed: the gradient of `output` itself, of its shape; ones when nil, which needs a single element.
 ///   - retaining: further tensors, not leaves, whose gradients are wanted too.
@@ -24,7 +26,7 @@ public struct Gradients: Sendable {
 public func gradients(of output: Tensor, seed: Tensor? = nil, retaining: [Tensor] = []) -> Gradients {
     guard let root = output.node else { return Gradients([:]) }
     precondition(seed != nil || output.count == 1, "gradients: \(output.shape) is not a scalar and has no seed")
-    let seed = seed?.detached ?? Tensor.full(1, shape: output.shape)
+    let seed = seed?.detached.converted(to: .float32) ?? Tensor.full(1, shape: output.shape)
     precondition(seed.shape == output.shape, "gradients: seed of shape \(seed.shape) for an output of \(output.shape)")
 
     let retained = Set(retaining.compactMap { $0.node.map(ObjectIdentifier.init) })

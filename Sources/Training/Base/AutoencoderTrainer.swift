@@ -1,6 +1,7 @@
 public import DiffusionModels
 public import Imaging
 import Layers
+import Optimizers
 public import TensorCore
 import Weights
 import World
@@ -16,14 +17,12 @@ public struct AutoencoderTrainer: StageTrainer {
     public init(recipe: BaseRecipe) throws {
         self.recipe = recipe
         pictures = SceneSampler(seed: recipe.data.seed)
-        var random = TorchGenerator(seed: recipe.seed)
-        let parameters = try ParameterSet(initializing: random) { weights in
+        let parameters = try ParameterSet(initializing: recipe.seed) { weights in
             _ = try AutoencoderKL(recipe.vae, weights: weights)
         }
-        _ = random.integers(below: 1 << 24, count: 1)
         learner = Learner(
             parameters: parameters.tensors, recipe: recipe.autoencoder.optimizer,
-            totalSteps: recipe.autoencoder.steps, random: random)
+            totalSteps: recipe.autoencoder.steps, random: TorchGenerator(seed: recipe.seed))
     }
 
     public var totalSteps: Int { recipe.autoencoder.steps }

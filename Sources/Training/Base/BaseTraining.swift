@@ -1,8 +1,12 @@
 public import DiffusionModels
-import Foundation
+public import Foundation
+import Imaging
 import Layers
+import Optimizers
 import Recipes
+import Samplers
 import TensorCore
+import TextModels
 public import Tokenizers
 import Weights
 import World
@@ -11,13 +15,21 @@ import World
 ///
 /// Every stage resumes from its checkpoint, exactly: the folder that a stopped run leaves, run again, ends in the same
 /// bytes as a run that was never stopped.
-public struct BaseTraining {
+public struct BaseTraining: Sendable {
     private let recipe: BaseRecipe
     private let fingerprint: String
     private let context: TrainingContext
+    private let tokenizer: CLIPTokenizer
 
     public init(recipe: BaseRecipe, context: TrainingContext) throws {
         try recipe.validate()
+        tokenizer = try CLIPTokenizer(learning: recipe.tokenizer, from: CaptionGrammar.vocabulary)
+        var recipe = recipe
+        recipe.textEncoder.vocabularySize = tokenizer.vocabularySize
+        recipe.textEncoder.beginTokenID = tokenizer.bosID
+        recipe.textEncoder.endTokenID = tokenizer.eosID
+        recipe.textEncoder.padTokenID = tokenizer.padID
+        recipe.textEncoder.maximumTokens = recipe.tokenizer.length
         self.recipe = recipe
         self.context = context
         fingerprint = try canonicalHash(of: recipe)
@@ -25,7 +37,6 @@ public struct BaseTraining {
 
     /// - Returns: the folder of the finished model, or nil when the run was stopped before its end.
     public func run() throws -> URL? {
-        let tokenizer = try CLIPTokenizer(learning: recipe.tokenizer, from: CaptionGrammar.vocabulary)
         var autoencoder = StageRun(
             trainer: try AutoencoderTrainer(recipe: recipe), context: context,
             checkpointEvery: recipe.autoencoder.checkpointEvery, samplesEvery: recipe.autoencoder.samplesEvery)
@@ -34,7 +45,7 @@ public struct BaseTraining {
         let vae = autoencoder.trainer.learner.average.parameters
         guard let (data, scalingFactor) = try encodePictures(vae) else { return nil }
         var configuration = recipe.vae
-        configuration.scalingFactor = scalingFactor
+        configuration.scalingFactor = Float(scalingFactor)
         let model = try AutoencoderKL(configuration, weights: ParameterSet(vae).weights)
 
         var denoiser = StageRun(
@@ -89,6 +100,8 @@ extension CLIPTokenizer {
     /// A small byte-pair vocabulary that spells the given words in few tokens, and any other text in bytes.
     init(learning recipe: BaseRecipe.TokenizerRecipe, from words: [String]) throws {
         let counts = Dictionary(words.map { ($0, 1) }, uniquingKeysWith: +)
-        self = try BPETrainer(merges: recipe.merges).train(words: counts, length: recipe.length)
+        self = try BPETrainer(merges: recipe.merges, minimumCount: 1)
+            .train(on: counts.sorted { $0.key < $1.key }.map { (word: $0.key, count: $0.value) },
+                modelMaxLength: recipe.length)
     }
 }

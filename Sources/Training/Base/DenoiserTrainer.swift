@@ -1,11 +1,12 @@
-import DiffusionModels
+public import DiffusionModels
 import Foundation
 public import Imaging
 import Layers
+import Optimizers
 import Samplers
 import TensorCore
 import TextModels
-import Tokenizers
+public import Tokenizers
 import Weights
 import World
 
@@ -28,8 +29,7 @@ public struct DenoiserTrainer: StageTrainer {
         self.tokenizer = tokenizer
         self.autoencoder = autoencoder
         schedule = try NoiseSchedule(recipe.scheduler)
-        let random = TorchGenerator(seed: recipe.seed &+ 1)
-        let parameters = try ParameterSet(initializing: random) { weights in
+        let parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
             _ = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
             _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
         }
@@ -46,14 +46,13 @@ public struct DenoiserTrainer: StageTrainer {
         let stage = recipe.denoiser
         let indices = learner.random.integers(below: data.scenes.count, count: stage.batch)
         let clean = data.rows(indices)
-        let timesteps = learner.random.integers(below: schedule.count, count: stage.batch)
+        let timesteps = learner.random.integers(below: schedule.trainTimesteps, count: stage.batch)
         let noise = learner.random.normal(clean.shape)
         let tokens = drawTokens(indices)
         let noisy = schedule.addNoise(clean, noise: noise, timesteps: timesteps)
-        let target = schedule.target(clean, noise: noise, timesteps: timesteps)
-        let weights = stage.minSNRGamma > 0
-            ? schedule.minimumSNRWeights(timesteps, gamma: Float(stage.minSNRGamma))
-            : [Float](repeating: 1, count: stage.batch)
+        let predicted = recipe.scheduler.predictionType
+        let target = schedule.target(clean, noise: noise, timesteps: timesteps, prediction: predicted)
+        let weights = schedule.lossWeights(timesteps: timesteps, gamma: stage.minSNRGamma, prediction: predicted)
 
         let parameters = ParameterSet(learner.parameters).tracked()
         let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))
@@ -62,7 +61,7 @@ public struct DenoiserTrainer: StageTrainer {
         let context = textEncoder(tokens, pass).lastHiddenState
         let prediction = unet(noisy, timesteps: Tensor(timesteps.map(Float.init)), context: context, pass)
         let errors = mean(square(prediction - target), axes: [1, 2, 3])
-        let loss = mean(errors * Tensor(weights))
+        let loss = mean(errors * weights)
         let rate = learner.learningRate
         let norm = try learner.update(gradients: parameters.gradients(gradients(of: loss)))
         return [
@@ -105,9 +104,9 @@ public struct DenoiserTrainer: StageTrainer {
             let rows = unet(input, timesteps: timesteps, context: context, Pass())
             let halves = rows.chunked(0, count: 2)
             let guided = halves[0] + 4 * (halves[1] - halves[0])
-            latents = sampler.step(guided, latents: latents, step: step) { random.normal($0) }.latents
+            latents = sampler.step(guided, latents: latents, step: step, random: &random)
         }
-        return grid(of: autoencoder.decode(latents / autoencoder.scalingFactor, Pass()).images(), columns: 8)
+        return grid(of: autoencoder.decode(autoencoder.unscaled(latents), Pass()).images(), columns: 8)
     }
 }
 

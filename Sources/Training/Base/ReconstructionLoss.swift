@@ -11,7 +11,7 @@ struct ReconstructionLoss {
     ///   - original, decoded: `[batch, 3, height, width]` in -1...1.
     init(original: Tensor, decoded: Tensor, posterior: DiagonalGaussian, stage: BaseRecipe.AutoencoderStage) {
         absolute = mean(abs(original - decoded))
-        divergence = posterior.divergence
+        divergence = mean(posterior.divergenceFromStandard) / Double(posterior.mean.count / posterior.mean.size(0))
         var total = absolute + stage.klWeight * divergence
         if stage.edgeWeight > 0 {
             for axis in [2, 3] {
@@ -35,11 +35,4 @@ struct ReconstructionLoss {
 private func difference(_ x: Tensor, _ axis: Int) -> Tensor {
     let size = x.size(axis)
     return x.narrowed(axis, start: 1, count: size - 1) - x.narrowed(axis, start: 0, count: size - 1)
-}
-
-extension DiagonalGaussian {
-    /// The Kullback-Leibler divergence from the standard normal distribution, per latent element.
-    ///
-    ///     KL = mean(mean² + exp(logVariance) - 1 - logVariance) / 2
-    var divergence: Tensor { TensorCore.mean(square(mean) + exp(logVariance) - logVariance - 1) * 0.5 }
 }

@@ -22,7 +22,9 @@ struct CaptionWriter {
     }
 
     private mutating func name(_ attribute: Attribute) {
-        guard let value = scene.label(of: attribute), !named.contains(where: { $0.attribute == attribute }) else { return }
+        guard let value = scene.label(of: attribute), !named.contains(where: { $0.attribute == attribute }) else {
+            return
+        }
         named.append(NamedAttribute(attribute, value))
     }
 
@@ -83,7 +85,9 @@ struct CaptionWriter {
     private mutating func writeHair() {
         var words: [String] = []
         for attribute in [Attribute.hairLength, .hairTexture, .hairColor] where wanted.contains(attribute) {
-            guard let value = scene.label(of: attribute), let choices = Phrases.hairWords[attribute]?[value] else { continue }
+            guard let value = scene.label(of: attribute), let choices = Phrases.hairWords[attribute]?[value] else {
+                continue
+            }
             words.append(random.chance(0.7) ? choices[0] : random.pick(choices))
             name(attribute)
         }
@@ -104,7 +108,11 @@ struct CaptionWriter {
                 name(.hatColor)
                 phrase = color + " " + phrase
             }
-            if random.chance(0.5) { wearing.append(Phrases.article(phrase)) } else { with.append(Phrases.article(phrase)) }
+            if random.chance(0.5) {
+                wearing.append(Phrases.article(phrase))
+            } else {
+                with.append(Phrases.article(phrase))
+            }
         }
     }
 
@@ -138,7 +146,9 @@ struct CaptionWriter {
     }
 
     private mutating func writeWeather() {
-        guard !named.contains(where: { $0.attribute == .weather }), let weather = scene.label(of: .weather) else { return }
+        guard !named.contains(where: { $0.attribute == .weather }), let weather = scene.label(of: .weather) else {
+            return
+        }
         name(.weather)
         if wanted.contains(.weatherStrength), let strength = scene.label(of: .weatherStrength) {
             name(.weatherStrength)
@@ -184,7 +194,9 @@ struct CaptionWriter {
 
     /// Whether a tail reads well straight after a noun: "a man in warm light", "hills at dawn".
     private func isPlace(_ tail: String) -> Bool {
-        ["in", "on", "at", "by", "under", "against", "during", "with", "without", "after"].contains { tail.hasPrefix($0 + " ") }
+        ["in", "on", "at", "by", "under", "against", "during", "with", "without", "after"].contains {
+            tail.hasPrefix($0 + " ")
+        }
     }
 
     /// Comma-separated key words.

@@ -8,7 +8,7 @@ extension Landscape {
     /// | weather | the kind; clear only below a cover of 0.35, cloud only above 0.4 |
     /// | weatherStrength | of rain and snow: light 0.45 (none) 0.7 heavy |
     /// | clouds (cover) | in clear and cloudy weather: none 0.12 few 0.45 cloudy 0.8 overcast |
-    /// | season | the nearest; in the desert none, by the sea only in winter or where trees show it |
+    /// | season | the nearest, less than 0.36 off; not in the desert, by the sea only in winter or with trees |
     /// | trees | none 0.04 (none) 0.12 few 0.45 (none) 0.6 many |
     func label(of attribute: Attribute) -> String? {
         switch attribute {
@@ -37,6 +37,7 @@ extension Landscape {
             return bin(cloudCover, [(0.12, "none"), (0.45, "few"), (0.8, "cloudy")], otherwise: "overcast")
         case .season:
             let name = "\(nearestSeason)"
+            guard weight(of: nearestSeason) > 0.7 else { return nil }
             switch terrain {
             case .mountains, .hills: return name
             case .sea: return nearestSeason == .winter || trees > 0.3 ? name : nil

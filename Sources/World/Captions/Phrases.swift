@@ -19,14 +19,18 @@ struct Fragment: Sendable {
 enum Phrases {
     typealias Values = [String: [Fragment]]
 
-    private static func adjective(_ texts: String...) -> [Fragment] { texts.map { Fragment(slot: .adjective, text: $0) } }
+    private static func adjective(_ texts: String...) -> [Fragment] {
+        texts.map { Fragment(slot: .adjective, text: $0) }
+    }
     private static func with(_ texts: String...) -> [Fragment] { texts.map { Fragment(slot: .with, text: $0) } }
     private static func wearing(_ texts: String...) -> [Fragment] { texts.map { Fragment(slot: .wearing, text: $0) } }
     private static func tail(_ texts: String...) -> [Fragment] { texts.map { Fragment(slot: .tail, text: $0) } }
 
     /// The words that stand before "hair"; "bald" is a fragment instead.
     static let hairWords: [Attribute: [String: [String]]] = [
-        .hairLength: ["short": ["short", "cropped"], "medium": ["medium", "shoulder length"], "long": ["long", "flowing"]],
+        .hairLength: [
+            "short": ["short", "cropped"], "medium": ["medium length", "shoulder length"], "long": ["long", "flowing"],
+        ],
         .hairTexture: ["straight": ["straight", "smooth"], "curly": ["curly", "frizzy"]],
         .hairColor: [
             "black": ["black", "dark"], "brown": ["brown", "chestnut"], "red": ["red", "ginger"],
@@ -68,18 +72,21 @@ enum Phrases {
         .hairLength: ["bald": adjective("bald") + with("a bald head", "no hair")],
         .beard: [
             "none": tail("clean shaven"), "stubble": with("stubble", "a stubbly chin"),
-            "beard": with("a beard", "a short beard") + adjective("bearded"), "long": with("a long beard", "a big beard"),
+            "beard": with("a beard", "a short beard") + adjective("bearded"),
+            "long": with("a long beard", "a big beard"),
         ],
         .glasses: ["yes": with("glasses", "spectacles") + wearing("glasses", "spectacles")],
         .background: eachColor { color in
             tail("on \(article(color)) background", "in front of \(article(color)) wall", "against \(color)")
         },
         .lightSide: [
-            "left": tail("lit from the left", "light from the left"), "right": tail("lit from the right", "light from the right"),
+            "left": tail("lit from the left", "light from the left"),
+            "right": tail("lit from the right", "light from the right"),
             "front": tail("lit from the front", "in even light"),
         ],
         .lightTone: [
-            "warm": tail("in warm light", "in golden light"), "cool": tail("in cool light", "in cold light", "in bluish light"),
+            "warm": tail("in warm light", "in golden light"),
+            "cool": tail("in cool light", "in cold light", "in bluish light"),
         ],
     ]
 
@@ -90,7 +97,8 @@ enum Phrases {
             "dusk": tail("at dusk", "at twilight", "after sunset"),
         ],
         .partOfDay: [
-            "morning": tail("in the morning"), "noon": tail("at noon", "at midday"), "afternoon": tail("in the afternoon"),
+            "morning": tail("in the morning"), "noon": tail("at noon", "at midday"),
+            "afternoon": tail("in the afternoon"),
         ],
         .weather: [
             "clear": tail("in clear weather", "in fine weather"),
@@ -119,7 +127,8 @@ enum Phrases {
     ]
 
     static let cactuses: Values = [
-        "none": tail("without plants"), "few": with("a few cactuses", "some cactuses"), "many": with("many cactuses", "cactuses", "cacti"),
+        "none": tail("without plants"), "few": with("a few cactuses", "some cactuses"),
+        "many": with("many cactuses", "cactuses", "cacti"),
     ]
 
     /// Rain and snow with their strength, which replace the plain weather fragment.
@@ -131,7 +140,8 @@ enum Phrases {
 
     /// Nouns by presentation, then without it. The aged nouns name the age as well.
     static let people: [String: [String]] = [
-        "man": ["man", "man", "man", "gentleman"], "woman": ["woman", "woman", "woman", "lady"], "": ["person", "face", "head"],
+        "man": ["man", "man", "man", "gentleman"], "woman": ["woman", "woman", "woman", "lady"],
+        "": ["person", "face", "head"],
         "boy": ["boy", "little boy"], "girl": ["girl", "little girl"], "child": ["child", "kid"],
         "old man": ["grandfather"], "old woman": ["grandmother"],
     ]
@@ -143,8 +153,12 @@ enum Phrases {
         "desert": ["a desert", "sand dunes", "the desert", "dunes"], "": ["a landscape", "a view", "scenery"],
     ]
 
-    static let portraitOpenings = ["", "", "", "a portrait of", "portrait of", "a picture of", "an illustration of", "a drawing of"]
-    static let landscapeOpenings = ["", "", "", "", "a picture of", "an illustration of", "a drawing of", "a painting of", "a view of"]
+    static let portraitOpenings = [
+        "", "", "", "a portrait of", "portrait of", "a picture of", "an illustration of", "a drawing of",
+    ]
+    static let landscapeOpenings = [
+        "", "", "", "", "a picture of", "an illustration of", "a drawing of", "a painting of", "a view of",
+    ]
     static let joiningWords = ["a", "an", "the", "with", "wearing", "and", "in", "hair", "portrait", "landscape"]
 
     private static func eachColor(_ make: (String) -> [Fragment]) -> Values {

@@ -15,23 +15,22 @@ extension LandscapeArtist {
     func drawHeavenlyBodies() {
         drawStars()
         let clear = clearness
-        // The sun crosses from left to right between 5.5 and 19.5; the moon takes the other hours.
-        let sunPath = (hour - 5.5) / 14
-        if sunPath > -0.06, sunPath < 1.06 {
-            let x = 64 - 52 * cosine(.pi * unit(sunPath) )
+        if sunShown > 0 {
+            let clear = clear * sunShown
+            let x = sunX
             let y = 76 - 62 * sine(.pi * sunPath)
             let low = 1 - smoothstep(0, 0.3, sine(.pi * unit(sunPath)))
             let disc = Color(hex: 0xFFF6D8).mixed(with: Color(hex: hour < 12 ? 0xFFD0B8 : 0xFF9A48), low)
             let halo = Color(hex: 0xFFF2C8).mixed(with: Color(hex: hour < 12 ? 0xFFB4A8 : 0xFF7A30), low)
-            canvas.glow(x, y, 62, halo.opacity((0.32 + 0.3 * low) * mix(0.45, 1, clear)), aspect: mix(1, 0.7, low))
+            canvas.glow(
+                x, y, 62, halo.opacity((0.32 + 0.3 * low) * mix(0.45, 1, clear) * sunShown), aspect: mix(1, 0.7, low))
             canvas.glow(x, y, 24, halo.opacity(0.75 * clear))
             canvas.fill(.circle(x, y, 8 + 2.2 * low), disc.opacity(clear))
         }
-        let moonPath = wrap(hour - 19, 24) / 10.5
-        if moonPath < 1.05 {
-            let x = 64 - 44 * cosine(.pi * unit(moonPath))
+        if moonShown > 0 {
+            let x = moonX
             let y = 60 - 38 * sine(.pi * unit(moonPath))
-            let shown = clear * smoothstep(0.3, 0.9, sky.night)
+            let shown = clear * moonShown
             canvas.glow(x, y, 34, Color(hex: 0xB8CCF4, alpha: 0.5 * shown))
             canvas.fill(.circle(x, y, 8.5), Color(hex: 0xF4F1E0, alpha: min(1, 1.1 * shown)))
             for (dx, dy, r) in [(-2.5, -1.5, 2.2), (2.6, 2.2, 1.7), (1.8, -3.4, 1.2)] {
@@ -63,7 +62,8 @@ extension LandscapeArtist {
         let veil = smoothstep(0.5, 1, cover)
         if veil > 0 {
             canvas.fill(
-                .rectangle(0, 0, 128, 84), .vertical(0, 78, belly.opacity(0.85 * veil), belly.lighter(0.2).opacity(0.15 * veil)))
+                .rectangle(0, 0, 128, 84),
+                .vertical(0, 78, belly.opacity(0.85 * veil), belly.lighter(0.2).opacity(0.15 * veil)))
         }
         for slot in 0..<slots {
             let amount = smoothstep(0, 1.3, cover * Double(slots) * 1.12 - Double(slot) - 0.25)

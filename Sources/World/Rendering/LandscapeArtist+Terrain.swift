@@ -39,11 +39,18 @@ extension LandscapeArtist {
             let drop = 100 - top
             // The edge between the two flanks wanders down from the summit.
             let spine = [
-                Point(x, top), Point(x + 2.5 * jag[0], top + drop * 0.14), Point(x + 1 + 3.5 * jag[1], top + drop * 0.3),
+                Point(x, top), Point(x + 2.5 * jag[0], top + drop * 0.14),
+                Point(x + 1 + 3.5 * jag[1], top + drop * 0.3),
                 Point(x + 4 * jag[2], top + drop * 0.55), Point(x + 7 * jag[3], 104),
             ]
-            let left = [Point(x - w * 1.5, 104), Point(x - w * 0.62, top + drop * 0.42 + 2 * jag[4]), Point(x - w * 0.3, top + drop * 0.2)]
-            let right = [Point(x + w * 0.3, top + drop * 0.2 + jag[5]), Point(x + w * 0.62, top + drop * 0.44 + 2 * jag[5]), Point(x + w * 1.5, 104)]
+            let left = [
+                Point(x - w * 1.5, 104), Point(x - w * 0.62, top + drop * 0.42 + 2 * jag[4]),
+                Point(x - w * 0.3, top + drop * 0.2),
+            ]
+            let right = [
+                Point(x + w * 0.3, top + drop * 0.2 + jag[5]), Point(x + w * 0.62, top + drop * 0.44 + 2 * jag[5]),
+                Point(x + w * 1.5, 104),
+            ]
             let bright = seen(rock.lighter(0.14), depth: depth)
             let shade = seen(rock.lit(by: Color(0.6, 0.6, 0.74)), depth: depth)
             let leftTone = shade.mixed(with: bright, 0.5 - 0.5 * side)
@@ -53,7 +60,8 @@ extension LandscapeArtist {
             canvas.fill(whole, leftTone)
             canvas.fill(rightFlank, rightTone)
             drawSnowCap(
-                whole: whole, right: rightFlank, x: x, top: top, drop: drop, jag: jag, leftLit: 0.5 - 0.5 * side, depth: depth)
+                whole: whole, right: rightFlank, x: x, top: top, drop: drop, jag: jag, leftLit: 0.5 - 0.5 * side,
+                depth: depth)
             canvas.clipped(to: whole) {
                 canvas.fill(
                     .rectangle(-10, 60, 150, 60),
@@ -108,17 +116,21 @@ extension LandscapeArtist {
                     for k in 1...3 {
                         let down = Double(k) * 4.2
                         var points: [Point] = []
-                        for x in stride(from: -4.0, through: 132, by: 8) { points.append(Point(x, top(x) + down + x * 0.03 * Double(k))) }
+                        for x in stride(from: -4.0, through: 132, by: 8) {
+                            points.append(Point(x, top(x) + down + x * 0.03 * Double(k)))
+                        }
                         let stripe = k % 2 == 0 ? tones[index].lighter(0.2) : tones[index].darker(0.18)
                         canvas.stroke(
-                            .smooth(points, closed: false), seen(stripe, depth: depth).opacity(0.45 * (1 - 0.7 * groundSnow)),
+                            .smooth(points, closed: false),
+                            seen(stripe, depth: depth).opacity(0.45 * (1 - 0.7 * groundSnow)),
                             width: 2.2)
                     }
                 }
             }
             if index < 3 {
                 plant(
-                    count: [6, 7, 7][index], along: top, scale: [0.3, 0.46, 0.68][index], depth: depth, conifers: 0.15, &slots)
+                    count: [6, 7, 7][index], along: top, scale: [0.3, 0.46, 0.68][index], depth: depth, conifers: 0.15,
+                    &slots)
                 fogBank(at: bases[index] + 7, [0.7, 0.6, 0.45][index])
             } else {
                 furnish(top, conifers: 0.15, &slots)
@@ -138,7 +150,8 @@ extension LandscapeArtist {
             .linear(
                 from: Point(0, horizon), to: Point(0, 118),
                 stops: [
-                    .init(0, sky.horizon.mixed(with: deep, 0.35)), .init(0.14, deep.mixed(with: sky.middle, 0.3)), .init(0.6, deep),
+                    .init(0, sky.horizon.mixed(with: deep, 0.35)), .init(0.14, deep.mixed(with: sky.middle, 0.3)),
+                    .init(0.6, deep),
                     .init(1, shallow),
                 ]))
         drawGlitter(horizon, &random)
@@ -159,25 +172,25 @@ extension LandscapeArtist {
         drawBeach(&random)
     }
 
-    /// The path of light on the water under the sun or the moon.
+    /// The paths of light on the water under the sun and the moon.
     private func drawGlitter(_ horizon: Double, _ random: inout SplitMix64) {
-        let sunPath = (hour - 5.5) / 14
-        let day = sunPath > -0.03 && sunPath < 1.03
-        let moonPath = wrap(hour - 19, 24) / 10.5
-        let x = day ? 64 - 52 * cosine(.pi * unit(sunPath)) : 64 - 44 * cosine(.pi * unit(moonPath))
-        let low = day ? 1 - smoothstep(0.1, 0.8, sine(.pi * unit(sunPath))) : 0.75 * sky.night
         let clear = (1 - 0.8 * smoothstep(0.4, 1, cover)) * (1 - fog) * (1 - 0.6 * rain)
-        let tone = day ? sky.horizon.mixed(with: Color(hex: 0xFFF0C0), 0.55) : Color(hex: 0xDCE6FF)
-        let strength = mix(0.3, 0.85, low) * clear
-        canvas.clipped(to: .rectangle(0, horizon, 128, 60)) {
+        let offsets = (0..<11).map { _ in (random.uniform(0.7, 1.15), random.uniform(-3, 3)) }
+        func path(_ x: Double, _ tone: Color, _ strength: Double) {
+            guard strength > 0.01 else { return }
             canvas.glow(x, horizon, 34, tone.opacity(0.5 * strength), aspect: 0.9)
-            for index in 0..<11 {
+            for (index, (scale, shift)) in offsets.enumerated() {
                 let t = Double(index) / 10
-                let width = mix(5, 15, t) * random.uniform(0.7, 1.15)
                 canvas.fill(
-                    .ellipse(x + random.uniform(-3, 3) * (0.4 + t), horizon + 2 + t * 34, width, 0.9 + 0.7 * t),
+                    .ellipse(x + shift * (0.4 + t), horizon + 2 + t * 34, mix(5, 15, t) * scale, 0.9 + 0.7 * t),
                     tone.opacity(strength * mix(0.9, 0.35, t)))
             }
+        }
+        let low = 1 - smoothstep(0.1, 0.8, sine(.pi * unit(sunPath)))
+        canvas.clipped(to: .rectangle(0, horizon, 128, 60)) {
+            let gold = sky.horizon.mixed(with: Color(hex: 0xFFF0C0), 0.55)
+            path(sunX, gold, mix(0.3, 0.85, low) * clear * sunShown)
+            path(moonX, Color(hex: 0xDCE6FF), 0.72 * clear * moonShown)
         }
     }
 
@@ -189,10 +202,12 @@ extension LandscapeArtist {
         let top = random.uniform(13, 19)
         let path = Path.smooth(
             [
-                Point(x + side * 6, horizon + 2), Point(x + side * 6, horizon - top), Point(x - side * reach * 0.35, horizon - top * 0.85),
+                Point(x + side * 6, horizon + 2), Point(x + side * 6, horizon - top),
+                Point(x - side * reach * 0.35, horizon - top * 0.85),
                 Point(x - side * reach * 0.7, horizon - top * 0.35), Point(x - side * reach, horizon + 1.6),
             ], tension: 0.7)
-        canvas.fill(path, .vertical(horizon - top, horizon + 2, seen(rock, depth: 0.45), seen(rock.darker(0.3), depth: 0.4)))
+        canvas.fill(
+            path, .vertical(horizon - top, horizon + 2, seen(rock, depth: 0.45), seen(rock.darker(0.3), depth: 0.4)))
     }
 
     private func drawBeach(_ random: inout SplitMix64) {
@@ -218,14 +233,16 @@ extension LandscapeArtist {
             let w = random.uniform(10, 22)
             let h = random.uniform(9, 22)
             let mesa = Path.polygon([
-                Point(x - w - 7, 84), Point(x - w, 80 - h * 0.55), Point(x - w * 0.8, 80 - h), Point(x + w * 0.8, 80 - h),
+                Point(x - w - 7, 84), Point(x - w, 80 - h * 0.55), Point(x - w * 0.8, 80 - h),
+                Point(x + w * 0.8, 80 - h),
                 Point(x + w, 80 - h * 0.55), Point(x + w + 7, 84),
             ])
             canvas.fill(mesa, .vertical(80 - h, 84, seen(stone, depth: 0.38), seen(stone.lighter(0.2), depth: 0.6)))
             canvas.clipped(to: mesa) {
                 let shade = lightSide > 0 ? -1.0 : 1
                 canvas.fill(
-                    .rectangle(shade > 0 ? x + w * 0.3 : x - w - 10, 40, w + 10, 60), seen(stone.darker(0.45), depth: 0.45).opacity(0.6))
+                    .rectangle(shade > 0 ? x + w * 0.3 : x - w - 10, 40, w + 10, 60),
+                    seen(stone.darker(0.45), depth: 0.45).opacity(0.6))
             }
         }
         fogBank(at: 80, 0.7)
@@ -248,7 +265,8 @@ extension LandscapeArtist {
                     crest + way * 8, base + 6, crest + way * 4, base + 14, crest + way * 22, base + 24)
                 sickle.line(crest + way * 62, base + 24)
                 sickle.curve(
-                    crest + way * 40, top(crest + way * 40) + 4, crest + way * 18, top(crest + way * 18) - 2, crest, top(crest) - 1)
+                    crest + way * 40, top(crest + way * 40) + 4, crest + way * 18, top(crest + way * 18) - 2, crest,
+                    top(crest) - 1)
                 sickle.close()
                 canvas.fill(sickle, shade)
             }
@@ -268,7 +286,9 @@ extension LandscapeArtist {
             path,
             .vertical(
                 top, top + 34, seen(base.lighter(0.1), depth: depth),
-                seen(base.darker(0.26 * (1 - snowy)).lit(by: Color(1 - 0.1 * snowy, 1 - 0.06 * snowy, 1)), depth: max(0, depth - 0.12))))
+                seen(
+                    base.darker(0.26 * (1 - snowy)).lit(by: Color(1 - 0.1 * snowy, 1 - 0.06 * snowy, 1)),
+                    depth: max(0, depth - 0.12))))
     }
 
     /// The foreground: the house if there is one, and trees that leave room for it.

@@ -29,8 +29,8 @@ extension LandscapeArtist {
             .linear(
                 from: Point(0, 0), to: Point(0, 128),
                 stops: [
-                    .init(0, color.opacity(0.25 * fog)), .init(0.5, color.opacity(0.66 * fog)), .init(0.75, color.opacity(0.55 * fog)),
-                    .init(1, color.opacity(0.3 * fog)),
+                    .init(0, color.opacity(0.4 * fog)), .init(0.5, color.opacity(0.74 * fog)),
+                    .init(0.75, color.opacity(0.6 * fog)), .init(1, color.opacity(0.34 * fog)),
                 ]))
         // Drifting wisps.
         var random = stream(60)

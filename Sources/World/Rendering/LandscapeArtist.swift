@@ -22,13 +22,14 @@ struct LandscapeArtist {
         self.landscape = landscape
         self.canvas = canvas
         let intensity = unit(landscape.weatherIntensity)
-        cover = unit(landscape.cloudCover)
         rain = landscape.weather == .rain ? intensity : 0
         snowfall = landscape.weather == .snow ? intensity : 0
         fog = landscape.weather == .fog ? mix(0.45, 1, intensity) : 0
         groundSnow = landscape.groundSnow
+        // What falls comes out of clouds, whatever the cover says.
+        cover = mix(unit(landscape.cloudCover), 1, 0.55 * max(rain, snowfall))
         hour = wrap(landscape.hourOfDay, 24)
-        sky = SkyLight.at(hour: hour).clouded(cover, storm: rain)
+        sky = SkyLight.at(hour: hour).clouded(max(cover, 0.8 * fog), storm: rain)
         haze = sky.horizon.mixed(with: sky.middle, 0.3)
         seed = landscape.detailSeed
     }
@@ -67,10 +68,24 @@ struct LandscapeArtist {
         return color.mixed(with: Color(hex: 0xF2F5FA), groundSnow * snow)
     }
 
-    /// The side the light comes from, -1 left to 1 right: east in the morning, west in the evening.
+    /// How far the sun is on its way from left (5.5) to right (19.5), beyond 0...1 at night.
+    var sunPath: Double { (hour - 5.5) / 14 }
+
+    /// The same for the moon, from 19 to 5.5.
+    var moonPath: Double { wrap(hour - 19, 24) / 10.5 }
+
+    /// 1 while the sun is up, fading to 0 as it sinks below the horizon.
+    var sunShown: Double { smoothstep(-0.06, 0.01, sunPath) * (1 - smoothstep(0.99, 1.06, sunPath)) }
+
+    var moonShown: Double { smoothstep(0.3, 0.9, sky.night) }
+
+    /// Where the sun stands across the picture, and the moon.
+    var sunX: Double { 64 - 52 * cosine(.pi * unit(sunPath)) }
+    var moonX: Double { 64 - 44 * cosine(.pi * unit(moonPath)) }
+
+    /// The side the light comes from, -1 left to 1 right: east in the morning, west in the evening, then the moon's.
     var lightSide: Double {
-        if hour >= 5, hour <= 20 { return signedUnit((hour - 12.5) / 6) }
-        return signedUnit(wrap(hour - 18, 24) / 6 - 1)
+        signedUnit((hour - 12.5) / 6) * sunShown + signedUnit(2 * unit(moonPath) - 1) * moonShown * (1 - sunShown)
     }
 
     /// A band of ground from a ridge down to the bottom: `height(x)` gives the ridge's y.

@@ -3,7 +3,7 @@ internal import Drawing
 /// Shoulders, clothes and neck, in canvas coordinates.
 extension PortraitArtist {
     func drawBody() {
-        let shoulder = mix(mix(47, 39, feminine), 33, childhood)
+        let shoulder = mix(mix(47, 39, feminine), 29, childhood)
         let neck = mix(mix(12.5, 9.2, feminine), 8, childhood)
         let center = 64 + 0.8 * turn
         let cloth = portrait.clothing.color
@@ -46,7 +46,7 @@ extension PortraitArtist {
         path.close()
         canvas.fill(path, shaded(skin.mixed(with: skinShade, 0.25), center - half, center + half))
         canvas.clipped(to: path) {
-            let fall = 63 + chin + 2
+            let fall = 65 + chin + 3 * childhood
             canvas.fill(
                 .ellipse(center + 2.5 * turn - 3 * light, fall - 6, half + 9, 16),
                 .vertical(fall - 8, fall + 10, skinShade.darker(0.2).opacity(0.85), skinShade.opacity(0)))

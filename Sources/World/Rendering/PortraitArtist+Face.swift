@@ -4,8 +4,8 @@ internal import Drawing
 extension PortraitArtist {
     /// The face's outline; a turn pushes the chin and far cheek towards the side looked at.
     var faceOutline: Path {
-        let jaw = mix(mix(20.5, 16.8, feminine), 19, childhood) + 0.8 * quirks[2]
-        let chinWidth = mix(mix(10, 6.5, feminine), 9, childhood)
+        let jaw = mix(mix(20.5, 16.8, feminine), 20.2, childhood) + 0.8 * quirks[2]
+        let chinWidth = mix(mix(10, 6.5, feminine), 10.5, childhood)
         let push = 4.6 * turn
         let shift = 1.4 * turn
         let w = faceWidth

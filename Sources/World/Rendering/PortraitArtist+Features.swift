@@ -18,7 +18,7 @@ extension PortraitArtist {
     }
 
     private func drawEye(_ side: Double) {
-        let size = mix(0.78, 1.22, unit(portrait.eyeSize)) * (1 + 0.14 * childhood - 0.07 * oldness + 0.05 * feminine)
+        let size = mix(0.78, 1.22, unit(portrait.eyeSize)) * (1 + 0.27 * childhood - 0.07 * oldness + 0.05 * feminine)
         // A broad smile narrows the eyes a little; closed stays closed.
         let open = unit(portrait.eyeOpenness) * (1 - 0.15 * max(0, smile))
         let x = onFace(side * 11)
@@ -26,7 +26,7 @@ extension PortraitArtist {
         let half = 6.6 * size * narrow
         let up = 6.2 * size * open - 0.9 * (1 - open)
         let down = 3.4 * size * open + 1.6 * (1 - open)
-        let y = 0.6 + 1.2 * childhood
+        let y = 0.6 + 2.2 * childhood
         let outer = -1.0 * feminine + 0.8 * oldness
 
         // Corners: nose side, then temple side.
@@ -34,7 +34,8 @@ extension PortraitArtist {
         let outX = x + side * half
         var upper = Path()
         upper.move(inX, y + 1)
-        upper.curve(inX + side * half * 0.5, y + 0.4 - up * 1.2, outX - side * half * 0.5, y - up * 1.2, outX, y + outer)
+        upper.curve(
+            inX + side * half * 0.5, y + 0.4 - up * 1.2, outX - side * half * 0.5, y - up * 1.2, outX, y + outer)
         var shape = upper
         shape.curve(outX - side * half * 0.4, y + down * 1.15, inX + side * half * 0.5, y + down * 1.15, inX, y + 1)
         shape.close()
@@ -51,7 +52,8 @@ extension PortraitArtist {
                 canvas.fill(
                     .rectangle(x - 10, y - up * 1.3 - 2, 20, up + 2),
                     .vertical(y - up, y - up * 0.1, Color(hex: 0x3A2A2A, alpha: 0.45), Color(hex: 0x3A2A2A, alpha: 0)))
-                canvas.fill(.circle(gaze + 1.5 * (light >= 0 ? 1 : -1) * abs(light).squareRoot(), y - 2.2, 1.25 * size), .white)
+                canvas.fill(
+                    .circle(gaze + 1.5 * (light >= 0 ? 1 : -1) * abs(light).squareRoot(), y - 2.2, 1.25 * size), .white)
             }
         }
         // Lashes and lid.
@@ -59,7 +61,8 @@ extension PortraitArtist {
         canvas.stroke(upper, ink.opacity(0.92), width: 1.5 + 0.7 * feminine)
         if feminine > 0 {
             canvas.stroke(
-                .line(outX, y + outer, outX + side * 2 * narrow, y + outer - 1.8), ink.opacity(0.9 * (1 - childhood * 0.5)),
+                .line(outX, y + outer, outX + side * 2 * narrow, y + outer - 1.8),
+                ink.opacity(0.9 * (1 - childhood * 0.5)),
                 width: 1.5)
         }
         var crease = Path()
@@ -75,7 +78,8 @@ extension PortraitArtist {
         let grey = smoothstep(0.3, 0.9, portrait.greyness)
         let color = hair.darker(0.35 - 0.3 * grey).mixed(with: skinShade, 0.12).opacity(0.92)
         let sad = max(0, -smile)
-        let y = -10.2 - 1.6 * unit(portrait.eyeOpenness) * unit(portrait.eyeSize) - 0.6 * max(0, smile) + 1.2 * childhood
+        let y =
+            -10.2 - 1.6 * unit(portrait.eyeOpenness) * unit(portrait.eyeSize) - 0.6 * max(0, smile) + 1.8 * childhood
         let innerY = y + 1 - 3 * sad
         let outerY = y + 1.4 + 1.4 * sad - 0.8 * feminine
         let thick = mix(mix(3.0, 1.9, feminine), 1.6, childhood) + 0.6 * oldness * (1 - feminine)
@@ -88,7 +92,7 @@ extension PortraitArtist {
     }
 
     private func drawNose() {
-        let tip = 11.5 - 2 * childhood + 1.5 * oldness
+        let tip = 11.5 - 1.4 * childhood + 1.5 * oldness
         let x = onFace(0) * 1.06 + 1.8 * turn
         let width = mix(mix(4.6, 3.7, feminine), 3.4, childhood) + 0.5 * quirks[4] + 0.5 * oldness
         let shadeSide = abs(light) < 0.05 ? (turn >= 0 ? 1.0 : -1) : (light > 0 ? -1.0 : 1)
@@ -111,9 +115,10 @@ extension PortraitArtist {
     func drawMouth() {
         let x = onFace(0) + 1.6 * turn
         let narrow = breadth(0)
-        let y = 21.6 - 2.6 * childhood
+        let y = 21.6 - 2.8 * childhood
         let half = (7.4 + 2.6 * max(0, smile) - 0.4 * childhood) * narrow
-        let bend = 3.6 * smile
+        // At rest the corners lift a trace, or neutral would read as sad.
+        let bend = 3.6 * smile + 0.4
         let gap = 5.6 * smoothstep(0.3, 1, smile)
         let natural = skin.mixed(with: Color(hex: 0xB8404A), 0.5)
         let lip = natural.mixed(with: Color(hex: 0xC2304A), 0.42 * feminine * (1 - childhood)).darker(0.04)
@@ -123,7 +128,8 @@ extension PortraitArtist {
         // Upper lip: cupid's bow above, the line of the mouth below.
         var top = Path()
         top.move(x - half, corner)
-        top.curve(x - half * 0.5, y - full - 0.4 + bend * 0.15, x - 2, y - full - 1 + bend * 0.2, x, y - full + bend * 0.25)
+        top.curve(
+            x - half * 0.5, y - full - 0.4 + bend * 0.15, x - 2, y - full - 1 + bend * 0.2, x, y - full + bend * 0.25)
         top.curve(x + 2, y - full - 1 + bend * 0.2, x + half * 0.5, y - full - 0.4 + bend * 0.15, x + half, corner)
         top.curve(x + half * 0.45, y + bend * 0.5, x - half * 0.45, y + bend * 0.5, x - half, corner)
         top.close()

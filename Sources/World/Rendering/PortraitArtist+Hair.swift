@@ -26,7 +26,7 @@ extension PortraitArtist {
         let w = 25.5 + v + 3 * smoothstep(0.4, 0.9, length)
         let bottom = hang
         let cx = skullShift
-        let dark = hair.darker(0.28)
+        let dark = hair.darker(0.2)
         var points = [
             Point(cx, -36), Point(cx + 18, -30), Point(cx + w, -8), Point(cx + w + 1.5, mix(-8, bottom, 0.5)),
             Point(cx + w - 2, bottom - 4), Point(cx + w * 0.55, bottom), Point(cx, bottom - 2),
@@ -61,7 +61,8 @@ extension PortraitArtist {
                 Point(outer - side * (v + 2), -20), Point(outer, -6), Point(outer + side * wave, mix(-6, bottom, 0.35)),
                 Point(outer + side * 0.5, mix(-6, bottom, 0.7)), Point(outer - side * 1, bottom - 5),
                 Point(outer - side * thick * 0.7, bottom), Point(outer - side * thick * 1.15, mix(-6, bottom, 0.75)),
-                Point(outer - side * (thick + 0.5 - wave * 0.5), mix(-6, bottom, 0.4)), Point(outer - side * (thick + 1), -6),
+                Point(outer - side * (thick + 0.5 - wave * 0.5), mix(-6, bottom, 0.4)),
+                Point(outer - side * (thick + 1), -6),
                 Point(outer - side * (thick + 4), -18),
             ]
             let tone = lit(hair, side)
@@ -126,7 +127,7 @@ extension PortraitArtist {
     private func fillHair(_ path: Path, _ paint: Paint, outline: [Point], color: Color, closed: Bool) {
         canvas.fill(path, paint)
         guard curl > 0.05 else { return }
-        let radius = 1.5 + 3.9 * curl
+        let radius = 1.5 + 4.3 * curl
         let count = outline.count
         var lobes = Path()
         var coils = Path()
@@ -134,30 +135,31 @@ extension PortraitArtist {
             let a = outline[index]
             let b = outline[(index + 1) % count]
             let distance = ((a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y)).squareRoot()
-            let steps = max(1, Int((distance / (radius * 1.35)).rounded()))
+            let steps = max(1, Int((distance / (radius * 1.5)).rounded()))
             for step in 0..<steps {
                 let t = Double(step) / Double(steps)
                 let x = mix(a.x, b.x, t)
                 let y = mix(a.y, b.y, t)
                 let r = radius * (1 + 0.22 * sine(Double(index * 5 + step * 3)))
                 lobes.ellipse(x, y, r, r)
-                coils.move(x + r * 0.55, y + r * 0.1)
-                coils.arc(x, y, radius: r * 0.55, from: 0.2, to: 3.6)
+                guard (index * 2 + step) % 3 == 0 else { continue }
+                coils.move(x + r * 0.59, y + r * 0.12)
+                coils.arc(x, y, radius: r * 0.6, from: 0.2, to: 3.2)
             }
         }
         canvas.fill(lobes, paint)
-        canvas.stroke(coils, color.darker(0.4).opacity(0.34 * curl), width: 1.5)
+        canvas.stroke(coils, color.darker(0.4).opacity(0.3 * curl), width: 1.6)
     }
 
     func drawBeard() {
         let beard = unit(portrait.beard)
         guard beard > 0.02 else { return }
-        let color = hair.mixed(with: skinShade, 0.08).darker(0.06)
+        let color = hair.darker(0.1)
         let full = smoothstep(0.2, 0.55, beard)
         let drop = 3 + 17 * smoothstep(0.45, 1, beard)
         let push = 3.4 * turn
         let jaw = mix(20.5, 16.8, feminine) + 1.6 * full
-        let opacity = mix(0.42, 0.97, full) * smoothstep(0.02, 0.22, beard)
+        let opacity = mix(0.42, 1, full) * smoothstep(0.02, 0.22, beard)
         canvas.group(alpha: opacity) {
             var path = Path()
             path.move(-faceWidth + 0.8, 0)
@@ -173,12 +175,14 @@ extension PortraitArtist {
             canvas.fill(path, shaded(color, -faceWidth, faceWidth))
             canvas.clipped(to: path) {
                 canvas.fill(
-                    .rectangle(-40, 10, 80, 60), .vertical(14, chin + drop, color.lighter(0.12).opacity(0.5), color.darker(0.3).opacity(0.55)))
+                    .rectangle(-40, 10, 80, 60),
+                    .vertical(14, chin + drop, color.lighter(0.12).opacity(0.5), color.darker(0.3).opacity(0.55)))
                 for k in stride(from: -3.0, through: 3, by: 1) {
                     var strand = Path()
                     strand.move(push + 5.2 * k, 26 - abs(k))
                     strand.curve(
-                        push + 5.4 * k, 32, push + 4 * k, chin + drop * 0.4, push + 2.8 * k, chin + drop * 0.85 - abs(k))
+                        push + 5.4 * k, 32, push + 4 * k, chin + drop * 0.4, push + 2.8 * k, chin + drop * 0.85 - abs(k)
+                    )
                     canvas.stroke(strand, color.darker(0.35).opacity(0.4 * full), width: 1.3)
                 }
             }

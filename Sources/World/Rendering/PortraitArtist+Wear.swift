@@ -4,7 +4,7 @@ internal import Drawing
 extension PortraitArtist {
     func drawGlasses() {
         let frame = Color(hex: quirks[8] > 0 ? 0x2B2320 : 0x6E3B22)
-        let y = 1.2 + childhood
+        let y = 1.2 + 2 * childhood
         var previous: Double?
         for side in [-1.0, 1.0] {
             let x = onFace(side * 11.2)
@@ -23,7 +23,8 @@ extension PortraitArtist {
             }
             canvas.fill(lens, Color(0.86, 0.94, 1, alpha: 0.16))
             canvas.clipped(to: lens) {
-                canvas.stroke(.line(x - 6 * narrow, y + 6, x + 3 * narrow, y - 9), Color.white.opacity(0.22), width: 3.4)
+                canvas.stroke(
+                    .line(x - 6 * narrow, y + 6, x + 3 * narrow, y - 9), Color.white.opacity(0.22), width: 3.4)
             }
             canvas.stroke(lens, frame, width: 2)
             // The temple runs to the ear.
@@ -69,9 +70,11 @@ extension PortraitArtist {
                     Point(cx - 30.5, -10),
                 ], tension: 0.8)
             canvas.fill(band, shaded(cloth.darker(0.16), cx - 31, cx + 31))
-            canvas.fill(.circle(cx, -50, 5.4), .radial(
-                center: Point(cx + 2 * light, -52), inner: 0, outer: 7, aspect: 1,
-                stops: [.init(0, cloth.lighter(0.5)), .init(1, cloth.darker(0.1))]))
+            canvas.fill(
+                .circle(cx, -48.5, 5),
+                .radial(
+                    center: Point(cx + 2 * light, -50), inner: 0, outer: 7, aspect: 1,
+                    stops: [.init(0, cloth.lighter(0.5)), .init(1, cloth.darker(0.1))]))
         case .brim:
             var crown = Path()
             crown.move(cx - 25, -22)

@@ -43,15 +43,15 @@ struct PortraitArtist {
         var random = SplitMix64(seed: portrait.detailSeed)
         quirks = (0..<10).map { _ in random.uniform(-1, 1) }
         faceWidth = 25 + 0.9 * quirks[0] - 1.2 * feminine + 0.6 * childhood
-        chin = 36 + 1.2 * quirks[1] - 1.5 * feminine - 4.5 * childhood
+        chin = 36 + 1.2 * quirks[1] - 1.5 * feminine - 6.3 * childhood
     }
 
     func draw() {
         drawBackground()
         // The figure was designed a little smaller than the frame holds.
-        canvas.translated(64, 72) {
-            canvas.scaled(1.14, 1.14) {
-                canvas.translated(-64, -72, drawFigure)
+        canvas.translated(64, 80) {
+            canvas.scaled(1.12, 1.12) {
+                canvas.translated(-64, -80, drawFigure)
             }
         }
         gradeLight()
@@ -74,7 +74,7 @@ struct PortraitArtist {
 
     /// Runs `body` with the origin between the eyes.
     func inHeadSpace(_ body: () -> Void) {
-        canvas.translated(64 + 2.5 * turn, 63 + 2 * childhood, body)
+        canvas.translated(64 + 2.5 * turn, 63 + 3 * childhood, body)
     }
 
     // MARK: light
@@ -86,7 +86,7 @@ struct PortraitArtist {
         let amount = facing - edge
         return amount > 0
             ? base.mixed(with: Color(1, 0.98, 0.93), 0.2 * amount)
-            : base.mixed(with: base.lit(by: Color(0.52, 0.44, 0.5)), min(1, -0.8 * amount))
+            : base.mixed(with: base.lit(by: Color(0.52, 0.44, 0.5)), min(1, -0.95 * amount))
     }
 
     /// A form between `x1` and `x2`, rounded by the light.
@@ -119,10 +119,14 @@ struct PortraitArtist {
         let tint =
             warmth > 0
             ? Color.white.mixed(with: Color(1, 0.91, 0.72), warmth)
-            : Color.white.mixed(with: Color(0.82, 0.92, 1), -warmth)
+            : Color.white.mixed(with: Color(0.87, 0.94, 1), -warmth)
         canvas.blending(.multiply) { canvas.paint(.solid(tint)) }
         let glow = Color(hex: warmth > 0 ? 0xFFD27A : 0xBFE0FF)
-        canvas.glow(64 + 64 * light, 30, 90, glow.opacity(0.12 * abs(warmth) + 0.1 * abs(light)))
+        let strength = 0.13 * abs(warmth) + 0.13 * abs(light)
+        canvas.paint(
+            .linear(
+                from: Point(64 + 64 * light, 0), to: Point(64 - 40 * light, 100),
+                stops: [.init(0, glow.opacity(strength)), .init(1, glow.opacity(0))]))
     }
 }
 

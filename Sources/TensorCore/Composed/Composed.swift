@@ -1,0 +1,95 @@
+/// The fused kernels made of plain ones.
+///
+/// Each function computes what the requirement of `Backend` with its name promises, by plain kernels only: data
+/// movement, elementwise operations, reductions and `matmul`. They are the defaults of the protocol, so a backend can
+/// start small, and the oracles of its tests. They use memory freely: attention keeps the whole score matrix.
+///
+/// Arguments are detached, so the operators on tensors below record nothing.
+public enum Composed {}
+
+extension Backend {
+    public func linearCombination(_ alpha: Double, _ x: Tensor, _ beta: Double, _ y: Tensor) -> Tensor {
+        alpha * x + beta * y
+    }
+
+    public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor {
+        Composed.linear(self, x, weight: weight, bias: bias)
+    }
+
+    public func softmax(_ x: Tensor, logarithm: Bool) -> Tensor {
+        Composed.softmax(self, x, logarithm: logarithm)
+    }
+
+    public func softmaxBackward(_ gradient: Tensor, y: Tensor, logarithm: Bool) -> Tensor {
+        Composed.softmaxBackward(self, gradient, y: y, logarithm: logarithm)
+    }
+
+    public func groupNorm(
+        _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
+    ) -> (y: Tensor, statistics: NormStatistics) {
+        Composed.groupNorm(self, x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu)
+    }
+
+    public func groupNormBackward(
+        _ gradient: Tensor, x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, silu: Bool,
+        statistics: NormStatistics
+    ) -> NormGradients {
+        Composed.groupNormBackward(
+            self, gradient, x: x, groups: groups, weight: weight, bias: bias, silu: silu, statistics: statistics)
+    }
+
+    public func layerNorm(
+        _ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float
+    ) -> (y: Tensor, statistics: NormStatistics) {
+        Composed.layerNorm(self, x, weight: weight, bias: bias, epsilon: epsilon)
+    }
+
+    public func layerNormBackward(
+        _ gradient: Tensor, x: Tensor, weight: Tensor?, hasBias: Bool, statistics: NormStatistics
+    ) -> NormGradients {
+        Composed.layerNormBackward(self, gradient, x: x, weight: weight, hasBias: hasBias, statistics: statistics)
+    }
+
+    public func rmsNorm(_ x: Tensor, weight: Tensor?, epsilon: Float) -> (y: Tensor, statistics: NormStatistics) {
+        Composed.rmsNorm(self, x, weight: weight, epsilon: epsilon)
+    }
+
+    public func rmsNormBackward(
+        _ gradient: Tensor, x: Tensor, weight: Tensor?, statistics: NormStatistics
+    ) -> NormGradients {
+        Composed.rmsNormBackward(self, gradient, x: x, weight: weight, statistics: statistics)
+    }
+
+    public func geglu(_ x: Tensor) -> Tensor { Composed.geglu(self, x) }
+
+    public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor {
+        Composed.gegluBackward(self, gradient, x: x)
+    }
+
+    public func attention(
+        queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions
+    ) -> (output: Tensor, logSumExp: Tensor) {
+        Composed.attention(self, queries: queries, keys: keys, values: values, options)
+    }
+
+    public func attentionBackward(
+        _ gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, output: Tensor, logSumExp: Tensor,
+        _ options: AttentionOptions
+    ) -> (queries: Tensor, keys: Tensor, values: Tensor) {
+        Composed.attentionBackward(
+            self, gradient, queries: queries, keys: keys, values: values, output: output, logSumExp: logSumExp,
+            options)
+    }
+
+    public func resample(_ x: Tensor, _ resampling: Resampling) -> Tensor {
+        Composed.resample(self, x, resampling)
+    }
+
+    public func resampleBackward(_ gradient: Tensor, inputShape: [Int], _ resampling: Resampling) -> Tensor {
+        Composed.resampleBackward(self, gradient, inputShape: inputShape, resampling)
+    }
+
+    public func adamStep(_ state: AdamState, gradient: Tensor, _ step: AdamStep) -> AdamState {
+        Composed.adamStep(self, state, gradient: gradient, step)
+    }
+}
