@@ -4,8 +4,8 @@
 //
 //     dv = P^T dout      dS = P (dout v^T - delta)      dq = scale dS k      dk = scale dS^T q
 //
-// One item is a group of key tiles of one head, so dk and dv have a single owner; dq is summed over key tiles in order.
-// With few heads the keys are cut into groups (by shape alone), each with its own partial dq, added in order afterwards.
+// One item is a group of key tiles of one head: dk and dv have a single owner, dq is summed over key tiles in order.
+// With few heads the keys are cut into groups (by shape alone), each with its own part of dq, added in order.
 #include <math.h>
 
 #include "attention_math.h"
@@ -25,7 +25,8 @@ typedef struct backward_context {
     tk_attention_strides dk_strides, dv_strides;
     float *dq, *dk, *dv;
     const float *dout, *q, *k, *v, *out, *lse;
-    float *partial_dq, *scratch;  // partial_dq: (batch, head, group, padded query, padded depth), only with several groups
+    float *partial_dq;  // (batch, head, group, padded query, padded depth), only with several groups
+    float *scratch;
     size_t per_thread, groups;
 } backward_context;
 
@@ -138,10 +139,11 @@ TK_KERNEL static void backward_body(void *context, size_t begin, size_t end, siz
                 tk_tile_product(dk, depth, ds, 1, TILE, queries + query * depth, depth, 16, present, depth, rows, true);
                 tk_tile_product(dq + query * depth, depth, ds, TILE, 1, keys, depth, 16, rows, depth, present, true);
             }
-            float *dk_out = (float *)at_head(c->dk, c->dk_strides, batch, head) + (ptrdiff_t)key * c->dk_strides.t;
-            float *dv_out = (float *)at_head(c->dv, c->dv_strides, batch, head) + (ptrdiff_t)key * c->dv_strides.t;
+            float *dk_out = (float *)at_head(c->dk, c->dk_strides, batch, head);
+            float *dv_out = (float *)at_head(c->dv, c->dv_strides, batch, head);
             for (size_t row = 0; row < present; row++) {
-                float *to_k = dk_out + (ptrdiff_t)row * c->dk_strides.t, *to_v = dv_out + (ptrdiff_t)row * c->dv_strides.t;
+                float *to_k = dk_out + (ptrdiff_t)(key + row) * c->dk_strides.t;
+                float *to_v = dv_out + (ptrdiff_t)(key + row) * c->dv_strides.t;
                 for (size_t i = 0; i < s->head_dimension; i++) to_k[i] = dk[row * depth + i] * LN_2;
                 for (size_t i = 0; i < s->value_dimension; i++) to_v[i] = dv[row * width + i];
             }

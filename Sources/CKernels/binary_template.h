@@ -1,6 +1,6 @@
 // Binary functions and comparisons for one element type. Included by binary.c with
-// ELEMENT (the type), NAME(x) (adds the type's suffix), the expressions ADD, SUB, MUL, DIV, POW, MAX, MIN of a and b, and
-// DIV_RUN (RUN, or RUN_PLAIN where division does not vectorise).
+// ELEMENT (the type), NAME(x) (adds the type's suffix), the expressions ADD, SUB, MUL, DIV, POW, MAX, MIN of a and b,
+// and DIV_RUN (RUN, or RUN_PLAIN where division does not vectorise).
 
 typedef struct NAME(binary_context) {
     int op;

@@ -18,7 +18,7 @@ TK_KERNEL static void geglu_body(void *context, size_t begin, size_t end, size_t
     for (size_t row = begin; row < end; row++) {
         const float *restrict hidden = g->x + row * 2 * g->c, *restrict gate = hidden + g->c;
         float *restrict out = g->out + row * g->c;
-        for (size_t i = 0; i < g->c; i++) out[i] = hidden[i] * tk_gelu(gate[i]);
+        TK_SIMD for (size_t i = 0; i < g->c; i++) out[i] = hidden[i] * tk_gelu(gate[i]);
     }
 }
 
@@ -34,7 +34,7 @@ TK_KERNEL static void geglu_backward_body(void *context, size_t begin, size_t en
         const float *restrict hidden = g->x + row * 2 * g->c, *restrict gate = hidden + g->c;
         const float *restrict dy = g->dy + row * g->c;
         float *restrict dhidden = g->out + row * 2 * g->c, *restrict dgate = dhidden + g->c;
-        for (size_t i = 0; i < g->c; i++) {
+        TK_SIMD for (size_t i = 0; i < g->c; i++) {
             const float z = gate[i];
             const float phi = 0.5f * (1.0f + tk_erf(z * 0.707106781f));
             dhidden[i] = dy[i] * z * phi;
@@ -66,7 +66,7 @@ TK_KERNEL static void swiglu_backward_body(void *context, size_t begin, size_t e
     (void)thread;
     const float *restrict gate = g->x, *restrict up = g->up, *restrict dy = g->dy;
     float *restrict dgate = g->out, *restrict dup = g->out2;
-    for (size_t i = begin; i < end; i++) {
+    TK_SIMD for (size_t i = begin; i < end; i++) {
         const float z = gate[i], s = tk_sigmoid(z);
         dup[i] = dy[i] * z * s;
         dgate[i] = dy[i] * up[i] * s * (1.0f + z * (1.0f - s));

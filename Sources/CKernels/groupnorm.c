@@ -31,7 +31,7 @@ TK_KERNEL static void moments_body(void *context, size_t begin, size_t end, size
         for (size_t i = 0; i < 2 * c; i++) sum[i] = 0.0f;
         for (size_t row = first; row < last; row++) {
             const float *restrict x = shift + row * c;
-            for (size_t i = 0; i < c; i++) {
+            TK_SIMD for (size_t i = 0; i < c; i++) {
                 const float d = x[i] - shift[i];
                 sum[i] += d;
                 square[i] += d * d;
@@ -136,7 +136,7 @@ TK_INLINE void gradient_sums(const groupnorm_context *k, size_t item, bool silu)
     for (size_t i = 0; i < 2 * c; i++) sum[i] = 0.0f;
     for (size_t row = image * k->spatial + first; row < image * k->spatial + last; row++) {
         const float *restrict x = k->x + row * c, *restrict dy = k->dy + row * c;
-        for (size_t i = 0; i < c; i++) {
+        TK_SIMD for (size_t i = 0; i < c; i++) {
             const float xhat = x[i] * a[i] + b[i];
             const float dz = before_silu(dy[i], xhat * weight[i] + bias[i], silu);
             sum[i] += dz;

@@ -85,7 +85,7 @@ TK_INLINE void backward_block(const norm_context *k, size_t block, bool centred)
         const float *dy = k->dy + row * c, *x = k->x + row * c, *weight = k->weight;
         const float mean = centred ? k->kept_mean[row] : 0.0f, rstd = k->kept_rstd[row];
         if (dweight) {
-            for (size_t i = 0; i < c; i++) {
+            TK_SIMD for (size_t i = 0; i < c; i++) {
                 dweight[i] += dy[i] * ((x[i] - mean) * rstd);
                 dbias[i] += dy[i];
             }

@@ -58,8 +58,8 @@ TK_INLINE void tk_tile_product(float *c, size_t c_row, const float *a, size_t a_
     }
 }
 
-// out: (rows, width) dense = scale x, with rows of x `x_row` apart and `columns` <= width of them; the rest is 0, and so
-// are the rows from `rows` up to `all_rows`.
+// out: (all_rows, width) dense. Its first `rows` rows and `columns` columns are scale x, with rows of x `x_row` apart;
+// the rest is 0.
 TK_INLINE void tk_tile_copy(float *restrict out, size_t width, const float *restrict x, ptrdiff_t x_row, size_t rows,
                             size_t all_rows, size_t columns, float scale) {
     for (size_t row = 0; row < all_rows; row++) {
@@ -77,8 +77,9 @@ TK_INLINE void tk_tile_transpose(float *restrict out, const float *restrict x, p
         float *panel = out + first * columns;
         const size_t present = rows - first < TK_TILE_COLUMNS ? rows - first : TK_TILE_COLUMNS;
         for (size_t i = 0; i < columns; i++) {
-            for (size_t r = 0; r < present; r++) panel[i * TK_TILE_COLUMNS + r] = x[(ptrdiff_t)(first + r) * x_row + (ptrdiff_t)i];
-            for (size_t r = present; r < TK_TILE_COLUMNS; r++) panel[i * TK_TILE_COLUMNS + r] = 0.0f;
+            float *line = panel + i * TK_TILE_COLUMNS;
+            for (size_t r = 0; r < present; r++) line[r] = x[(ptrdiff_t)(first + r) * x_row + (ptrdiff_t)i];
+            for (size_t r = present; r < TK_TILE_COLUMNS; r++) line[r] = 0.0f;
         }
     }
 }

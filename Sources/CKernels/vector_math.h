@@ -19,6 +19,9 @@ TK_INLINE float tk_from_bits(int32_t bits) {
     return x;
 }
 
+// 2^n for n in -126 ... 127.
+TK_INLINE float tk_power_of_two(int32_t n) { return tk_from_bits((int32_t)((uint32_t)(n + 127) << 23)); }
+
 // math.h's functions may set errno, which bars vectorisation; these compile to the instruction.
 TK_INLINE float tk_sqrt(float x) { return __builtin_elementwise_sqrt(x); }
 TK_INLINE float tk_abs(float x) { return __builtin_elementwise_abs(x); }
@@ -45,9 +48,9 @@ TK_INLINE float tk_exp(float x) {
     p = p * r + 0.499999935f;
     p = p * (r * r) + r + 1.0f;
     // 2^n in two factors, since n reaches -151 and 128. A NaN makes garbage factors, and NaN times anything is NaN.
-    int32_t k = tk_bits(shifted) - tk_bits(tk_round_magic);
+    int32_t k = (int32_t)((uint32_t)tk_bits(shifted) - (uint32_t)tk_bits(tk_round_magic));
     int32_t half = k >> 1;
-    return p * tk_from_bits((half + 127) << 23) * tk_from_bits((k - half + 127) << 23);
+    return p * tk_power_of_two(half) * tk_power_of_two(k - half);
 }
 
 // 2^x for x <= 0: the inner loop of attention, where the largest term is 1 and what underflows does not count. Relative
@@ -62,13 +65,14 @@ TK_INLINE float tk_exp2_nonpositive(float x) {
     p = p * r + 0.240221197f;
     p = p * r + 0.693146967f;
     p = p * r + 1.0f;
-    return tk_from_bits(tk_bits(p) + (int32_t)((uint32_t)tk_bits(shifted) << 23));
+    return tk_from_bits((int32_t)((uint32_t)tk_bits(p) + ((uint32_t)tk_bits(shifted) << 23)));
 }
 
 // Natural logarithm. Error below 1 unit in the last place; -infinity at 0, NaN below.
 TK_INLINE float tk_log(float x) {
     float scaled = x < 1.17549435e-38f ? x * 8388608.0f : x;
-    int32_t offset = tk_bits(scaled) - 0x3f3504f3;  // sqrt(1/2): the mantissa lies in [sqrt(1/2), sqrt(2))
+    // Counted from sqrt(1/2), so that the mantissa lies in [sqrt(1/2), sqrt(2)).
+    int32_t offset = (int32_t)((uint32_t)tk_bits(scaled) - 0x3f3504f3u);
     float e = (float)(offset >> 23) - (x < 1.17549435e-38f ? 23.0f : 0.0f);
     float f = tk_from_bits((offset & 0x007fffff) + 0x3f3504f3) - 1.0f;
     float p = -0.0763451966f;

@@ -30,9 +30,9 @@ void tk_attention_forward_f32(float *out, float *lse, const float *q, const floa
 // In floats, for the present number of threads.
 size_t tk_attention_forward_scratch(const tk_attention_shape *shape);
 
-// dq, dk, dv are laid out by the strides of q, k, v; dout by those of out. They are overwritten, not added to. With k or
-// v broadcast over heads (stride 0) the gradients would collide: give dk, dv full strides through `dk_strides`,
-// `dv_strides` and sum afterwards. NULL means the strides of k and v.
+// dq, dk, dv are laid out by the strides of q, k, v; dout by those of out. They are overwritten, not added to.
+// With k or v broadcast over heads (stride 0) the gradients would collide: give dk, dv full strides through
+// `dk_strides`, `dv_strides` and sum afterwards. NULL means the strides of k and v.
 void tk_attention_backward_f32(float *dq, float *dk, float *dv, const float *dout, const float *q, const float *k,
                                const float *v, const float *out, const float *lse, const tk_attention_shape *shape,
                                const tk_attention_strides *dk_strides, const tk_attention_strides *dv_strides,
