@@ -23,20 +23,20 @@ struct Atelier: AsyncParsableCommand {
             }
         } catch is Interrupted {
             complain("interrupted")
-            exit(130)
+            Foundation.exit(130)
         } catch let error as UsageError {
             complain(error.description)
-            exit(2)
+            Foundation.exit(2)
         } catch let code as ExitCode {
-            exit(code.rawValue)
+            Foundation.exit(code.rawValue)
         } catch {
             let parserCode = exitCode(for: error)
             if parserCode == .success {
                 print(fullMessage(for: error))
-                exit(0)
+                Foundation.exit(0)
             }
             complain(parserCode == .validationFailure ? message(for: error) : "\(error)")
-            exit(parserCode == .validationFailure ? 2 : 1)
+            Foundation.exit(parserCode == .validationFailure ? 2 : 1)
         }
     }
 }

@@ -137,7 +137,6 @@ private struct GenerationLine: Encodable {
     }
 }
 
-extension Precision: ExpressibleByArgument {}
 
 extension Duration {
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }

@@ -1,6 +1,7 @@
 public import DiffusionModels
 public import Imaging
 import Layers
+import Optimizers
 public import TensorCore
 import Weights
 import World

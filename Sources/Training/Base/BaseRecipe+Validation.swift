@@ -1,3 +1,6 @@
+import DiffusionModels
+import TextModels
+
 extension BaseRecipe {
     /// Checks what the types cannot say, before any memory or time is spent.
     ///

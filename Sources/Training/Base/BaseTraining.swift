@@ -1,8 +1,12 @@
 public import DiffusionModels
-import Foundation
+public import Foundation
+import Imaging
 import Layers
+import Optimizers
 import Recipes
+import Samplers
 import TensorCore
+import TextModels
 public import Tokenizers
 import Weights
 import World
@@ -11,7 +15,7 @@ import World
 ///
 /// Every stage resumes from its checkpoint, exactly: the folder that a stopped run leaves, run again, ends in the same
 /// bytes as a run that was never stopped.
-public struct BaseTraining {
+public struct BaseTraining: Sendable {
     private let recipe: BaseRecipe
     private let fingerprint: String
     private let context: TrainingContext

@@ -1,7 +1,8 @@
 import DiffusionModels
+import Imaging
 import Layers
 public import TensorCore
-import World
+public import World
 
 /// The latents of the training pictures, encoded once, with the scenes that they show.
 ///

@@ -1,11 +1,12 @@
-import DiffusionModels
+public import DiffusionModels
 import Foundation
 public import Imaging
 import Layers
+import Optimizers
 import Samplers
 import TensorCore
 import TextModels
-import Tokenizers
+public import Tokenizers
 import Weights
 import World
 

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 public import Imaging
 
 /// What happens while a training runs, for whoever shows it.
