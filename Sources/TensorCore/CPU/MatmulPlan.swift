@@ -64,7 +64,10 @@ extension CPUBackend {
         let (k, n) = (weight.size(1), weight.size(0))
         let out = Tensor.empty(x.shape.dropLast() + [n])
         if out.count == 0 { return out }
-        if k == 0 { return full(0, shape: out.shape, dtype: .float32) }
+        if k == 0 {
+            let zeros = full(0, shape: out.shape, dtype: .float32)
+            return bias.map { binary(.add, zeros, $0) } ?? zeros
+        }
         let usesBFloat16 = weight.dtype == .bfloat16 && DNNL.hasBFloat16
         let operandType: DType = usesBFloat16 ? .bfloat16 : .float32
         let rows = x.reshaped([1, -1, k]).withUnitStride().converted(to: operandType)
