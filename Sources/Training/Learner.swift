@@ -16,14 +16,15 @@ public struct Learner: Sendable {
     private let recipe: BaseRecipe.OptimizerRecipe
 
     public init(
-        parameters: [String: Tensor], recipe: BaseRecipe.OptimizerRecipe, totalSteps: Int, random: TorchGenerator
+        parameters: [String: Tensor], recipe: BaseRecipe.OptimizerRecipe, totalSteps: Int, random: TorchGenerator,
+        groups: [ParameterGroup] = []
     ) {
         self.parameters = parameters
         self.recipe = recipe
         self.random = random
         step = 0
         schedule = .cosine(warmupSteps: recipe.warmupSteps, totalSteps: totalSteps)
-        optimizer = AdamW(beta2: recipe.beta2, weightDecay: recipe.weightDecay)
+        optimizer = AdamW(beta2: recipe.beta2, weightDecay: recipe.weightDecay, groups: groups)
         average = ExponentialMovingAverage(parameters, decay: recipe.emaDecay)
     }
 

@@ -29,6 +29,19 @@ public struct ParameterSet: Sendable {
         tensors.mapValues { gradients[$0] ?? Tensor.zeros($0.shape) }
     }
 
+    /// Starts every residual branch at zero, so that a fresh network passes its input straight through.
+    ///
+    /// The last layer of each residual block, attention and transformer is zeroed, as in ADM (`zero_module`,
+    /// arXiv 2105.05233); a network then learns from its first step on.
+    public mutating func silenceResiduals() {
+        let endings = [".conv2.weight", ".conv2.bias", ".proj_out.weight", ".proj_out.bias", ".to_out.0.weight"]
+        for (path, tensor) in tensors where endings.contains(where: { path.hasSuffix($0) }) {
+            // Inside a transformer the projection after the blocks is silent already.
+            if path.contains(".transformer_blocks.") { continue }
+            tensors[path] = .zeros(tensor.shape)
+        }
+    }
+
     public var count: Int { tensors.values.reduce(0) { $0 + $1.count } }
 
     /// Several sets under one name space: `unet.conv_in.weight`.

@@ -17,12 +17,16 @@ public struct AutoencoderTrainer: StageTrainer {
     public init(recipe: BaseRecipe) throws {
         self.recipe = recipe
         pictures = SceneSampler(seed: recipe.data.seed)
-        let parameters = try ParameterSet(initializing: recipe.seed) { weights in
+        var parameters = try ParameterSet(initializing: recipe.seed) { weights in
             _ = try AutoencoderKL(recipe.vae, weights: weights)
         }
+        parameters.silenceResiduals()
+        let start = PyramidStart(recipe.vae, logVariance: recipe.autoencoder.initialLogVariance)
+        start?.apply(to: &parameters)
         learner = Learner(
             parameters: parameters.tensors, recipe: recipe.autoencoder.optimizer,
-            totalSteps: recipe.autoencoder.steps, random: TorchGenerator(seed: recipe.seed))
+            totalSteps: recipe.autoencoder.steps, random: TorchGenerator(seed: recipe.seed),
+            groups: start?.groups ?? [])
     }
 
     public var totalSteps: Int { recipe.autoencoder.steps }

@@ -37,16 +37,19 @@ public struct BaseRecipe: Codable, Sendable {
 
     /// How the autoencoder learns: reconstruction, plus a little pull towards a normal distribution of latents.
     ///
-    ///     loss = |x - y| + edge · |∇x - ∇y| + coarse · Σ |pool(x) - pool(y)| + kl · KL
+    ///     loss = |x - y| + squared · (x - y)² + edge · |∇x - ∇y| + coarse · Σ |pool(x) - pool(y)| + kl · KL
     public struct AutoencoderStage: Codable, Sendable {
         public var steps: Int
         public var batch: Int
         /// Width and height of the random crops, in pixels.
         public var crop: Int
         public var optimizer: OptimizerRecipe
+        public var squaredWeight: Double
         public var edgeWeight: Double
         public var coarseWeight: Double
         public var klWeight: Double
+        /// The logarithm of the latents' variance that the encoder starts with.
+        public var initialLogVariance: Double
         public var samplesEvery: Int
         public var checkpointEvery: Int
     }

@@ -29,10 +29,11 @@ public struct DenoiserTrainer: StageTrainer {
         self.tokenizer = tokenizer
         self.autoencoder = autoencoder
         schedule = try NoiseSchedule(recipe.scheduler)
-        let parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
+        var parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
             _ = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
             _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
         }
+        parameters.silenceResiduals()
         learner = Learner(
             parameters: parameters.tensors, recipe: recipe.denoiser.optimizer, totalSteps: recipe.denoiser.steps,
             random: TorchGenerator(seed: recipe.seed &+ 2))

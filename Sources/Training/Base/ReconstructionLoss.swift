@@ -13,6 +13,7 @@ struct ReconstructionLoss {
         absolute = mean(abs(original - decoded))
         divergence = mean(posterior.divergenceFromStandard) / Double(posterior.mean.count / posterior.mean.size(0))
         var total = absolute + stage.klWeight * divergence
+        if stage.squaredWeight > 0 { total = total + stage.squaredWeight * meanSquaredError(original, decoded) }
         if stage.edgeWeight > 0 {
             for axis in [2, 3] {
                 let edges = mean(abs(difference(original, axis) - difference(decoded, axis)))
