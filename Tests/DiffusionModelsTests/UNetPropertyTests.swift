@@ -27,7 +27,8 @@ import Weights
         let weights = ScopedWeights(InitializingSource(seed: 7))
         try expectIndependentRows(
             try UNet2DConditionModel(configuration, weights: weights), weights.sites,
-            sample: wave([3, 4, 16, 16], 0.37), timesteps: Tensor([999, 500.5, 1] as [Float]), context: wave([3, 77, 96], 0.11))
+            sample: wave([3, 4, 16, 16], 0.37), timesteps: Tensor([999, 500.5, 1] as [Float]),
+            context: wave([3, 77, 96], 0.11))
     }
 
     /// Runs each row alone and all together. A failure names the layers whose rows went in equal and came out
