@@ -38,7 +38,8 @@ TK_KERNEL static void layernorm_body(void *context, size_t begin, size_t end, si
     (void)thread;
     for (size_t row = begin; row < end; row++) {
         const float *x = k->x + row * k->c;
-        const float mean = tk_run_sum(x, x, 0.0f, k->c) / (float)k->c;
+        const float first = k->c ? x[0] : 0.0f;
+        const float mean = first + tk_run_differences(x, x, first, k->c) / (float)k->c;
         const float variance = tk_run_squares(x, x, mean, k->c) / (float)k->c;
         const float rstd = 1.0f / tk_sqrt(variance + k->epsilon);
         affine_row(k->out + row * k->c, x, mean, rstd, k->weight, k->bias, k->c);

@@ -29,6 +29,8 @@ enum { TK_SUM_BLOCK = 2048 };
     }
 
 TK_DEFINE_SUM(tk_run_sum, x[i])
+// The mean of a run is shift + tk_run_differences / n: with a shift among the values, their common part rounds once.
+TK_DEFINE_SUM(tk_run_differences, x[i] - shift)
 TK_DEFINE_SUM(tk_run_dot, x[i] * y[i])
 TK_DEFINE_SUM(tk_run_squares, (x[i] - shift) * (x[i] - shift))
 

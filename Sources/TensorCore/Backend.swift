@@ -192,9 +192,11 @@ public struct NormGradients: Sendable {
 public struct AttentionOptions: Sendable {
     /// The factor of the scores, usually `1 / sqrt(headDimension)`.
     public var scale: Float
-    /// Whether query i sees keys 0...i only.
+    /// Whether query i sees keys `0...(i + keyTokens - queryTokens)` only: queries are the last of the tokens, as
+    /// when the keys of earlier ones were kept.
     public var isCausal: Bool
-    /// Added to the scores: broadcastable to `[batch, heads, queryTokens, keyTokens]`.
+    /// Added to the scores: broadcastable to `[batch, heads, queryTokens, keyTokens]`. A tracked mask gets a gradient,
+    /// at the price of the whole score matrix.
     public var mask: Tensor?
 
     public init(scale: Float, isCausal: Bool = false, mask: Tensor? = nil) {

@@ -25,6 +25,10 @@ extension CPUBackend {
         // Gradients come in the strides of their inputs, so the inputs are made dense here.
         let (q, k, v) = (queries.contiguous(), keys.contiguous(), values.contiguous())
         let gradient = gradient.contiguous()
+        if q.count == 0 || k.count == 0 {
+            func zeros(_ x: Tensor) -> Tensor { full(0, shape: x.shape, dtype: .float32) }
+            return (zeros(q), zeros(k), zeros(v))
+        }
         let (dq, dk, dv) = (Tensor.empty(q.shape), Tensor.empty(k.shape), Tensor.empty(v.shape))
         let mask = options.mask?.expanded(to: [q.size(0), q.size(2), q.size(1), k.size(1)])
         var shape = attentionShape(q, k, v, output, options, mask)

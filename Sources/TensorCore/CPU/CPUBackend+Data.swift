@@ -10,7 +10,10 @@ extension CPUBackend {
             switch dtype {
             case .float32: fill(Float(value))
             case .float16: fill(Float16(value))
-            case .bfloat16: fill(UInt16(Float(value).bitPattern >> 16))
+            case .bfloat16:
+                var (bits, float) = (UInt16(0), Float(value))
+                tk_bf16_from_f32(&bits, &float, 1)
+                fill(bits)
             case .int32: fill(Int32(value))
             case .int64: fill(Int64(value))
             case .uint8: fill(UInt8(value))

@@ -35,6 +35,7 @@ extension CPUBackend {
         let gradient = gradient.layout.matches(x.layout) ? gradient : copy(gradient, order: x.layout.memoryOrder)
         let (batch, channels) = (x.size(0), x.size(1))
         let spatial = x.shape.dropFirst(2).reduce(1, *)
+        if x.count == 0 { return zeroGradients(x, channels, hasWeight: weight != nil, hasBias: bias != nil) }
         let dx = Tensor.empty(like: x)
         let dw = weight.map { _ in Tensor.empty([channels]) }
         let db = bias.map { _ in Tensor.empty([channels]) }
@@ -84,6 +85,7 @@ extension CPUBackend {
         let (x, gradient) = (x.contiguous(), gradient.contiguous())
         let columns = x.size(-1)
         let rows = x.count / max(columns, 1)
+        if x.count == 0 { return zeroGradients(x, columns, hasWeight: weight != nil, hasBias: hasBias) }
         let dx = Tensor.empty(x.shape)
         let dw = weight.map { _ in Tensor.empty([columns]) }
         let db = hasBias ? Tensor.empty([columns]) : nil
@@ -119,6 +121,7 @@ extension CPUBackend {
         let (x, gradient) = (x.contiguous(), gradient.contiguous())
         let columns = x.size(-1)
         let rows = x.count / max(columns, 1)
+        if x.count == 0 { return zeroGradients(x, columns, hasWeight: weight != nil, hasBias: false) }
         let dx = Tensor.empty(x.shape)
         let dw = weight.map { _ in Tensor.empty([columns]) }
         let w = weight?.contiguous()
@@ -131,6 +134,12 @@ extension CPUBackend {
             }
         }
         return NormGradients(input: dx, weight: dw, bias: nil)
+    }
+
+    /// What an empty batch gives: kernels do not run for it.
+    private func zeroGradients(_ x: Tensor, _ channels: Int, hasWeight: Bool, hasBias: Bool) -> NormGradients {
+        let zeros = full(0, shape: [channels], dtype: .float32)
+        return NormGradients(input: x, weight: hasWeight ? zeros : nil, bias: hasBias ? zeros : nil)
     }
 }
 

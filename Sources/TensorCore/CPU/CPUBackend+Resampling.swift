@@ -36,6 +36,7 @@ extension CPUBackend {
     public func adamStep(_ state: AdamState, gradient: Tensor, _ step: AdamStep) -> AdamState {
         let parameter = state.parameter.contiguous()
         var gradient = gradient.contiguous()
+        let (first, second) = (state.firstMoment.contiguous(), state.secondMoment.contiguous())
         if step.gradientScale != 1 { gradient = binary(.multiply, gradient, scalar: step.gradientScale) }
         let result = AdamState(
             parameter: .empty(parameter.shape), firstMoment: .empty(parameter.shape),
@@ -45,10 +46,10 @@ extension CPUBackend {
             epsilon: Float(step.epsilon), weight_decay: Float(step.weightDecay),
             bias_correction1: 1 - power(step.beta1, step.index), bias_correction2: 1 - power(step.beta2, step.index),
             decoupled: step.isDecayDecoupled, ema_decay: 0)
-        _ = kernel(into: result.parameter, from: parameter, gradient, state.firstMoment, state.secondMoment) {
+        _ = kernel(into: result.parameter, from: parameter, gradient, first, second) {
             tk_adam_step_f32(
                 result.parameter.pointer(), result.firstMoment.pointer(), result.secondMoment.pointer(), nil,
-                parameter.pointer(), state.firstMoment.pointer(), state.secondMoment.pointer(), nil,
+                parameter.pointer(), first.pointer(), second.pointer(), nil,
                 gradient.pointer(), parameter.count, &settings)
         }
         return result

@@ -1,8 +1,9 @@
 extension Composed {
     /// `y = x · weightᵀ + bias`.
     static func linear(_ backend: any Backend, _ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor {
-        let product = backend.matmul(x, weight.converted(to: .float32).transposed(0, 1))
-        return bias.map { product + $0 } ?? product
+        let rows = x.reshaped([-1, weight.size(1)])
+        let product = backend.matmul(rows, weight.converted(to: .float32).transposed(0, 1))
+        return (bias.map { product + $0 } ?? product).reshaped(x.shape.dropLast() + [weight.size(0)])
     }
 
     /// One step of Adam or AdamW, in PyTorch's order of operations.

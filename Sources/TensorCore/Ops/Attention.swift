@@ -14,6 +14,9 @@ public func attention(queries: Tensor, keys: Tensor, values: Tensor, _ options: 
         "attention: queries \(queries.shape), keys \(keys.shape), values \(values.shape)")
     let sources = [queries, keys, values].map { $0.converted(to: .float32) }
     let (q, k, v) = (sources[0].detached, sources[1].detached, sources[2].detached)
+    if let mask = options.mask, mask.isTracked {
+        return plainAttention(sources[0], sources[1], sources[2], mask, options)
+    }
     var options = options
     options.mask = options.mask?.detached.converted(to: .float32)
     let (output, logSumExp) = q.backend.attention(queries: q, keys: k, values: v, options)
@@ -22,6 +25,20 @@ public func attention(queries: Tensor, keys: Tensor, values: Tensor, _ options: 
             gradient, queries: q, keys: k, values: v, output: output, logSumExp: logSumExp, options)
         return [result.queries, result.keys, result.values]
     }
+}
+
+/// Attention with a differentiable mask, from plain operations.
+private func plainAttention(
+    _ queries: Tensor, _ keys: Tensor, _ values: Tensor, _ mask: Tensor, _ options: AttentionOptions
+) -> Tensor {
+    let (q, k, v) = (queries.transposed(1, 2), keys.transposed(1, 2), values.transposed(1, 2))
+    var scores = matmul(q, k.transposed(2, 3)) * Double(options.scale) + mask.converted(to: .float32)
+    if options.isCausal {
+        let rows = Tensor.indices(q.size(2)).reshaped([-1, 1]) + Double(k.size(2) - q.size(2))
+        let isVisible = compare(.lessOrEqual, Tensor.indices(k.size(2)), rows)
+        scores = select(isVisible, scores, Tensor.full(-.infinity, shape: []))
+    }
+    return matmul(softmax(scores), v).transposed(1, 2).contiguous()
 }
 
 /// The gated half of a GEGLU feed-forward: `hidden * gelu(gate)`.

@@ -6,11 +6,22 @@ extension Tensor {
 }
 
 private func unary(_ operation: UnaryOperation, _ x: Tensor) -> Tensor {
-    Tensor.inFloat32(x) { x in
+    if !x.dtype.isFloatingPoint && !operation.keepsIntegers { return unary(operation, x.converted(to: .float32)) }
+    return Tensor.inFloat32(x) { x in
         let input = x.detached
         let output = input.backend.unary(operation, input)
         return output.recorded(from: [x]) { gradient in
             [gradient.backend.unaryBackward(operation, gradient: gradient, x: input, y: output)]
+        }
+    }
+}
+
+extension UnaryOperation {
+    /// Whether whole numbers stay whole. The other functions give float32 for integers.
+    fileprivate var keepsIntegers: Bool {
+        switch self {
+        case .negate, .absolute, .square, .relu, .floor, .ceiling, .round, .sign: true
+        default: false
         }
     }
 }
@@ -71,6 +82,16 @@ private func binary(_ operation: BinaryOperation, _ a: Tensor, _ b: Tensor) -> T
         let (x, y) = (a.detached, b.detached)
         let (needsA, needsB) = (a.isTracked, b.isTracked)
         let output = x.backend.binary(operation, x, y)
+        if operation == .add || operation == .subtract {
+            // Only the shapes matter to the gradient: holding the operands would keep their memory.
+            let (xShape, yShape) = (x.shape, y.shape)
+            return output.recorded(from: [a, b]) { gradient in
+                [
+                    needsA ? gradient.summed(to: xShape) : nil,
+                    needsB ? (operation == .add ? gradient : -gradient).summed(to: yShape) : nil,
+                ]
+            }
+        }
         return output.recorded(from: [a, b]) { gradient in
             let (dx, dy) = binaryGradients(operation, gradient, x, y, output, needsA, needsB)
             return [dx?.summed(to: x.shape), dy?.summed(to: y.shape)]
@@ -95,27 +116,48 @@ private func binaryGradients(
         let share = wins + 0.5 * ties
         return (gradient * share, gradient * (1 - share))
     case .power:
+        // Where the exponent is 0 the base has no effect, and where the base is 0 the exponent has none.
+        let zero = Tensor.full(0, shape: [])
+        let backend = x.backend
         return (
-            needsX ? gradient * y * x.backend.binary(.power, x, y - 1) : nil,
-            needsY ? gradient * output * log(x) : nil
+            needsX
+                ? gradient
+                    * backend.select(
+                        backend.compare(.equal, y, zero), zero, y * backend.binary(.power, x, y - 1)) : nil,
+            needsY
+                ? gradient
+                    * backend.select(backend.compare(.equal, x, zero), zero, output * log(x)) : nil
         )
     }
 }
 
 private func binary(_ operation: BinaryOperation, _ a: Tensor, scalar: Double) -> Tensor {
-    guard a.dtype == .float32 || !a.dtype.isFloatingPoint else {
+    switch a.dtype {
+    case .float32: break
+    case .bfloat16, .float16: return Tensor.inFloat32(a) { binary(operation, $0, scalar: scalar) }
+    case .int32, .int64, .uint8, .bool:
+        // Whole numbers stay whole only together with a whole number.
+        guard Int32(exactly: scalar) != nil else {
+            return binary(operation, a.converted(to: .float32), scalar: scalar)
+        }
+        if a.dtype == .int32 || a.dtype == .int64 { break }
         return Tensor.inFloat32(a) { binary(operation, $0, scalar: scalar) }
     }
+    let output = a.backend.binary(operation, a.detached, scalar: scalar)
     let x = a.detached
-    let output = x.backend.binary(operation, x, scalar: scalar)
-    return output.recorded(from: [a]) { gradient in
-        switch operation {
-        case .add, .subtract: [gradient]
-        case .multiply: [gradient * scalar]
-        case .divide: [gradient / scalar]
-        case .maximum: [gradient * x.backend.compare(.greater, x, .full(scalar, shape: [])).converted(to: .float32)]
-        case .minimum: [gradient * x.backend.compare(.less, x, .full(scalar, shape: [])).converted(to: .float32)]
-        case .power: [gradient * scalar * x.backend.binary(.power, x, scalar: scalar - 1)]
+    let compared = { @Sendable (comparison: Comparison) in
+        x.backend.compare(comparison, x, .full(scalar, shape: [])).converted(to: .float32)
+    }
+    // Only the last three hold on to the operand.
+    switch operation {
+    case .add, .subtract: return output.recorded(from: [a]) { [$0] }
+    case .multiply: return output.recorded(from: [a]) { [$0 * scalar] }
+    case .divide: return output.recorded(from: [a]) { [$0 / scalar] }
+    case .maximum: return output.recorded(from: [a]) { [$0 * compared(.greater)] }
+    case .minimum: return output.recorded(from: [a]) { [$0 * compared(.less)] }
+    case .power:
+        return output.recorded(from: [a]) { gradient in
+            [scalar == 0 ? gradient * 0 : gradient * scalar * x.backend.binary(.power, x, scalar: scalar - 1)]
         }
     }
 }

@@ -25,10 +25,8 @@ public func gather(_ x: Tensor, indices: Tensor, axis: Int) -> Tensor {
     let indices = indices.converted(to: .int64).contiguous()
     checkIndices(indices, below: x.size(axis), "gather")
     let size = x.size(axis)
-    return Tensor.inFloat32(x) { x in
-        x.backend.gather(x.detached, indices: indices, axis: axis).recorded(from: [x]) { gradient in
-            [gradient.backend.scatterAdd(gradient, indices: indices, axis: axis, size: size)]
-        }
+    return x.backend.gather(x.detached, indices: indices, axis: axis).recorded(from: [x]) { gradient in
+        [gradient.backend.scatterAdd(gradient, indices: indices, axis: axis, size: size)]
     }
 }
 

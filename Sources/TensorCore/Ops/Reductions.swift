@@ -13,9 +13,14 @@ extension Tensor {
     }
 }
 
-/// The sum over `axes` (all of them when nil).
+/// Runs `body` on float32 for floating-point tensors and on int64 for the others, which then have no gradient.
+private func inFloat32OrInt64(_ x: Tensor, _ body: (Tensor) -> Tensor) -> Tensor {
+    x.dtype.isFloatingPoint ? Tensor.inFloat32(x, body) : body(x.converted(to: .int64))
+}
+
+/// The sum over `axes` (all of them when nil); int64 for integers and Booleans.
 public func sum(_ x: Tensor, axes: [Int]? = nil, keepDimensions: Bool = false) -> Tensor {
-    Tensor.inFloat32(x) { x in
+    inFloat32OrInt64(x) { x in
         let axes = x.normalized(axes)
         let (shape, keptShape) = (x.shape, x.shapeKeeping(axes))
         let result = x.backend.reduce(.sum, x.detached, axes: axes).recorded(from: [x]) { gradient in
@@ -25,10 +30,16 @@ public func sum(_ x: Tensor, axes: [Int]? = nil, keepDimensions: Bool = false) -
     }
 }
 
-/// The mean over `axes` (all of them when nil).
+/// The mean over `axes` (all of them when nil); float32 for integers and Booleans.
 public func mean(_ x: Tensor, axes: [Int]? = nil, keepDimensions: Bool = false) -> Tensor {
+    guard x.dtype.isFloatingPoint else {
+        return mean(x.converted(to: .float32), axes: axes, keepDimensions: keepDimensions)
+    }
     let count = x.normalized(axes).reduce(1) { $0 * x.shape[$1] }
-    return sum(x, axes: axes, keepDimensions: keepDimensions) * (1 / Double(max(count, 1)))
+    // A 16-bit sum could overflow where the mean does not.
+    return Tensor.inFloat32(x) { x in
+        sum(x, axes: axes, keepDimensions: keepDimensions) * (1 / Double(max(count, 1)))
+    }
 }
 
 /// The variance over `axes`; `correction` 1 divides by `count - 1`, as torch does by default.
@@ -51,7 +62,8 @@ public func minimum(_ x: Tensor, axis: Int, keepDimensions: Bool = false) -> Ten
 }
 
 private func extreme(_ reduction: Reduction, _ x: Tensor, axis: Int, keepDimensions: Bool) -> Tensor {
-    Tensor.inFloat32(x) { x in
+    let dtype = x.dtype
+    return inFloat32OrInt64(x) { x in
         let axis = x.axis(axis)
         let input = x.detached
         let output = input.backend.reduce(reduction, input, axes: [axis])
@@ -60,7 +72,7 @@ private func extreme(_ reduction: Reduction, _ x: Tensor, axis: Int, keepDimensi
             return [gradient * winners / sum(winners, axes: [axis], keepDimensions: true)]
         }
         return keepDimensions ? result : result.dropping([axis])
-    }
+    }.converted(to: dtype)
 }
 
 /// The int64 position of the first largest element along an axis.
@@ -70,15 +82,27 @@ public func argumentMaximum(_ x: Tensor, axis: Int, keepDimensions: Bool = false
     return keepDimensions ? result : result.dropping([axis])
 }
 
-/// The product over one axis; the gradient is exact where no element is zero.
+/// The product over one axis; int64 for integers and Booleans.
 public func product(_ x: Tensor, axis: Int, keepDimensions: Bool = false) -> Tensor {
-    Tensor.inFloat32(x) { x in
+    inFloat32OrInt64(x) { x in
         let axis = x.axis(axis)
         let input = x.detached
         let output = input.backend.reduce(.product, input, axes: [axis])
-        let result = output.recorded(from: [x]) { gradient in [gradient * output / input] }
+        let result = output.recorded(from: [x]) { gradient in [gradient * productOfOthers(input, axis: axis)] }
         return keepDimensions ? result : result.dropping([axis])
     }
+}
+
+/// For each element the product of all others along the axis, without a division.
+private func productOfOthers(_ x: Tensor, axis: Int) -> Tensor {
+    let size = x.size(axis)
+    guard size > 0 else { return x }
+    let one = x.shape.indices.map { $0 == axis ? 1 : 0 }
+    let zero = [Int](repeating: 0, count: x.rank)
+    let before = padded(x.narrowed(axis, start: 0, count: size - 1), before: one, after: zero, value: 1)
+    let after = padded(x.narrowed(axis, start: 1, count: size - 1), before: zero, after: one, value: 1)
+    return x.backend.cumulative(.product, before, axis: axis, reversed: false)
+        * x.backend.cumulative(.product, after, axis: axis, reversed: true)
 }
 
 /// The running sum along an axis.
@@ -91,16 +115,34 @@ public func cumulativeSum(_ x: Tensor, axis: Int) -> Tensor {
     }
 }
 
-/// The running product along an axis; the gradient is exact where no element is zero.
+/// The running product along an axis.
 public func cumulativeProduct(_ x: Tensor, axis: Int) -> Tensor {
     Tensor.inFloat32(x) { x in
         let axis = x.axis(axis)
         let input = x.detached
         let output = input.backend.cumulative(.product, input, axis: axis, reversed: false)
         return output.recorded(from: [x]) { gradient in
-            [gradient.backend.cumulative(.sum, gradient * output, axis: axis, reversed: true) / input]
+            [cumulativeProductGradient(gradient, x: input, y: output, axis: axis)]
         }
     }
+}
+
+/// The gradient of `cumulativeProduct`, which is `tail(gradient * y) / x` up to the first zero of a line.
+///
+/// For that zero itself the products are taken as if it were 1, and what comes after it has no effect.
+private func cumulativeProductGradient(_ gradient: Tensor, x: Tensor, y: Tensor, axis: Int) -> Tensor {
+    let backend = gradient.backend
+    func tail(_ products: Tensor) -> Tensor {
+        backend.cumulative(.sum, gradient * products, axis: axis, reversed: true)
+    }
+    let (zero, one) = (Tensor.full(0, shape: []), Tensor.full(1, shape: []))
+    let isZero = backend.compare(.equal, x, zero).converted(to: .float32)
+    let zerosSoFar = backend.cumulative(.sum, isZero, axis: axis, reversed: false)
+    let isFirstZero = backend.compare(.equal, isZero * zerosSoFar, one)
+    let filled = backend.select(isFirstZero, one, x)
+    let skipping = tail(backend.cumulative(.product, filled, axis: axis, reversed: false))
+    let isBefore = backend.compare(.equal, zerosSoFar, zero)
+    return backend.select(isFirstZero, skipping, backend.select(isBefore, tail(y) / filled, zero))
 }
 
 /// `exp(x) / sum(exp(x))` along an axis.
@@ -124,7 +166,9 @@ private func softmax(_ x: Tensor, axis: Int, logarithm: Bool) -> Tensor {
 
 /// `log(sum(exp(x)))` along an axis, without overflow.
 public func logSumExp(_ x: Tensor, axis: Int, keepDimensions: Bool = false) -> Tensor {
-    let largest = maximum(x.detached, axis: axis, keepDimensions: true)
+    let limit = Double(Float.greatestFiniteMagnitude)
+    let x = x.converted(to: .float32)
+    let largest = clamp(maximum(x.detached, axis: axis, keepDimensions: true), -limit...limit)
     let result = log(sum(exp(x - largest), axes: [axis], keepDimensions: true)) + largest
     return keepDimensions ? result : result.squeezed(axis)
 }

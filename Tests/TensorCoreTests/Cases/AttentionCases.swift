@@ -13,7 +13,9 @@ extension OpCase {
             empty: mask == nil
                 ? [
                     [[0, queries, heads, dimension], [0, keys, heads, dimension], [0, keys, heads, dimension]],
-                    [[batch, 0, heads, dimension], [batch, keys, heads, dimension], [batch, keys, heads, dimension]],
+                    [
+                        [batch, 0, heads, dimension], [batch, keys, heads, dimension], [batch, keys, heads, dimension],
+                    ],
                 ] : []
         ) {
             TensorCore.attention(

@@ -23,7 +23,7 @@ extension OpCase {
         reduction("biased variance") { variance($0, axes: [0, 2], correction: 0) },
         reduction("maximum", .distinct, empty: [[[0, 3, 2]]]) { maximum($0, axis: 1) },
         reduction("maximum kept", .distinct) { maximum($0, axis: -1, keepDimensions: true) },
-        reduction("minimum", .distinct, empty: [[[0, 3, 2]]]) { minimum($0, axis: 0) },
+        reduction("minimum", .distinct, empty: [[[3, 0, 2]]]) { minimum($0, axis: 0) },
         reduction("product", .awayFromZero, empty: [[[0, 3, 2]]]) { product($0, axis: 1) },
         reduction("cumulativeSum", empty: [[[2, 0, 2]]]) { cumulativeSum($0, axis: 1) },
         reduction("cumulativeSum of the last axis") { cumulativeSum($0, axis: -1) },
