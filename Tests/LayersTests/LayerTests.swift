@@ -26,7 +26,8 @@ import Weights
         let plain = norm(map, Pass())
         #expect(isBitEqual(try #require(recorder["part"]), plain))
         #expect(maximumDifference(apart, silu(plain)) < 1e-6)
-        let unit = (plain - tensor([0, 1, 0, 1, 0, -1], [6, 1, 1]))
+        let unit =
+            (plain - tensor([0, 1, 0, 1, 0, -1], [6, 1, 1]))
             / tensor([1, 2, 3, 4, 5, 6], [6, 1, 1])
         let groups = unit.reshaped([2, 3, 40])
         #expect(maximumDifference(mean(square(groups), axes: [2]), Tensor.ones([2, 3])) < 1e-3)

@@ -97,7 +97,7 @@ import Weights
         for leaf in layer.parameters + [scale] {
             #expect(try isBitEqual(#require(plain[leaf]), #require(checkpointed[leaf])))
         }
-        #expect(try #require(checkpointed[scale]).floats == [42])
+        #expect(try #require(checkpointed[scale]).floats == [45])
     }
 
     /// A body runs once forward; the replay of the backward pass says that it is one, and observers sleep.
@@ -106,7 +106,10 @@ import Weights
         let (seen, changed) = (Counter(), Counter())
         var plan = SitePlan()
         plan.add(.observe { _ in seen.add() }, at: layer.site)
-        plan.add(.replace { value in changed.add(); return value * 3 }, at: layer.site)
+        plan.add(
+            .replace { value in
+                changed.add(); return value * 3
+            }, at: layer.site)
         let pass = Pass(plan: plan, checkpointing: .blocks)
         let y = layer.checkpointed([tensor([1, 1], [1, 2])], pass) { layer, inputs, pass in
             layer(inputs[0], pass)

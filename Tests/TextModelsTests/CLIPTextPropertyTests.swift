@@ -60,10 +60,11 @@ import Weights
     }
 
     /// The pooled row: the first end token, or, under the old rule, the first of the largest number.
-    @Test(arguments: [
-        (10, [1, 10, 19, 10, 0, 0], 1), (10, [1, 3, 3, 3, 3, 10], 5), (10, [1, 3, 4, 5, 6, 7], 0),
-        (2, [1, 10, 19, 19, 0, 0], 2), (2, [2, 2, 2, 2, 2, 2], 0),
-    ] as [(Int, [Int64], Int)])
+    @Test(
+        arguments: [
+            (10, [1, 10, 19, 10, 0, 0], 1), (10, [1, 3, 3, 3, 3, 10], 5), (10, [1, 3, 4, 5, 6, 7], 0),
+            (2, [1, 10, 19, 19, 0, 0], 2), (2, [2, 2, 2, 2, 2, 2], 0),
+        ] as [(Int, [Int64], Int)])
     func pooledRow(_ end: Int, _ tokens: [Int64], _ place: Int) throws {
         let output = try Self.tiny(endTokenID: end)(Tensor(tokens, shape: [1, 6]), Pass())
         #expect(isBitEqual(output.pooled, output.lastHiddenState.selected(1, place)))

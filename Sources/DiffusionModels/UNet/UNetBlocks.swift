@@ -20,9 +20,10 @@ struct UNetDownBlock: Layer {
         residuals = try (0..<layers).map { index in
             try ResidualBlock(index == 0 ? inputs : outputs, outputs, options, weights.scope("resnets", index))
         }
-        transformers = try transformer.map { transformer in
-            try (0..<layers).map { try Transformer2D(outputs, transformer, weights.scope("attentions", $0)) }
-        } ?? []
+        transformers =
+            try transformer.map { transformer in
+                try (0..<layers).map { try Transformer2D(outputs, transformer, weights.scope("attentions", $0)) }
+            } ?? []
         downsampler = try downsamplePadding.map { padding in
             try Downsampler(outputs, padding: padding, weights.scope("downsamplers", 0))
         }
@@ -108,9 +109,12 @@ struct UNetUpBlock: Layer {
             try ResidualBlock(
                 (index == 0 ? previous : outputs) + skip, outputs, options, weights.scope("resnets", index))
         }
-        transformers = try transformer.map { transformer in
-            try skipChannels.indices.map { try Transformer2D(outputs, transformer, weights.scope("attentions", $0)) }
-        } ?? []
+        transformers =
+            try transformer.map { transformer in
+                try skipChannels.indices.map {
+                    try Transformer2D(outputs, transformer, weights.scope("attentions", $0))
+                }
+            } ?? []
         upsampler = upsamples ? try Upsampler(outputs, weights.scope("upsamplers", 0)) : nil
         site = weights.site
     }

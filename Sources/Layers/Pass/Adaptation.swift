@@ -15,7 +15,8 @@ public protocol Adaptation: Sendable {
     ///   - site: the number of the layer.
     ///   - pass: tells which role each row of the batch has.
     func adapted(
-        _ output: Tensor, input: Tensor, at site: Int, _ operation: AdaptedOperation, _ pass: Pass) -> Tensor
+        _ output: Tensor, input: Tensor, at site: Int, _ operation: AdaptedOperation, _ pass: Pass
+    ) -> Tensor
 
     /// The tensors that may be trainable, in an order of its own.
     var parameters: [Tensor] { get }
