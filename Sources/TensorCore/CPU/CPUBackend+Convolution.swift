@@ -51,7 +51,10 @@ extension CPUBackend {
         _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor {
         if geometry.isPointwise(weightShape) {
-            return matmul(rows(gradient).transposed(0, 1), rows(x)).reshaped(weightShape)
+            return matmul(
+                rows(gradient).reshaped([-1, weightShape[0]]).transposed(0, 1),
+                rows(x).reshaped([-1, weightShape[1]])
+            ).reshaped(weightShape)
         }
         let (x, gradient) = (x.channelsLast(), gradient.channelsLast())
         let key = key(.weightGradient, x.shape, weightShape, geometry)
@@ -91,10 +94,7 @@ extension CPUBackend {
     }
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan, _ key: ConvolutionKey) -> Tensor {
-        // The packed format depends on the problem except for its batch size.
-        var identity = key
-        identity.inputShape[0] = 1
-        return products.packed(weight, for: identity) {
+        return products.packed(weight, format: plan.weightFormatID) {
             let plain = weight.converted(to: .float32).contiguous()
             let shape = ConvolutionPlan.groupedShape(weight.shape, key.geometry.groups)
             let source = DNNL.memory(shape, strides: Layout.rowMajorStrides(shape))
@@ -108,7 +108,7 @@ extension CPUBackend {
     // MARK: A 1x1 convolution is a product over channels-last rows
 
     private func rows(_ x: Tensor) -> Tensor {
-        x.channelsLast().permuted([0, 2, 3, 1]).reshaped([-1, x.size(1)])
+        x.channelsLast().permuted([0, 2, 3, 1]).reshaped([x.size(0), -1, x.size(1)])
     }
 
     private func matrix(_ weight: Tensor) -> Tensor { weight.reshaped([weight.size(0), weight.size(1)]) }

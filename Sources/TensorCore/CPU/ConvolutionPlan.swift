@@ -27,13 +27,15 @@ final class ConvolutionPlan {
     let primitive: DNNLPrimitive
     /// Formats of the input map, the weights and the output map that the primitive works on.
     let formats: (input: dnnl_memory_desc_t, weight: dnnl_memory_desc_t, output: dnnl_memory_desc_t)
+    /// The number of the weights' format among those seen.
+    let weightFormatID: Int
     let implementation: String
     private let plain: (input: dnnl_memory_desc_t, output: dnnl_memory_desc_t)
     private var reorders: [Reorder: DNNLPrimitive] = [:]
 
     private enum Reorder: Hashable { case inputIn, inputOut, outputIn, outputOut }
 
-    init(_ key: ConvolutionKey) {
+    init(_ key: ConvolutionKey, formats index: inout FormatIndex) {
         func channelsLast(_ shape: [Int]) -> dnnl_memory_desc_t {
             DNNL.memory(shape, strides: Layout(shape: shape, order: [0, 2, 3, 1]).strides)
         }
@@ -77,6 +79,7 @@ final class ConvolutionPlan {
                     (DNNL_ARG_DIFF_DST, formats.output),
                 ])
         }
+        weightFormatID = index.id(of: formats.weight)
     }
 
     /// Nil when oneDNN cannot run the problem with this kernel.

@@ -17,9 +17,11 @@ struct MatmulKey: Hashable {
 /// The compiled primitive of a `MatmulKey`.
 final class MatmulPlan {
     let primitive: DNNLPrimitive
+    /// The format in which the primitive reads the weights, and its number among those seen.
     let packedFormat: dnnl_memory_desc_t
+    let packedFormatID: Int
 
-    init(_ key: MatmulKey) {
+    init(_ key: MatmulKey, formats: inout FormatIndex) {
         let isBatched = key.batch > 1
         func shape(_ rows: Int, _ columns: Int) -> [Int] { isBatched ? [key.batch, rows, columns] : [rows, columns] }
         func strides(_ all: [Int]) -> [Int] { isBatched ? all : Array(all.dropFirst()) }
@@ -36,6 +38,7 @@ final class MatmulPlan {
             preconditionFailure("oneDNN: no matmul for \(key)")
         }
         packedFormat = descriptor.memory(dnnl_query_weights_md)
+        packedFormatID = formats.id(of: packedFormat)
         let arguments = [(DNNL_ARG_SRC, a), (DNNL_ARG_WEIGHTS, packedFormat), (DNNL_ARG_DST, c)]
         primitive = DNNLPrimitive(
             descriptor, arguments: key.hasBias ? arguments + [(DNNL_ARG_BIAS, bias)] : arguments)
@@ -70,11 +73,16 @@ extension CPUBackend {
         }
         let usesBFloat16 = weight.dtype == .bfloat16 && DNNL.hasBFloat16
         let operandType: DType = usesBFloat16 ? .bfloat16 : .float32
-        let rows = x.reshaped([1, -1, k]).withUnitStride().converted(to: operandType)
+        // The blocking of a product depends on its number of rows, and rounding on the blocking. A frozen model answers
+        // a batch row by row, so that the row's bits do not depend on its neighbours; a training takes all at once.
+        let batch = weight.storage.isFrozen && x.rank > 1 ? x.size(0) : 1
+        let rows = x.reshaped([batch, -1, k]).withUnitStride().converted(to: operandType)
         let bias = bias?.contiguous()
+        let (m, rowBytes) = (rows.size(1), rows.layout.strides[0] * operandType.byteCount)
         var key = MatmulKey(
-            batch: 1, m: rows.size(1), n: n, k: k, aStrides: rows.layout.strides, bStrides: nil, hasBias: bias != nil,
+            batch: 1, m: m, n: n, k: k, aStrides: rows.layout.strides, bStrides: nil, hasBias: bias != nil,
             operandType: operandType)
+        key.aStrides[0] = 0
         return kernel(into: out, from: rows, weight, bias) {
             let matrix: Tensor
             if weight.storage.isFrozen {
@@ -85,10 +93,14 @@ extension CPUBackend {
                 matrix = plain
             }
             let primitive = products.matmulPlan(key).primitive
-            if let bias {
-                primitive.execute(rows.rawPointer, matrix.rawPointer, out.rawPointer, bias.rawPointer)
-            } else {
-                primitive.execute(rows.rawPointer, matrix.rawPointer, out.rawPointer)
+            for row in 0..<batch {
+                let source = rows.rawPointer + row * rowBytes
+                let destination = out.rawPointer + row * m * n * DType.float32.byteCount
+                if let bias {
+                    primitive.execute(source, matrix.rawPointer, destination, bias.rawPointer)
+                } else {
+                    primitive.execute(source, matrix.rawPointer, destination)
+                }
             }
             withExtendedLifetime(matrix) {}
         }
@@ -96,12 +108,12 @@ extension CPUBackend {
 
     /// Frozen weights in the format that oneDNN prefers; the weights as they are when that is the format.
     private func packedMatrix(_ weight: Tensor, _ key: MatmulKey, _ operandType: DType) -> Tensor {
-        let format = products.matmulPlan(key).packedFormat
+        let plan = products.matmulPlan(key)
+        let format = plan.packedFormat
         let source = weight.transposed(0, 1)
         let plain = DNNL.memory(source.shape, strides: source.layout.strides, operandType)
         if weight.dtype == operandType && DNNL.equal(plain, format) { return weight }
-        let identity = PackedFormat(key: key, operandType: operandType)
-        return products.packed(weight, for: identity) {
+        return products.packed(weight, format: plan.packedFormatID) {
             let typed = weight.converted(to: operandType)
             let view = typed.transposed(0, 1)
             let packed = Tensor.empty([DNNL.byteCount(format)], dtype: .uint8)
@@ -112,12 +124,6 @@ extension CPUBackend {
             return packed
         }
     }
-}
-
-/// What a packed matrix depends on: the format that oneDNN chose may change with the number of rows.
-private struct PackedFormat: Hashable {
-    let key: MatmulKey
-    let operandType: DType
 }
 
 extension Tensor {

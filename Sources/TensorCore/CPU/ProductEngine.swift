@@ -8,6 +8,7 @@ import Synchronization
 final class ProductEngine: @unchecked Sendable {
     private var matmulPlans: [MatmulKey: MatmulPlan] = [:]
     private var convolutionPlans: [ConvolutionKey: ConvolutionPlan] = [:]
+    private var formats = FormatIndex()
     private var plannedThreads = 0
     private let packedWeights = Mutex(PackedWeights(byteBudget: 4 << 30))
 
@@ -18,7 +19,7 @@ final class ProductEngine: @unchecked Sendable {
         refreshForThreads()
         if let plan = matmulPlans[key] { return plan }
         if matmulPlans.count >= planLimit { matmulPlans.removeAll() }
-        let plan = MatmulPlan(key)
+        let plan = MatmulPlan(key, formats: &formats)
         matmulPlans[key] = plan
         return plan
     }
@@ -27,7 +28,7 @@ final class ProductEngine: @unchecked Sendable {
         refreshForThreads()
         if let plan = convolutionPlans[key] { return plan }
         if convolutionPlans.count >= planLimit { convolutionPlans.removeAll() }
-        let plan = ConvolutionPlan(key)
+        let plan = ConvolutionPlan(key, formats: &formats)
         convolutionPlans[key] = plan
         return plan
     }
@@ -41,8 +42,8 @@ final class ProductEngine: @unchecked Sendable {
         plannedThreads = threads
     }
 
-    /// The packed form of frozen weights, made once.
-    func packed(_ weight: Tensor, for format: AnyHashable, make: () -> Tensor) -> Tensor {
+    /// The form of frozen weights in a format, made once.
+    func packed(_ weight: Tensor, format: Int, make: () -> Tensor) -> Tensor {
         guard weight.storage.isFrozen else { return make() }
         let key = PackedWeights.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
@@ -57,12 +58,23 @@ final class ProductEngine: @unchecked Sendable {
     }
 }
 
+/// Numbers for memory formats: primitives that read one format share packed weights.
+struct FormatIndex {
+    private var known: [dnnl_memory_desc_t] = []
+
+    mutating func id(of format: dnnl_memory_desc_t) -> Int {
+        if let found = known.firstIndex(where: { DNNL.equal($0, format) }) { return found }
+        known.append(format)
+        return known.count - 1
+    }
+}
+
 /// Packed weights by the storage they were made from; the oldest go when the budget is full.
 private struct PackedWeights: Sendable {
-    struct Key: Hashable, @unchecked Sendable {
+    struct Key: Hashable {
         let storage: ObjectIdentifier
         let layout: Layout
-        let format: AnyHashable
+        let format: Int
     }
 
     var entries: [Key: Tensor] = [:]

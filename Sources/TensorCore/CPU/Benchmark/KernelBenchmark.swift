@@ -64,8 +64,8 @@ public struct KernelBenchmark: Sendable {
     /// `[rows, input] x [output, input]ᵀ`, forward and both gradients.
     public func linear(rows: Int, input: Int, output: Int) -> [Row] {
         let backend = CPUBackend.shared
-        let x = ramp([rows, input])
-        let gradient = ramp([rows, output])
+        let x = ramp([1, rows, input])
+        let gradient = ramp([1, rows, output])
         let weight = ramp([output, input]).frozen()
         let gigaflop = 2e-9 * Double(rows * input * output)
         let label = "linear \(rows),\(input),\(output)"
@@ -77,7 +77,10 @@ public struct KernelBenchmark: Sendable {
                 ("ours", { _ = backend.linear(gradient, weight: weight.transposed(0, 1), bias: nil) }),
             ] + RawMatmul.variants(rows, input, output).map { ($0.name, $0.run) }),
             row("\(label) weight gradient", gigaflop, [
-                ("ours", { _ = backend.matmul(gradient.transposed(0, 1), x) }),
+                ("ours", { 
+                    _ = backend.matmul(
+                        gradient.reshaped([rows, output]).transposed(0, 1), x.reshaped([rows, input]))
+                 }),
             ] + RawMatmul.variants(output, input, rows).map { ($0.name, $0.run) }),
         ]
     }
