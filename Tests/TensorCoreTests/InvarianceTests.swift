@@ -13,12 +13,13 @@ import Testing
 
     private static func weights(_ shape: [Int]) -> Tensor {
         var generator = Generator(seed: 11)
-        return generator.normals(shape) * 0.1
+        return (generator.normals(shape) * 0.1).frozen()
     }
 
-    private static func linear(_ tokens: Int, _ input: Int, _ output: Int) -> Subject {
-        let (weight, bias) = (weights([output, input]), weights([output]))
-        return Subject(testDescription: "linear \(tokens)x\(input)->\(output)", shape: [tokens, input]) {
+    private static func linear(_ tokens: Int, _ input: Int, _ output: Int, isFrozen: Bool = true) -> Subject {
+        let (weight, bias) = (isFrozen ? weights([output, input]) : weights([output, input]) * 1, weights([output]))
+        let name = "\(isFrozen ? "frozen" : "trained") linear \(tokens)x\(input)->\(output)"
+        return Subject(testDescription: name, shape: [tokens, input]) {
             TensorCore.linear($0, weight, bias)
         }
     }
@@ -45,13 +46,18 @@ import Testing
         }
     }
 
-    /// Products, whose kernels are oneDNN's.
+    /// Kernels of oneDNN, over frozen weights.
     static let products = [
         linear(1, 64, 64), linear(7, 33, 65), linear(77, 128, 384), linear(256, 64, 512), linear(64, 320, 320),
+        convolution(64, 32, size: 16, kernel: 1, .init()),
         convolution(3, 32, size: 16, .init(padding: 1)), convolution(32, 32, size: 16, .init(padding: 1)),
         convolution(64, 48, size: 32, .init(padding: 1)), convolution(32, 4, size: 16, .init(padding: 1)),
         convolution(64, 64, size: 8, .init(padding: 1)), convolution(128, 128, size: 4, .init(padding: 1)),
-        convolution(32, 64, size: 16, .init(stride: 2, padding: 1)), convolution(64, 32, size: 16, kernel: 1, .init()),
+        convolution(32, 64, size: 16, .init(stride: 2, padding: 1)),
+    ]
+
+    static let trainedProducts = [
+        linear(1, 64, 64, isFrozen: false), linear(7, 33, 65, isFrozen: false), linear(77, 128, 384, isFrozen: false),
     ]
 
     /// Own kernels.
@@ -65,34 +71,38 @@ import Testing
     ]
 
     @Test("a batch of two is two batches of one", arguments: products + own)
-    func batch(subject: Subject) {
-        var generator = Generator(seed: 12)
-        let x = generator.normals([2] + subject.shape)
-        let together = subject.body(x)
-        for row in 0..<2 {
-            let alone = subject.body(x.narrowed(0, start: row, count: 1))
-            let difference = maximumDifference(alone, together.narrowed(0, start: row, count: 1))
-            #expect(difference == 0, "row \(row)")
-        }
+    func batch(subject: Subject) throws {
+        #expect(try difference(subject, batch: 2, rows: [0, 1]) == 0)
     }
 
-    @Test("rows of a batch of five are those of a batch of one, gradients of the input too", arguments: products + own)
-    func inputGradients(subject: Subject) throws {
-        var generator = Generator(seed: 13)
-        let x = generator.normals([5] + subject.shape)
-        func gradient(_ x: Tensor, _ seed: Tensor?) throws -> (Tensor, Tensor) {
+    @Test("rows of a batch of five are those of batches of one", arguments: products + own)
+    func largerBatch(subject: Subject) throws {
+        #expect(try difference(subject, batch: 5, rows: [0, 3]) == 0)
+    }
+
+    /// oneDNN chooses the order of the sums of a matrix product by the number of rows. Trained weights take a batch at
+    /// once, so there it shows in the last bits.
+    @Test("products with trained weights agree but for rounding", arguments: trainedProducts)
+    func trainedProduct(subject: Subject) throws {
+        #expect(try difference(subject, batch: 2, rows: [0, 1]) < 1e-5)
+    }
+
+    /// The largest difference between rows of a batch and the same rows alone, in values and input gradients.
+    private func difference(_ subject: Subject, batch: Int, rows: [Int]) throws -> Float {
+        var generator = Generator(seed: 12)
+        let x = generator.normals([batch] + subject.shape)
+        let seed = generator.normals(subject.body(x).shape)
+        func run(_ x: Tensor, _ seed: Tensor) throws -> (Tensor, Tensor) {
             let leaf = x.tracked()
             let y = subject.body(leaf)
-            var generator = Generator(seed: 14)
-            let seed = seed ?? generator.normals(y.shape)
-            return (seed, try #require(gradients(of: y, seed: seed)[leaf]))
+            return (y, try #require(gradients(of: y, seed: seed)[leaf]))
         }
-        let (seed, together) = try gradient(x, nil)
-        for row in [0, 3] {
-            let (_, alone) = try gradient(
-                x.narrowed(0, start: row, count: 1), seed.narrowed(0, start: row, count: 1))
-            let difference = maximumDifference(alone, together.narrowed(0, start: row, count: 1))
-            #expect(difference == 0, "row \(row)")
+        func row(_ x: Tensor, _ index: Int) -> Tensor { x.narrowed(0, start: index, count: 1) }
+        let (values, slopes) = try run(x, seed)
+        return try rows.reduce(0) { largest, index in
+            let (value, slope) = try run(row(x, index), row(seed, index))
+            return max(
+                largest, maximumDifference(value, row(values, index)), maximumDifference(slope, row(slopes, index)))
         }
     }
 

@@ -38,11 +38,13 @@ struct OpCase: Sendable, CustomTestStringConvertible {
 
     /// The output and the gradient of each input for a seed of fixed random numbers.
     func evaluate(_ inputs: [Tensor]) -> (output: Tensor, gradients: [Tensor?]) {
-        let leaves = inputs.map { $0.tracked() }
-        let output = body(leaves)
-        var generator = Generator(seed: 99)
-        let result = gradients(of: output, seed: generator.normals(output.shape))
-        return (output.detached, leaves.map { result[$0] })
+        ComputeThread.shared.run {
+            let leaves = inputs.map { $0.tracked() }
+            let output = body(leaves)
+            var generator = Generator(seed: 99)
+            let result = gradients(of: output, seed: generator.normals(output.shape))
+            return (output.detached, leaves.map { result[$0] })
+        }
     }
 
     static let all = elementwise + reductions + products + normalizations + attentions + indexing + views
