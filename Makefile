@@ -21,7 +21,7 @@ demo: build
 	@echo "Look at out/demo.png"
 
 test: setup
-	swift test $(DEBUG) --parallel --num-workers 2
+	OMP_WAIT_POLICY=passive swift test $(DEBUG)
 
 bench: build
 	$(ATELIER) bench ops

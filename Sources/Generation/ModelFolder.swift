@@ -1,4 +1,6 @@
 import Foundation
+import Layers
+import Samplers
 
 /// A model in the diffusers layout: `model_index.json` and one folder a part.
 ///
@@ -20,7 +22,10 @@ public struct ModelFolder: Sendable {
                 found: "a file; single-file checkpoints are not read yet")
         }
         let indexPath = path + "/model_index.json"
-        let fields = try Self.readJSON([String: IndexField].self, indexPath)
+        let data = try Self.read(indexPath)
+        guard let fields = try? JSONDecoder().decode([String: IndexField].self, from: data) else {
+            throw GenerationError(indexPath, expected: "a JSON object", found: "something else")
+        }
         index = fields.compactMapValues(\.part)
         guard !index.isEmpty else {
             throw GenerationError(indexPath, expected: "parts such as `unet`", found: fields.keys.sorted().description)
@@ -45,13 +50,25 @@ public struct ModelFolder: Sendable {
         }
     }
 
-    func configuration<Configuration: Decodable>(
-        _ type: Configuration.Type, _ part: String, file: String = "config.json"
+    func configuration<Configuration: ModelConfiguration>(
+        _ type: Configuration.Type, of part: String
     ) throws -> Configuration {
-        try Self.readJSON(type, "\(path)/\(part)/\(file)")
+        let file = "\(path)/\(part)/config.json"
+        return try type.decode(Self.read(file), path: file)
     }
 
-    private static func readJSON<Value: Decodable>(_ type: Value.Type, _ path: String) throws -> Value {
+    /// How the model was trained, and how it likes to be sampled.
+    func scheduler() throws -> SchedulerConfiguration {
+        let file = "\(path)/scheduler/scheduler_config.json"
+        do {
+            return try SchedulerConfiguration(json: String(decoding: Self.read(file), as: UTF8.self))
+        } catch let error as SamplerError {
+            throw GenerationError(file, expected: "a scheduler's configuration", found: error.description)
+        }
+    }
+
+    /// The bytes of a JSON file of sensible size.
+    private static func read(_ path: String) throws -> Data {
         let limit = 4 << 20
         guard let attributes = try? FileManager.default.attributesOfItem(
             atPath: URL(filePath: path).resolvingSymlinksInPath().path), let size = attributes[.size] as? Int
@@ -59,11 +76,7 @@ public struct ModelFolder: Sendable {
         guard size <= limit else {
             throw GenerationError(path, expected: "at most \(limit) bytes of JSON", found: "\(size)")
         }
-        do {
-            return try JSONDecoder().decode(type, from: Data(contentsOf: URL(filePath: path)))
-        } catch let error as DecodingError {
-            throw GenerationError(path, expected: "\(type)", found: error.summary)
-        }
+        return try Data(contentsOf: URL(filePath: path))
     }
 
     /// A value of `model_index.json`: `[library, class]` for a part, anything else for an option.
@@ -72,21 +85,6 @@ public struct ModelFolder: Sendable {
 
         init(from decoder: any Decoder) throws {
             part = try? decoder.singleValueContainer().decode([String?].self)
-        }
-    }
-}
-
-extension DecodingError {
-    /// What is wrong and where, in one line.
-    var summary: String {
-        func place(_ context: Context) -> String {
-            context.codingPath.isEmpty ? "" : "`\(context.codingPath.map(\.stringValue).joined(separator: "."))`: "
-        }
-        switch self {
-        case .keyNotFound(let key, let context): return "\(place(context))no key `\(key.stringValue)`"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            return place(context) + context.debugDescription
-        @unknown default: return "\(self)"
         }
     }
 }

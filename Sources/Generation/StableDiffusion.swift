@@ -33,8 +33,7 @@ public struct StableDiffusion: Sendable {
         try folder.require("vae", "AutoencoderKL")
         try folder.require("text_encoder", "CLIPTextModel", "CLIPTextModelWithProjection")
         tokenizer = try CLIPTokenizer(folder: folder.url("tokenizer"))
-        scheduler = try folder.configuration(
-            SchedulerConfiguration.self, "scheduler", file: "scheduler_config.json")
+        scheduler = try folder.scheduler()
         let sites = SiteIndex()
         var unused: [String] = []
         func load<Model>(_ part: String, _ baseName: String, _ build: (ScopedWeights) throws -> Model) throws -> Model {
@@ -46,17 +45,51 @@ public struct StableDiffusion: Sendable {
             unused += report.unused.map { "\(part).\($0)" }
             return model
         }
-        let textConfiguration = try folder.configuration(CLIPTextConfiguration.self, "text_encoder")
+        let textConfiguration = try folder.configuration(CLIPTextConfiguration.self, of: "text_encoder")
         textEncoder = try load("text_encoder", "model") { try CLIPTextModel(textConfiguration, weights: $0) }
-        let unetConfiguration = try folder.configuration(UNet2DConditionConfiguration.self, "unet")
+        let unetConfiguration = try folder.configuration(UNet2DConditionConfiguration.self, of: "unet")
         unet = try load("unet", "diffusion_pytorch_model") {
             try UNet2DConditionModel(unetConfiguration, weights: $0)
         }
-        let vaeConfiguration = try folder.configuration(AutoencoderKLConfiguration.self, "vae")
+        let vaeConfiguration = try folder.configuration(AutoencoderKLConfiguration.self, of: "vae")
         autoencoder = try load("vae", "diffusion_pytorch_model") {
             try AutoencoderKL(vaeConfiguration, weights: $0)
         }
         unusedKeys = unused
+        try checkFit(folder.path)
+    }
+
+    /// Checks that the parts belong together, so that no forward pass can meet a shape it does not expect.
+    private func checkFit(_ path: String) throws {
+        guard tokenizer.vocabularySize <= textEncoder.configuration.vocabularySize else {
+            throw GenerationError(
+                path + "/tokenizer", expected: "at most \(textEncoder.configuration.vocabularySize) tokens",
+                found: "\(tokenizer.vocabularySize)")
+        }
+        let tokens = tokenizer.tokens(for: "").count
+        guard tokens <= textEncoder.configuration.maximumTokens else {
+            throw GenerationError(
+                path + "/tokenizer", expected: "at most \(textEncoder.configuration.maximumTokens) tokens a prompt",
+                found: "\(tokens)")
+        }
+        let unet = unet.configuration
+        guard unet.additionEmbedType == nil else {
+            throw GenerationError(
+                path + "/unet/config.json: addition_embed_type", expected: "none (Stable Diffusion 1.x or 2.x)",
+                found: unet.additionEmbedType ?? "")
+        }
+        guard unet.crossAttentionDim == .all(textEncoder.configuration.hiddenSize) else {
+            throw GenerationError(
+                path + "/unet/config.json: cross_attention_dim",
+                expected: "the text encoder's hidden_size \(textEncoder.configuration.hiddenSize)",
+                found: "\(unet.crossAttentionDim)")
+        }
+        guard unet.inChannels == autoencoder.configuration.latentChannels, unet.outChannels == unet.inChannels else {
+            throw GenerationError(
+                path + "/unet/config.json: in_channels",
+                expected: "the autoencoder's latent_channels \(autoencoder.configuration.latentChannels)",
+                found: "\(unet.inChannels)")
+        }
     }
 
     /// Picture pixels for each latent in both directions.

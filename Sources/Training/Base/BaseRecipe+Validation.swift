@@ -29,6 +29,9 @@ extension BaseRecipe {
             unet.inChannels == vae.latentChannels && unet.outChannels == vae.latentChannels, "unet.in_channels",
             "vae.latent_channels (\(vae.latentChannels))", unet.inChannels)
         try require(
+            (1...data.count).contains(denoiser.pictures), "denoiser.pictures", "1 to data.count (\(data.count))",
+            denoiser.pictures)
+        try require(
             (0...1).contains(denoiser.promptDropout), "denoiser.prompt_dropout", "0 to 1", denoiser.promptDropout)
         for (key, optimizer) in [
             ("autoencoder.optimizer", autoencoder.optimizer), ("denoiser.optimizer", denoiser.optimizer),

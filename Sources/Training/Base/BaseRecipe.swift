@@ -22,7 +22,7 @@ public struct BaseRecipe: Codable, Sendable {
     /// Which pictures of the world are drawn: scenes 0..<count of the data seed.
     public struct WorldData: Codable, Sendable {
         public var seed: UInt64
-        /// Scenes that the denoiser learns from.
+        /// Scenes that the autoencoder draws its crops from.
         public var count: Int
         /// Width and height in pixels.
         public var size: Int
@@ -56,6 +56,8 @@ public struct BaseRecipe: Codable, Sendable {
 
     /// How the text encoder and the UNet learn to remove noise from latents.
     public struct DenoiserStage: Codable, Sendable {
+        /// Scenes that are encoded once and learnt from, the first of the data.
+        public var pictures: Int
         public var steps: Int
         public var batch: Int
         public var optimizer: OptimizerRecipe

@@ -82,13 +82,13 @@ public struct BaseTraining: Sendable {
             var clock = StepClock()
             let batch = 32
             return try CaptionedLatents.encode(
-                sampler: SceneSampler(seed: recipe.data.seed), count: recipe.data.count, size: recipe.data.size,
+                sampler: SceneSampler(seed: recipe.data.seed), count: recipe.denoiser.pictures, size: recipe.data.size,
                 autoencoder: autoencoder, batch: batch
             ) { done in
                 if context.shouldStop() { throw Stopped() }
-                let left = clock.secondsLeft(stepsLeft: (recipe.data.count - done) / batch)
+                let left = clock.secondsLeft(stepsLeft: (recipe.denoiser.pictures - done) / batch)
                 context.report(
-                    .step(stage: "encoding", step: done, total: recipe.data.count, values: [:], secondsLeft: left))
+                    .step(stage: "encoding", step: done, total: recipe.denoiser.pictures, values: [:], secondsLeft: left))
             }
         } catch is Stopped {
             return nil

@@ -1,0 +1,97 @@
+import Foundation
+import Generation
+import Imaging
+import TestSupport
+import Testing
+
+/// Folders and requests that cannot be used are refused with one clear sentence.
+@Suite struct ModelFolderTests {
+    /// A copy of the tiny model whose files a test may break.
+    private func copy() throws -> URL {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
+        try FileManager.default.copyItem(at: URL(filePath: Fixtures.path("tiny-sd")), to: folder)
+        return folder
+    }
+
+    private func load(_ folder: URL) throws -> StableDiffusion {
+        try StableDiffusion(folder: ModelFolder(path: folder.path))
+    }
+
+    @Test func `a missing folder is named`() {
+        let error = #expect(throws: GenerationError.self) { try ModelFolder(path: "/nowhere/model") }
+        #expect(error?.description.contains("/nowhere/model") == true)
+    }
+
+    @Test func `a file in place of a folder is named`() {
+        let path = Fixtures.path("tiny-sd/model_index.json")
+        let error = #expect(throws: GenerationError.self) { try ModelFolder(path: path) }
+        #expect(error?.found.contains("a file") == true)
+    }
+
+    @Test func `a wrong shape names tensor, expected and found`() throws {
+        let folder = try copy()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appending(path: "unet/config.json")
+        let text = try String(contentsOf: path, encoding: .utf8)
+        try text.replacing("\"in_channels\": 4", with: "\"in_channels\": 9").write(
+            to: path, atomically: true, encoding: .utf8)
+        let error = #expect(throws: (any Error).self) { try load(folder) }
+        #expect("\(error as Any)".contains("conv_in.weight"))
+    }
+
+    @Test func `truncated weights are refused`() throws {
+        let folder = try copy()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appending(path: "vae/diffusion_pytorch_model.safetensors")
+        let data = try Data(contentsOf: path)
+        try data.prefix(data.count / 2).write(to: path)
+        let error = #expect(throws: (any Error).self) { try load(folder) }
+        #expect("\(error as Any)".contains("vae/diffusion_pytorch_model.safetensors"))
+    }
+
+    @Test func `symbolic links are followed`() throws {
+        let folder = try copy()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let unet = folder.appending(path: "unet")
+        let moved = folder.appending(path: "blobs")
+        try FileManager.default.moveItem(at: unet, to: moved)
+        try FileManager.default.createDirectory(at: unet, withIntermediateDirectories: true)
+        for name in try FileManager.default.contentsOfDirectory(atPath: moved.path) {
+            try FileManager.default.createSymbolicLink(
+                at: unet.appending(path: name), withDestinationURL: moved.appending(path: name))
+        }
+        #expect(throws: Never.self) { try load(folder) }
+    }
+
+    @Test func `the hash follows the contents`() throws {
+        let folder = try copy()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let before = try ModelFolder(path: folder.path).hash()
+        #expect(before.count == 64)
+        #expect(try ModelFolder(path: folder.path).hash() == before)
+        try Data("{}".utf8).write(to: folder.appending(path: "extra.json"))
+        #expect(try ModelFolder(path: folder.path).hash() != before)
+    }
+
+    @Test(arguments: [(63, 48, 10, 7.5), (64, 0, 10, 7.5), (64, 48, 0, 7.5), (64, 48, 10, -1.0), (64, 48, 10, .nan)])
+    func `impossible requests are refused`(_ width: Int, _ height: Int, _ steps: Int, _ scale: Double) throws {
+        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let request = GenerationRequest(
+            prompt: "x", steps: steps, guidanceScale: scale, width: width, height: height)
+        #expect(throws: GenerationError.self) { try Denoising(request, model: model) }
+    }
+
+    @Test func `a picture carries its recipe in two forms`() throws {
+        let request = GenerationRequest(
+            prompt: "a cat, sitting", negativePrompt: "dog", steps: 20, guidanceScale: 7, seed: 5, width: 64,
+            height: 48, sampler: "euler")
+        let recipe = PictureRecipe(
+            engine: "1", model: "tiny", modelHash: String(repeating: "a", count: 64), precision: .fp32,
+            request: request)
+        let metadata = try recipe.metadata()
+        let parameters = try #require(metadata["parameters"])
+        #expect(parameters.hasPrefix("a cat, sitting\nNegative prompt: dog\nSteps: 20, Sampler: euler, CFG scale: 7"))
+        let json = try #require(metadata["atelier"])
+        #expect(try JSONDecoder().decode(PictureRecipe.self, from: Data(json.utf8)) == recipe)
+    }
+}

@@ -1,0 +1,152 @@
+import Foundation
+import Recipes
+import Synchronization
+import TensorCore
+import TestSupport
+import Testing
+import Training
+import Weights
+
+/// A training of a few steps on a very small model: it learns, resumes exactly, and exports what can be loaded.
+@Suite(.serialized) struct BaseTrainingTests {
+    static let yaml = """
+        name: tiny
+        seed: 3
+        data: {seed: 1, count: 6, size: 32}
+        tokenizer: {merges: 40, length: 24}
+        vae:
+          block_out_channels: [24, 32]
+          down_block_types: [DownEncoderBlock2D, DownEncoderBlock2D]
+          up_block_types: [UpDecoderBlock2D, UpDecoderBlock2D]
+          layers_per_block: 1
+          latent_channels: 4
+          norm_num_groups: 4
+          sample_size: 32
+        text_encoder:
+          hidden_size: 16
+          intermediate_size: 32
+          num_hidden_layers: 1
+          num_attention_heads: 2
+        unet:
+          sample_size: 16
+          in_channels: 4
+          out_channels: 4
+          block_out_channels: [8, 16]
+          down_block_types: [DownBlock2D, CrossAttnDownBlock2D]
+          up_block_types: [CrossAttnUpBlock2D, UpBlock2D]
+          layers_per_block: 1
+          attention_head_dim: 2
+          cross_attention_dim: 16
+          norm_num_groups: 4
+        scheduler:
+          _class_name: DDIMScheduler
+          beta_start: 0.00085
+          beta_end: 0.012
+          beta_schedule: scaled_linear
+          prediction_type: v_prediction
+          clip_sample: false
+        autoencoder:
+          steps: 4
+          batch: 2
+          crop: 16
+          optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}
+          squared_weight: 1
+          edge_weight: 0.5
+          coarse_weight: 0.25
+          kl_weight: 0.0001
+          initial_log_variance: -7
+          samples_every: 100
+          checkpoint_every: 2
+        denoiser:
+          pictures: 6
+          steps: 4
+          batch: 2
+          optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}
+          min_snr_gamma: 5
+          prompt_dropout: 0.5
+          samples_every: 100
+          checkpoint_every: 2
+        """
+
+    private func temporaryFolder() throws -> URL {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return folder
+    }
+
+    /// Trains into a folder, stopping after `limit` steps when it is given.
+    private func train(_ folder: URL, limit: Int? = nil) throws -> URL? {
+        let counter = Counter()
+        let recipe = try decodeRecipe(BaseRecipe.self, yaml: Self.yaml)
+        let context = TrainingContext(
+            folder: folder,
+            report: { event in if case .step = event { counter.increment() } },
+            shouldStop: { limit.map { counter.value >= $0 } ?? false })
+        let training = try BaseTraining(recipe: recipe, context: context)
+        return try ComputeThread.shared.run { try training.run() }
+    }
+
+    private final class Counter: Sendable {
+        private let count = Atomic<Int>(0)
+        func increment() { count.wrappingAdd(1, ordering: .relaxed) }
+        var value: Int { count.load(ordering: .relaxed) }
+    }
+
+    @Test func `a stopped training ends in the same bytes as one that ran through`() throws {
+        let (whole, stopped) = (try temporaryFolder(), try temporaryFolder())
+        defer { for folder in [whole, stopped] { try? FileManager.default.removeItem(at: folder) } }
+        let model = try #require(try train(whole))
+        #expect(try train(stopped, limit: 3) == nil)
+        #expect(try train(stopped, limit: 5) == nil)
+        let resumed = try #require(try train(stopped))
+        for file in [
+            "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
+            "text_encoder/model.safetensors", "tokenizer/merges.txt", "vae/config.json",
+        ] {
+            let (a, b) = (try Data(contentsOf: model.appending(path: file)), try Data(contentsOf: resumed.appending(path: file)))
+            #expect(a == b, "\(file)")
+        }
+        let log = try String(contentsOf: stopped.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
+        #expect(log.split(separator: "\n").count == 4)
+    }
+
+    @Test func `another recipe does not continue a checkpoint`() throws {
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        #expect(try train(folder, limit: 2) == nil)
+        var recipe = try decodeRecipe(BaseRecipe.self, yaml: Self.yaml)
+        recipe.seed += 1
+        let training = try BaseTraining(recipe: recipe, context: TrainingContext(folder: folder, report: { _ in }))
+        let error = #expect(throws: TrainingError.self) { try training.run() }
+        #expect(error?.description.contains("checkpoint.safetensors") == true)
+    }
+
+    @Test(arguments: [
+        ("steps: 4\n  batch: 2\n  crop", "steps: 0\n  batch: 2\n  crop", "autoencoder.steps"),
+        ("crop: 16", "crop: 15", "autoencoder.crop"), ("prompt_dropout: 0.5", "prompt_dropout: 2", "prompt_dropout"),
+        ("size: 32", "size: 31", "data.size"),
+    ])
+    func `a recipe that cannot work is refused by its key`(_ old: String, _ new: String, _ key: String) throws {
+        let text = Self.yaml.replacing(old, with: new)
+        #expect(text != Self.yaml)
+        let recipe = try decodeRecipe(BaseRecipe.self, yaml: text)
+        let context = TrainingContext(folder: URL(filePath: "/nowhere"), report: { _ in })
+        let error = #expect(throws: TrainingError.self) { try BaseTraining(recipe: recipe, context: context) }
+        #expect(error?.description.contains(key) == true)
+    }
+
+    @Test func `an empty or unknown recipe key is refused by name`() {
+        for (old, new) in [("merges: 40", "merges:"), ("min_snr_gamma: 5", "min_snr_gama: 5")] {
+            let text = Self.yaml.replacing("{merges: 40, length: 24}", with: "\n  merges: 40\n  length: 24")
+                .replacing(old, with: new)
+            let error = #expect(throws: RecipeError.self) { try decodeRecipe(BaseRecipe.self, yaml: text) }
+            #expect("\(error as Any)".contains(String(new.split(separator: ":")[0])))
+        }
+    }
+
+    @Test func `the shipped recipe decodes`() throws {
+        let path = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Assets/recipes/mini.yaml")
+        let recipe = try decodeRecipe(BaseRecipe.self, at: path.standardized.path)
+        #expect(recipe.name == "mini")
+    }
+}
