@@ -56,7 +56,11 @@ struct Generate: AsyncParsableCommand {
             ComputeThread.shared.threadCount = threads
         }
         let outputs = try OutputPattern(output, count: batchCount)
-        if let samplingMethod { _ = try SamplingMethod.find(samplingMethod) }
+        if let samplingMethod {
+            do { _ = try SamplingMethod.find(samplingMethod) } catch {
+                throw UsageError(description: "--sampling-method: \(error)")
+            }
+        }
         let folder = try ModelFolder(path: Assets.model(model, assets: assets).path)
         Interrupt.watch()
         let job = self

@@ -42,11 +42,18 @@ struct ModelExport {
                 "scheduler": ["diffusers", "DDIMScheduler"], "safety_checker": [NSNull(), NSNull()],
                 "feature_extractor": [NSNull(), NSNull()], "requires_safety_checker": false,
             ], to: staging.appending(path: "model_index.json"))
-        if manager.fileExists(atPath: folder.path) {
-            _ = try manager.replaceItemAt(folder, withItemAt: staging)
-        } else {
+        // A folder cannot be renamed over another one: the old one steps aside first, and comes back on failure.
+        guard manager.fileExists(atPath: folder.path) else { return try manager.moveItem(at: staging, to: folder) }
+        let aside = folder.deletingLastPathComponent()
+            .appending(path: ".\(folder.lastPathComponent)-old-\(UUID().uuidString)")
+        try manager.moveItem(at: folder, to: aside)
+        do {
             try manager.moveItem(at: staging, to: folder)
+        } catch {
+            try? manager.moveItem(at: aside, to: folder)
+            throw error
         }
+        try? manager.removeItem(at: aside)
     }
 
     private func part(
