@@ -70,8 +70,9 @@ public struct ModelFolder: Sendable {
     /// The bytes of a JSON file of sensible size.
     private static func read(_ path: String) throws -> Data {
         let limit = 4 << 20
-        guard let attributes = try? FileManager.default.attributesOfItem(
-            atPath: URL(filePath: path).resolvingSymlinksInPath().path), let size = attributes[.size] as? Int
+        guard
+            let attributes = try? FileManager.default.attributesOfItem(
+                atPath: URL(filePath: path).resolvingSymlinksInPath().path), let size = attributes[.size] as? Int
         else { throw GenerationError(path, expected: "a JSON file", found: "nothing there") }
         guard size <= limit else {
             throw GenerationError(path, expected: "at most \(limit) bytes of JSON", found: "\(size)")

@@ -58,9 +58,11 @@ public protocol Backend: AnyObject, Sendable {
     func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor
     func convolution(_ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor
     func convolutionInputGradient(
-        _ gradient: Tensor, weight: Tensor, inputShape: [Int], _ geometry: ConvolutionGeometry) -> Tensor
+        _ gradient: Tensor, weight: Tensor, inputShape: [Int], _ geometry: ConvolutionGeometry
+    ) -> Tensor
     func convolutionWeightGradient(
-        _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry) -> Tensor
+        _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry
+    ) -> Tensor
 
     // MARK: Fused (defaults in `Composed`)
 
@@ -81,7 +83,8 @@ public protocol Backend: AnyObject, Sendable {
     ) -> NormGradients
     func rmsNorm(_ x: Tensor, weight: Tensor?, epsilon: Float) -> (y: Tensor, statistics: NormStatistics)
     func rmsNormBackward(
-        _ gradient: Tensor, x: Tensor, weight: Tensor?, statistics: NormStatistics) -> NormGradients
+        _ gradient: Tensor, x: Tensor, weight: Tensor?, statistics: NormStatistics
+    ) -> NormGradients
     func geglu(_ x: Tensor) -> Tensor
     func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor
     /// Tiled attention with an online softmax; see `attention(_:_:_:)`.

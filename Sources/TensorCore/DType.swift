@@ -31,5 +31,5 @@ extension Int64: TensorScalar { public static var dtype: DType { .int64 } }
 extension UInt8: TensorScalar { public static var dtype: DType { .uint8 } }
 extension Bool: TensorScalar { public static var dtype: DType { .bool } }
 #if !(os(macOS) && arch(x86_64))
-extension Float16: TensorScalar { public static var dtype: DType { .float16 } }
+    extension Float16: TensorScalar { public static var dtype: DType { .float16 } }
 #endif

@@ -57,8 +57,12 @@ struct BenchOps: ParsableCommand {
         }
         let fastest = row.fastest.map { String(format: "%7.0f  ", $0.rate) + column($0.name, 22) } ?? column("", 31)
         let share = row.fastest == nil ? "" : String(format: "%5.2f", row.share)
-        let half = row.primitives.first { $0.key.contains("bf16") }.map { String(format: "  (%@ %.0f)", $0.key, $0.value) }
-        print(column(row.name, 44) + String(format: "%5.2f %7.0f  ", row.gigaflop, row.ours) + fastest + share + (half ?? ""))
+        let half = row.primitives.first { $0.key.contains("bf16") }.map {
+            String(format: "  (%@ %.0f)", $0.key, $0.value)
+        }
+        print(
+            column(row.name, 44) + String(format: "%5.2f %7.0f  ", row.gigaflop, row.ours) + fastest + share
+                + (half ?? ""))
     }
 
     private func column(_ text: String, _ width: Int) -> String {

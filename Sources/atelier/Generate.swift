@@ -141,7 +141,6 @@ private struct GenerationLine: Encodable {
     }
 }
 
-
 extension Duration {
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

@@ -19,7 +19,9 @@ struct TerminalProgress {
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
             write("\r\u{1B}[K\(label) \(bar) \(step)/\(total)\(detail)\(left)")
             if step == total { write("\n") }
-        } else if ContinuousClock.now - lastLine >= quietInterval || (step == total && quietInterval < .seconds(1 << 30)) {
+        } else if ContinuousClock.now - lastLine >= quietInterval
+            || (step == total && quietInterval < .seconds(1 << 30))
+        {
             lastLine = .now
             write("\(label) \(step)/\(total)\(detail)\(left)\n")
         }

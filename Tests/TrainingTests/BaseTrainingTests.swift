@@ -103,7 +103,9 @@ import Weights
             "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
             "text_encoder/model.safetensors", "tokenizer/merges.txt", "vae/config.json",
         ] {
-            let (a, b) = (try Data(contentsOf: model.appending(path: file)), try Data(contentsOf: resumed.appending(path: file)))
+            let (a, b) = (
+                try Data(contentsOf: model.appending(path: file)), try Data(contentsOf: resumed.appending(path: file))
+            )
             #expect(a == b, "\(file)")
         }
         let log = try String(contentsOf: stopped.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
@@ -145,7 +147,8 @@ import Weights
     }
 
     @Test func `the shipped recipe decodes`() throws {
-        let path = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Assets/recipes/mini.yaml")
+        let path = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../../Assets/recipes/mini.yaml")
         let recipe = try decodeRecipe(BaseRecipe.self, at: path.standardized.path)
         #expect(recipe.name == "mini")
     }

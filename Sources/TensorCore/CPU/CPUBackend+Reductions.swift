@@ -15,8 +15,10 @@ extension CPUBackend {
                 groups.append((x.shape[dimension], isReduced))
             }
         }
-        var current = Tensor(storage: x.storage, dtype: x.dtype, layout: Layout(
-            shape: [x.count], strides: [1], offset: x.layout.offset))
+        var current = Tensor(
+            storage: x.storage, dtype: x.dtype,
+            layout: Layout(
+                shape: [x.count], strides: [1], offset: x.layout.offset))
         while let position = groups.lastIndex(where: \.isReduced) {
             let outer = groups[..<position].reduce(1) { $0 * $1.size }
             let inner = groups[(position + 1)...].reduce(1) { $0 * $1.size }

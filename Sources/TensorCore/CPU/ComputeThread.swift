@@ -1,9 +1,9 @@
 internal import CKernels
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// The one thread that runs kernels.
@@ -148,17 +148,21 @@ private struct ThreadIdentity: @unchecked Sendable {
     var isCurrent: Bool { pthread_equal(pthread_self(), handle) != 0 }
 
     static func start(stackByteCount: Int, _ body: @escaping @Sendable () -> Void) -> ThreadIdentity {
-        final class Start { let body: @Sendable () -> Void; init(_ body: @escaping @Sendable () -> Void) { self.body = body } }
+        final class Start {
+            let body: @Sendable () -> Void; init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+        }
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, stackByteCount)
         defer { pthread_attr_destroy(&attributes) }
         var handle = pthread_t()
         let argument = Unmanaged.passRetained(Start(body)).toOpaque()
-        let status = pthread_create(&handle, &attributes, { argument in
-            if let argument { Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body() }
-            return nil
-        }, argument)
+        let status = pthread_create(
+            &handle, &attributes,
+            { argument in
+                if let argument { Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body() }
+                return nil
+            }, argument)
         precondition(status == 0, "the compute thread could not start (error \(status))")
         return ThreadIdentity(handle: handle)
     }

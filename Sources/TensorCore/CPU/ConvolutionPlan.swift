@@ -139,7 +139,9 @@ final class ConvolutionPlan {
     func packedOutput(_ x: Tensor) -> Tensor { pack(x, .outputIn, plain.output, formats.output) }
 
     /// Memory for the primitive to write, and the step that brings it to `out` when the formats differ.
-    func writing(input out: Tensor, _ body: (Tensor) -> Void) { unpack(out, .inputOut, formats.input, plain.input, body) }
+    func writing(input out: Tensor, _ body: (Tensor) -> Void) {
+        unpack(out, .inputOut, formats.input, plain.input, body)
+    }
     func writing(output out: Tensor, _ body: (Tensor) -> Void) {
         unpack(out, .outputOut, formats.output, plain.output, body)
     }

@@ -17,8 +17,9 @@ enum DNNL {
     /// Whether the processor multiplies bfloat16 numbers itself.
     static let hasBFloat16: Bool = {
         let isa = dnnl_get_effective_cpu_isa().rawValue
-        return isa == dnnl_cpu_isa_avx512_core_bf16.rawValue || isa & dnnl_cpu_isa_avx512_core_bf16.rawValue
-            == dnnl_cpu_isa_avx512_core_bf16.rawValue
+        return isa == dnnl_cpu_isa_avx512_core_bf16.rawValue
+            || isa & dnnl_cpu_isa_avx512_core_bf16.rawValue
+                == dnnl_cpu_isa_avx512_core_bf16.rawValue
     }()
 
     static func check(_ status: dnnl_status_t, _ what: String) {

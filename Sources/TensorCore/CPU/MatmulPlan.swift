@@ -28,7 +28,8 @@ final class MatmulPlan {
         var a = DNNL.memory(shape(key.m, key.k), strides: strides(key.aStrides), key.operandType)
         var b = DNNL.memory(shape(key.k, key.n), strides: key.bStrides.map(strides), key.operandType)
         var c = DNNL.memory(shape(key.m, key.n), strides: strides([key.m * key.n, key.n, 1]))
-        var bias = DNNL.memory(shape(1, key.n).map { $0 == key.batch && isBatched ? 1 : $0 }, strides: strides([key.n, key.n, 1]))
+        var bias = DNNL.memory(
+            shape(1, key.n).map { $0 == key.batch && isBatched ? 1 : $0 }, strides: strides([key.n, key.n, 1]))
         var operation = dnnl_matmul_desc_t()
         let status =
             key.hasBias

@@ -1,9 +1,9 @@
 import Synchronization
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// Reuses buffers, because a fresh large buffer costs several times the operation that fills it (page faults).
@@ -99,7 +99,7 @@ public final class MemoryPool: Sendable {
             preconditionFailure("out of memory: \(size) bytes could not be allocated")
         }
         #if os(Linux)
-        if isLarge { madvise(pointer, size, Int32(MADV_HUGEPAGE)) }
+            if isLarge { madvise(pointer, size, Int32(MADV_HUGEPAGE)) }
         #endif
         return pointer
     }

@@ -88,7 +88,8 @@ public struct BaseTraining: Sendable {
                 if context.shouldStop() { throw Stopped() }
                 let left = clock.secondsLeft(stepsLeft: (recipe.denoiser.pictures - done) / batch)
                 context.report(
-                    .step(stage: "encoding", step: done, total: recipe.denoiser.pictures, values: [:], secondsLeft: left))
+                    .step(
+                        stage: "encoding", step: done, total: recipe.denoiser.pictures, values: [:], secondsLeft: left))
             }
         } catch is Stopped {
             return nil
@@ -101,7 +102,8 @@ extension CLIPTokenizer {
     init(learning recipe: BaseRecipe.TokenizerRecipe, from words: [String]) throws {
         let counts = Dictionary(words.map { ($0, 1) }, uniquingKeysWith: +)
         self = try BPETrainer(merges: recipe.merges, minimumCount: 1)
-            .train(on: counts.sorted { $0.key < $1.key }.map { (word: $0.key, count: $0.value) },
+            .train(
+                on: counts.sorted { $0.key < $1.key }.map { (word: $0.key, count: $0.value) },
                 modelMaxLength: recipe.length)
     }
 }

@@ -45,12 +45,18 @@ public struct KernelBenchmark: Sendable {
         let label = "\(shape.input)x\(shape.size)x\(shape.size)->\(shape.output)"
         let passes: [(String, ConvolutionPass, () -> Tensor)] = [
             ("forward", .forward, { backend.convolution(x, weight: weight, bias: nil, geometry) }),
-            ("input gradient", .inputGradient, {
-                backend.convolutionInputGradient(gradient, weight: weight, inputShape: inputShape, geometry)
-            }),
-            ("weight gradient", .weightGradient, {
-                backend.convolutionWeightGradient(gradient, x: x, weightShape: weightShape, geometry)
-            }),
+            (
+                "input gradient", .inputGradient,
+                {
+                    backend.convolutionInputGradient(gradient, weight: weight, inputShape: inputShape, geometry)
+                }
+            ),
+            (
+                "weight gradient", .weightGradient,
+                {
+                    backend.convolutionWeightGradient(gradient, x: x, weightShape: weightShape, geometry)
+                }
+            ),
         ]
         return passes.map { name, pass, ours in
             var candidates: [(String, () -> Void)] = [("ours", { _ = ours() })]
@@ -70,18 +76,27 @@ public struct KernelBenchmark: Sendable {
         let gigaflop = 2e-9 * Double(rows * input * output)
         let label = "linear \(rows),\(input),\(output)"
         return [
-            row("\(label) forward", gigaflop, [
-                ("ours", { _ = backend.linear(x, weight: weight, bias: nil) }),
-            ] + RawMatmul.variants(rows, output, input).map { ($0.name, $0.run) }),
-            row("\(label) input gradient", gigaflop, [
-                ("ours", { _ = backend.linear(gradient, weight: weight.transposed(0, 1), bias: nil) }),
-            ] + RawMatmul.variants(rows, input, output).map { ($0.name, $0.run) }),
-            row("\(label) weight gradient", gigaflop, [
-                ("ours", { 
-                    _ = backend.matmul(
-                        gradient.reshaped([rows, output]).transposed(0, 1), x.reshaped([rows, input]))
-                 }),
-            ] + RawMatmul.variants(output, input, rows).map { ($0.name, $0.run) }),
+            row(
+                "\(label) forward", gigaflop,
+                [
+                    ("ours", { _ = backend.linear(x, weight: weight, bias: nil) })
+                ] + RawMatmul.variants(rows, output, input).map { ($0.name, $0.run) }),
+            row(
+                "\(label) input gradient", gigaflop,
+                [
+                    ("ours", { _ = backend.linear(gradient, weight: weight.transposed(0, 1), bias: nil) })
+                ] + RawMatmul.variants(rows, input, output).map { ($0.name, $0.run) }),
+            row(
+                "\(label) weight gradient", gigaflop,
+                [
+                    (
+                        "ours",
+                        {
+                            _ = backend.matmul(
+                                gradient.reshaped([rows, output]).transposed(0, 1), x.reshaped([rows, input]))
+                        }
+                    )
+                ] + RawMatmul.variants(output, input, rows).map { ($0.name, $0.run) }),
         ]
     }
 
@@ -90,9 +105,11 @@ public struct KernelBenchmark: Sendable {
         let q = ramp([1, tokens, heads, headDimension])
         let options = AttentionOptions(scale: 0.1)
         let gigaflop = 4e-9 * Double(heads * tokens * tokens * headDimension)
-        return row("attention \(heads) x \(tokens), \(headDimension)", gigaflop, [
-            ("ours", { _ = CPUBackend.shared.attention(queries: q, keys: q, values: q, options) }),
-        ])
+        return row(
+            "attention \(heads) x \(tokens), \(headDimension)", gigaflop,
+            [
+                ("ours", { _ = CPUBackend.shared.attention(queries: q, keys: q, values: q, options) })
+            ])
     }
 
     private func row(_ name: String, _ gigaflop: Double, _ candidates: [(String, () -> Void)]) -> Row {

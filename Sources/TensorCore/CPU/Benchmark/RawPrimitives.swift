@@ -30,7 +30,8 @@ struct RawConvolution {
         _ geometry: ConvolutionGeometry
     ) -> RawConvolution? {
         func map(_ shape: [Int]) -> dnnl_memory_desc_t {
-            DNNL.memory(shape, strides: isChannelsLast ? Layout(shape: shape, order: [0, 2, 3, 1]).strides : nil, dtype)
+            DNNL.memory(
+                shape, strides: isChannelsLast ? Layout(shape: shape, order: [0, 2, 3, 1]).strides : nil, dtype)
         }
         let outputShape = [inputShape[0], weightShape[0], inputShape[2], inputShape[3]]
         var (input, output) = (map(inputShape), map(outputShape))
