@@ -75,6 +75,8 @@ struct ModelExport {
         let encoded = try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
         var object = encoded as? [String: Any] ?? [:]
         object.merge(extra) { _, new in new }
+        // Only of use to a model that starts from scratch; written as the whole number 1, transformers refuses it.
+        object["initializer_factor"] = nil
         try writeJSON(object, to: path)
     }
 
