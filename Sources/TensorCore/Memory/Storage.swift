@@ -1,7 +1,7 @@
 /// The memory behind one or more tensors: pooled, or mapped from a file.
 ///
 /// Its bytes never change after the operation that made it, which is why sharing it between threads is safe; this is
-/// the one `@unchecked Sendable` of the tensor core.
+/// why it is `@unchecked Sendable`.
 public final class Storage: @unchecked Sendable {
     public let byteCount: Int
 
