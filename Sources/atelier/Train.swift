@@ -20,6 +20,10 @@ struct TrainBase: AsyncParsableCommand {
     var recipe: String
     @Option(name: [.short, .long], help: "The folder for checkpoints, logs, samples and the finished model.")
     var output: String
+    @Option(
+        name: .customLong("warm-start"),
+        help: "A trained model folder to start from, with a fresh optimiser; parts it lacks start at random.")
+    var warmStart: String?
     @Option(name: [.short, .long], help: "Threads (default: all cores).")
     var threads: Int?
 
@@ -31,7 +35,8 @@ struct TrainBase: AsyncParsableCommand {
         let context = TrainingContext(
             folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
             shouldStop: { Interrupt.isRequested })
-        let training = try BaseTraining(recipe: decoded, context: context)
+        let training = try BaseTraining(
+            recipe: decoded, context: context, warmStart: try warmStart.map(WarmStart.init(path:)))
         let folder = try await ComputeThread.shared.perform { try training.run() }
         guard let folder else { throw Interrupted() }
         print(folder.path)

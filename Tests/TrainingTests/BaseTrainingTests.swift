@@ -57,6 +57,11 @@ import Weights
           initial_log_variance: -7
           samples_every: 100
           checkpoint_every: 2
+        reading:
+          steps: 3
+          batch: 2
+          optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}
+          checkpoint_every: 2
         denoiser:
           pictures: 6
           steps: 4
@@ -64,6 +69,7 @@ import Weights
           optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}
           min_snr_gamma: 5
           prompt_dropout: 0.5
+          text_encoder_rate: 0.1
           samples_every: 100
           checkpoint_every: 2
         """
@@ -97,7 +103,8 @@ import Weights
         defer { for folder in [whole, stopped] { try? FileManager.default.removeItem(at: folder) } }
         let model = try #require(try train(whole))
         #expect(try train(stopped, limit: 3) == nil)
-        #expect(try train(stopped, limit: 5) == nil)
+        #expect(try train(stopped, limit: 2) == nil)
+        #expect(try train(stopped, limit: 2) == nil)
         let resumed = try #require(try train(stopped))
         for file in [
             "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
@@ -110,6 +117,43 @@ import Weights
         }
         let log = try String(contentsOf: stopped.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
         #expect(log.split(separator: "\n").count == 4)
+    }
+
+    @Test func `a warm start keeps the parts that it holds`() throws {
+        let (first, second) = (try temporaryFolder(), try temporaryFolder())
+        defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }
+        let model = try #require(try train(first))
+        let yaml = Self.yaml.replacing("steps: 4\n  batch: 2\n  crop", with: "steps: 0\n  batch: 2\n  crop")
+            .replacing("steps: 4\n  batch: 2\n  optimizer", with: "steps: 1\n  batch: 2\n  optimizer")
+        let recipe = try decodeRecipe(BaseRecipe.self, yaml: yaml)
+        let context = TrainingContext(folder: second, report: { _ in })
+        let start = try WarmStart(path: model.path)
+        let training = try BaseTraining(recipe: recipe, context: context, warmStart: start)
+        let continued = try #require(try ComputeThread.shared.run { try training.run() })
+
+        let vae = "vae/diffusion_pytorch_model.safetensors"
+        let stored = try SafetensorsFile(path: model.appending(path: vae).path).tensors()
+        let kept = try SafetensorsFile(path: continued.appending(path: vae).path).tensors()
+        for (key, tensor) in stored { #expect(kept[key]?.floats == tensor.floats, "\(key)") }
+        // The learning rate of a first step is 0, and its average is the parameters themselves.
+        let unet = "unet/diffusion_pytorch_model.safetensors"
+        let before = try SafetensorsFile(path: model.appending(path: unet).path).tensors()
+        let after = try SafetensorsFile(path: continued.appending(path: unet).path).tensors()
+        for (key, tensor) in before { #expect(after[key]?.floats == tensor.floats, "\(key)") }
+        #expect(!FileManager.default.fileExists(atPath: second.appending(path: "reading").path))
+    }
+
+    @Test func `a warm start of another shape is refused by the parameter's name`() throws {
+        let (first, second) = (try temporaryFolder(), try temporaryFolder())
+        defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }
+        let model = try #require(try train(first))
+        let recipe = try decodeRecipe(
+            BaseRecipe.self, yaml: Self.yaml.replacing("block_out_channels: [24, 32]", with: "block_out_channels: [24, 40]"))
+        let training = try BaseTraining(
+            recipe: recipe, context: TrainingContext(folder: second, report: { _ in }),
+            warmStart: try WarmStart(path: model.path))
+        let error = #expect(throws: TrainingError.self) { try ComputeThread.shared.run { try training.run() } }
+        #expect(error?.description.contains("vae: ") == true)
     }
 
     @Test func `another recipe does not continue a checkpoint`() throws {

@@ -1,8 +1,8 @@
-public import DiffusionModels
+import DiffusionModels
 public import Imaging
 import Layers
 import Optimizers
-public import TensorCore
+import TensorCore
 import Weights
 import World
 
@@ -14,7 +14,7 @@ public struct AutoencoderTrainer: StageTrainer {
     private let recipe: BaseRecipe
     private let pictures: SceneSampler
 
-    public init(recipe: BaseRecipe) throws {
+    public init(recipe: BaseRecipe, warmStart: WarmStart? = nil) throws {
         self.recipe = recipe
         pictures = SceneSampler(seed: recipe.data.seed)
         var parameters = try ParameterSet(initializing: recipe.seed) { weights in
@@ -23,6 +23,7 @@ public struct AutoencoderTrainer: StageTrainer {
         parameters.silenceResiduals()
         let start = PyramidStart(recipe.vae, logVariance: recipe.autoencoder.initialLogVariance)
         start?.apply(to: &parameters)
+        try warmStart?.replace("vae", prefix: "", in: &parameters)
         learner = Learner(
             parameters: parameters.tensors, recipe: recipe.autoencoder.optimizer,
             totalSteps: recipe.autoencoder.steps, random: TorchGenerator(seed: recipe.seed),
@@ -64,7 +65,7 @@ public struct AutoencoderTrainer: StageTrainer {
     }
 
     /// Originals above, reconstructions below.
-    public func samplePicture() throws -> Image {
+    public func samplePicture() throws -> Image? {
         let originals = (0..<8).map { render(pictures.sample(index: recipe.data.count + $0), size: recipe.data.size) }
         let autoencoder = try AutoencoderKL(
             recipe.vae, weights: ParameterSet(learner.average.parameters).weights)

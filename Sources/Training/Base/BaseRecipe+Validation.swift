@@ -4,8 +4,9 @@ import TextModels
 extension BaseRecipe {
     /// Checks what the types cannot say, before any memory or time is spent.
     ///
+    /// - Parameter hasAutoencoder: whether a trained autoencoder is there, which may be used as it is: 0 steps.
     /// - Throws: `TrainingError.invalidRecipe`, naming the key.
-    func validate() throws {
+    func validate(hasAutoencoder: Bool = false) throws {
         func require(_ condition: Bool, _ key: String, _ expected: String, _ found: Any) throws {
             guard condition else {
                 throw TrainingError.invalidRecipe(key: key, expected: expected, found: "\(found)")
@@ -19,8 +20,12 @@ extension BaseRecipe {
         try require(
             autoencoder.crop % factor == 0 && (factor...data.size).contains(autoencoder.crop), "autoencoder.crop",
             "a multiple of \(factor) up to \(data.size)", autoencoder.crop)
+        try require(
+            ((hasAutoencoder ? 0 : 1)...100_000_000).contains(autoencoder.steps), "autoencoder.steps",
+            hasAutoencoder ? "0 or more" : "at least 1 (0 needs a warm start with a vae)", autoencoder.steps)
         for (key, value) in [
-            ("autoencoder.steps", autoencoder.steps), ("autoencoder.batch", autoencoder.batch),
+            ("autoencoder.batch", autoencoder.batch),
+            ("reading.steps", reading?.steps ?? 1), ("reading.batch", reading?.batch ?? 1),
             ("denoiser.steps", denoiser.steps), ("denoiser.batch", denoiser.batch),
         ] { try require((1...100_000_000).contains(value), key, "at least 1", value) }
         try require((8...1024).contains(tokenizer.length), "tokenizer.length", "8 to 1024 tokens", tokenizer.length)
@@ -33,9 +38,14 @@ extension BaseRecipe {
             denoiser.pictures)
         try require(
             (0...1).contains(denoiser.promptDropout), "denoiser.prompt_dropout", "0 to 1", denoiser.promptDropout)
+        try require(
+            (0...1).contains(denoiser.textEncoderRate), "denoiser.text_encoder_rate", "0 to 1",
+            denoiser.textEncoderRate)
         for (key, optimizer) in [
-            ("autoencoder.optimizer", autoencoder.optimizer), ("denoiser.optimizer", denoiser.optimizer),
+            ("autoencoder.optimizer", autoencoder.optimizer), ("reading.optimizer", reading?.optimizer),
+            ("denoiser.optimizer", denoiser.optimizer),
         ] {
+            guard let optimizer else { continue }
             try require(
                 optimizer.learningRate > 0 && optimizer.learningRate.isFinite, key + ".learning_rate",
                 "a positive number", optimizer.learningRate)

@@ -17,6 +17,8 @@ public struct BaseRecipe: Codable, Sendable {
     public var unet: UNet2DConditionConfiguration
     public var scheduler: SchedulerConfiguration
     public var autoencoder: AutoencoderStage
+    /// Nil leaves the text encoder to what the UNet teaches it.
+    public var reading: ReadingStage?
     public var denoiser: DenoiserStage
 
     /// Which pictures of the world are drawn: scenes 0..<count of the data seed.
@@ -54,6 +56,14 @@ public struct BaseRecipe: Codable, Sendable {
         public var checkpointEvery: Int
     }
 
+    /// How the text encoder learns to tell captions apart before the UNet sees them.
+    public struct ReadingStage: Codable, Sendable {
+        public var steps: Int
+        public var batch: Int
+        public var optimizer: OptimizerRecipe
+        public var checkpointEvery: Int
+    }
+
     /// How the text encoder and the UNet learn to remove noise from latents.
     public struct DenoiserStage: Codable, Sendable {
         /// Scenes that are encoded once and learnt from, the first of the data.
@@ -65,6 +75,8 @@ public struct BaseRecipe: Codable, Sendable {
         public var minSNRGamma: Double
         /// The share of captions replaced by the empty prompt, for classifier-free guidance.
         public var promptDropout: Double
+        /// The text encoder's learning rate as a share of the UNet's.
+        public var textEncoderRate: Double
         public var samplesEvery: Int
         public var checkpointEvery: Int
     }

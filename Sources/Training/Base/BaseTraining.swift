@@ -1,4 +1,4 @@
-public import DiffusionModels
+import DiffusionModels
 public import Foundation
 import Imaging
 import Layers
@@ -7,7 +7,7 @@ import Recipes
 import Samplers
 import TensorCore
 import TextModels
-public import Tokenizers
+import Tokenizers
 import Weights
 import World
 
@@ -20,9 +20,11 @@ public struct BaseTraining: Sendable {
     private let fingerprint: String
     private let context: TrainingContext
     private let tokenizer: CLIPTokenizer
+    private let warmStart: WarmStart?
 
-    public init(recipe: BaseRecipe, context: TrainingContext) throws {
-        try recipe.validate()
+    /// - Parameter warmStart: a trained model to start from instead of random weights.
+    public init(recipe: BaseRecipe, context: TrainingContext, warmStart: WarmStart? = nil) throws {
+        try recipe.validate(hasAutoencoder: warmStart?.holds("vae") ?? false)
         tokenizer = try CLIPTokenizer(learning: recipe.tokenizer, from: CaptionGrammar.vocabulary)
         var recipe = recipe
         recipe.textEncoder.vocabularySize = tokenizer.vocabularySize
@@ -32,24 +34,29 @@ public struct BaseTraining: Sendable {
         recipe.textEncoder.maximumTokens = recipe.tokenizer.length
         self.recipe = recipe
         self.context = context
-        fingerprint = try canonicalHash(of: recipe)
+        self.warmStart = warmStart
+        try warmStart?.checkVocabulary(tokenizer)
+        fingerprint = try canonicalHash(of: Identity(recipe: recipe, warmStart: warmStart?.hash))
     }
 
     /// - Returns: the folder of the finished model, or nil when the run was stopped before its end.
     public func run() throws -> URL? {
         var autoencoder = StageRun(
-            trainer: try AutoencoderTrainer(recipe: recipe), context: context,
+            trainer: try AutoencoderTrainer(recipe: recipe, warmStart: warmStart), context: context,
             checkpointEvery: recipe.autoencoder.checkpointEvery, samplesEvery: recipe.autoencoder.samplesEvery)
         guard try autoencoder.run(fingerprint: fingerprint(of: AutoencoderTrainer.self)) else { return nil }
 
         let vae = autoencoder.trainer.learner.average.parameters
+        guard let textEncoder = try readCaptions() else { return nil }
         guard let (data, scalingFactor) = try encodePictures(vae) else { return nil }
         var configuration = recipe.vae
         configuration.scalingFactor = Float(scalingFactor)
         let model = try AutoencoderKL(configuration, weights: ParameterSet(vae).weights)
 
         var denoiser = StageRun(
-            trainer: try DenoiserTrainer(recipe: recipe, data: data, tokenizer: tokenizer, autoencoder: model),
+            trainer: try DenoiserTrainer(
+                recipe: recipe, data: data, tokenizer: tokenizer, autoencoder: model, warmStart: warmStart,
+                textEncoder: textEncoder),
             context: context, checkpointEvery: recipe.denoiser.checkpointEvery,
             samplesEvery: recipe.denoiser.samplesEvery)
         let isComplete = try denoiser.run(fingerprint: fingerprint)
@@ -61,11 +68,27 @@ public struct BaseTraining: Sendable {
         return isComplete ? folder : nil
     }
 
+    /// The text encoder after its own stage; empty without one or when it has learnt already, nil when the run was stopped.
+    private func readCaptions() throws -> [String: Tensor]? {
+        guard let stage = recipe.reading, warmStart?.holds("text_encoder") != true else { return [:] }
+        var reading = StageRun(
+            trainer: try ReadingTrainer(recipe: recipe, stage: stage, tokenizer: tokenizer),
+            context: context, checkpointEvery: stage.checkpointEvery, samplesEvery: stage.steps)
+        guard try reading.run(fingerprint: fingerprint) else { return nil }
+        return reading.trainer.learner.average.parameters
+    }
+
     /// The autoencoder does not depend on the stages after it: a changed denoiser keeps it.
     private func fingerprint(of stage: AutoencoderTrainer.Type) throws -> String {
         try canonicalHash(
             of: AutoencoderIdentity(
-                seed: recipe.seed, data: recipe.data, vae: recipe.vae, stage: recipe.autoencoder))
+                seed: recipe.seed, data: recipe.data, vae: recipe.vae, stage: recipe.autoencoder,
+                warmStart: warmStart?.hash))
+    }
+
+    private struct Identity: Codable {
+        let recipe: BaseRecipe
+        let warmStart: String?
     }
 
     private struct AutoencoderIdentity: Codable {
@@ -73,6 +96,7 @@ public struct BaseTraining: Sendable {
         let data: BaseRecipe.WorldData
         let vae: AutoencoderKLConfiguration
         let stage: BaseRecipe.AutoencoderStage
+        let warmStart: String?
     }
 
     private func encodePictures(_ vae: [String: Tensor]) throws -> (CaptionedLatents, Double)? {

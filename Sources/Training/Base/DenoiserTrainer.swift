@@ -4,7 +4,7 @@ public import Imaging
 import Layers
 import Optimizers
 import Samplers
-import TensorCore
+public import TensorCore
 import TextModels
 public import Tokenizers
 import Weights
@@ -21,8 +21,10 @@ public struct DenoiserTrainer: StageTrainer {
     private let schedule: NoiseSchedule
     private let autoencoder: AutoencoderKL
 
+    /// - Parameter textEncoder: values that the text encoder starts from, under `text_encoder.`.
     public init(
-        recipe: BaseRecipe, data: CaptionedLatents, tokenizer: CLIPTokenizer, autoencoder: AutoencoderKL
+        recipe: BaseRecipe, data: CaptionedLatents, tokenizer: CLIPTokenizer, autoencoder: AutoencoderKL,
+        warmStart: WarmStart? = nil, textEncoder: [String: Tensor] = [:]
     ) throws {
         self.recipe = recipe
         self.data = data
@@ -34,9 +36,14 @@ public struct DenoiserTrainer: StageTrainer {
             _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
         }
         parameters.silenceResiduals()
+        for part in ["text_encoder", "unet"] {
+            try warmStart?.replace(part, prefix: part + ".", in: &parameters)
+        }
+        parameters.tensors.merge(textEncoder.filter { parameters.tensors[$0.key] != nil }) { _, new in new }
         learner = Learner(
             parameters: parameters.tensors, recipe: recipe.denoiser.optimizer, totalSteps: recipe.denoiser.steps,
-            random: TorchGenerator(seed: recipe.seed &+ 2))
+            random: TorchGenerator(seed: recipe.seed &+ 2),
+            groups: [ParameterGroup(prefix: "text_encoder", learningRateFactor: recipe.denoiser.textEncoderRate)])
     }
 
     public var totalSteps: Int { recipe.denoiser.steps }
@@ -64,11 +71,20 @@ public struct DenoiserTrainer: StageTrainer {
         let errors = mean(square(prediction - target), axes: [1, 2, 3])
         let loss = mean(errors * weights)
         let rate = learner.learningRate
-        let norm = try learner.update(gradients: parameters.gradients(gradients(of: loss)))
-        return [
-            "loss": Double(loss.item), "error": Double(mean(errors).item), "gradient_norm": norm,
-            "learning_rate": rate,
-        ]
+        var values = ["loss": Double(loss.item), "error": Double(mean(errors).item), "learning_rate": rate]
+        if learner.step % 50 == 0 {
+            let wrong = rolledRows(context.detached)
+            let mistaken = unet(noisy, timesteps: Tensor(timesteps.map(Float.init)), context: wrong, pass)
+            values["caption_gain"] = Double(mean(square(mistaken - target)).item) - Double(mean(errors).item)
+        }
+        values["gradient_norm"] = try learner.update(gradients: parameters.gradients(gradients(of: loss)))
+        return values
+    }
+
+    /// Every row in the place of the one before it: each picture gets another one's caption.
+    private func rolledRows(_ context: Tensor) -> Tensor {
+        let rows = context.size(0)
+        return embedding(Tensor((0..<rows).map { Int64(($0 + 1) % rows) }), context)
     }
 
     /// `[scenes, tokens]`: a fresh caption for each scene, or the empty prompt for the share that is dropped.
@@ -86,7 +102,7 @@ public struct DenoiserTrainer: StageTrainer {
     }
 
     /// A grid of fixed captions from fixed noise, by the averaged weights.
-    public func samplePicture() throws -> Image {
+    public func samplePicture() throws -> Image? {
         let held = SceneSampler(seed: recipe.data.seed &+ 1)
         let prompts = (0..<16).map { caption(for: held.sample(index: $0), variation: 0).text }
         let weights = ParameterSet(learner.average.parameters).weights

@@ -10,5 +10,6 @@ public protocol StageTrainer {
     mutating func restore(_ learner: Learner)
     /// Does one step and returns what to log; `loss` is always there.
     mutating func trainStep() throws -> [String: Double]
-    func samplePicture() throws -> Image
+    /// Nil for a stage that has nothing to show.
+    func samplePicture() throws -> Image?
 }

@@ -1,5 +1,5 @@
 public import Foundation
-public import Imaging
+import Imaging
 
 /// What happens while a training runs, for whoever shows it.
 public enum TrainingEvent: Sendable {
@@ -66,9 +66,10 @@ struct StageRun<Trainer: StageTrainer> {
     }
 
     private func writeSample(_ step: Int) throws {
+        guard let picture = try trainer.samplePicture() else { return }
         let name = "sample-" + String(format: "%06d", step) + ".png"
         let path = folder.appending(path: name).path
-        try writeImage(trainer.samplePicture(), to: path)
+        try writeImage(picture, to: path)
         context.report(.sample(stage: Trainer.name, step: step, path: path))
     }
 }
