@@ -1,7 +1,7 @@
 import DiffusionModels
 public import Imaging
 public import Layers
-public import Samplers
+import Samplers
 public import TensorCore
 
 /// One picture in the making: each `step()` removes some noise.
@@ -17,8 +17,7 @@ public struct Denoising: Sendable {
     private var sampler: Sampler
     private var random: TorchGenerator
     private let model: StableDiffusion
-    private let context: Tensor
-    private let guidanceScale: Double
+    private let guided: GuidedRows
     private let pass: Pass
 
     /// Encodes the prompts and draws the initial noise.
@@ -28,13 +27,11 @@ public struct Denoising: Sendable {
         try request.validate(for: model)
         self.model = model
         self.pass = pass
-        guidanceScale = request.guidanceScale
         sampler = try Sampler(
             named: request.sampler ?? model.scheduler.samplerName, configuration: model.scheduler,
             steps: request.steps)
         random = TorchGenerator(seed: request.seed)
-        let prompts = guidanceScale > 1 ? [request.negativePrompt, request.prompt] : [request.prompt]
-        context = model.encode(prompts, pass)
+        guided = GuidedRows(request, model, pass)
         let factor = model.latentFactor
         let shape = [1, model.unet.configuration.inChannels, request.height / factor, request.width / factor]
         latents = random.normal(shape) * Double(sampler.initialNoiseScale)
@@ -49,19 +46,9 @@ public struct Denoising: Sendable {
     public mutating func advance() {
         precondition(!isComplete, "advance: all \(totalSteps) steps are done")
         let input = sampler.modelInput(latents, step: step)
-        let rows = context.size(0)
-        let timesteps = Tensor([Float](repeating: sampler.timesteps[step], count: rows))
-        let batch = rows == 1 ? input : concatenated([input, input], axis: 0)
-        let output = model.unet(batch, timesteps: timesteps, context: context, pass)
-        latents = sampler.step(guided(output), latents: latents, step: step, random: &random)
+        let output = guided.predict(input, timestep: sampler.timesteps[step], model.unet, pass)
+        latents = sampler.step(output, latents: latents, step: step, random: &random)
         step += 1
-    }
-
-    /// Classifier-free guidance: `unconditional + scale * (conditional - unconditional)`.
-    private func guided(_ output: Tensor) -> Tensor {
-        guard output.size(0) == 2 else { return output }
-        let rows = output.chunked(0, count: 2)
-        return rows[0] + guidanceScale * (rows[1] - rows[0])
     }
 
     /// The picture of the present latents.

@@ -28,7 +28,7 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
 
     private var parameters: String {
         var lines = [request.prompt]
-        if !request.negativePrompt.isEmpty { lines.append("Negative prompt: " + request.negativePrompt) }
+        if let negative = request.negativePrompt, !negative.isEmpty { lines.append("Negative prompt: " + negative) }
         let scale = request.guidanceScale
         lines.append(
             "Steps: \(request.steps), Sampler: \(request.sampler ?? "default"), "

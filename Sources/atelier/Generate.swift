@@ -10,12 +10,12 @@ import Weights
 struct Generate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Draw pictures from a prompt.")
 
-    @Option(name: [.short, .long], help: "A model folder in the diffusers layout, or the name of an embedded model.")
+    @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
     @Option(name: [.short, .long], help: "What to draw.")
     var prompt: String
     @Option(name: [.customShort("n"), .long], help: "What to avoid.")
-    var negativePrompt = ""
+    var negativePrompt: String?
     @Option(help: "Sampling steps.")
     var steps = 20
     @Option(help: "How strongly the prompt pulls; 1 and below leaves the guidance out.")
@@ -30,6 +30,8 @@ struct Generate: AsyncParsableCommand {
     var batchCount = 1
     @Option(help: "The sampler: \(SamplingMethod.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
     var samplingMethod: String?
+    @Option(help: "The layer of the text encoder that is read, counted from the last, which is 1.")
+    var clipSkip: Int?
     @Option(name: [.short, .long], help: "Threads (default: all cores).")
     var threads: Int?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
@@ -61,23 +63,23 @@ struct Generate: AsyncParsableCommand {
                 throw UsageError(description: "--sampling-method: \(error)")
             }
         }
-        let folder = try ModelFolder(path: Assets.model(model, assets: assets).path)
+        let store = try Assets.store(model, assets: assets)
         Interrupt.watch()
         let job = self
-        let work = { @Sendable in try job.draw(folder, outputs) }
+        let work = { @Sendable in try job.draw(store, outputs) }
         try await ComputeThread.shared.perform(work)
     }
 
     /// Runs on the compute thread.
-    private func draw(_ folder: ModelFolder, _ outputs: OutputPattern) throws {
-        let network = try StableDiffusion(folder: folder, precision: precision)
+    private func draw(_ store: any ModelStore, _ outputs: OutputPattern) throws {
+        let network = try StableDiffusion(store, precision: precision)
         if !network.unusedKeys.isEmpty {
-            complain("\(folder.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
+            complain("\(store.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
         }
         if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
         }
-        let modelHash = try folder.hash()
+        let modelHash = try store.hash()
         let firstSeed = seed < 0 ? UInt64.random(in: 0..<1 << 32) : UInt64(seed)
         var latents: [Tensor] = []
         for index in 0..<batchCount {
@@ -93,7 +95,7 @@ struct Generate: AsyncParsableCommand {
             let picture = denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
             let recipe = PictureRecipe(
-                engine: engineVersion, model: URL(filePath: folder.path).lastPathComponent, modelHash: modelHash,
+                engine: engineVersion, model: URL(filePath: store.path).lastPathComponent, modelHash: modelHash,
                 precision: precision, request: request)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata())
@@ -118,7 +120,7 @@ struct Generate: AsyncParsableCommand {
         let request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, steps: steps, guidanceScale: cfgScale ?? 7, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
-            sampler: samplingMethod)
+            sampler: samplingMethod, clipSkip: clipSkip)
         do { try request.validate(for: network) } catch let error as GenerationError {
             throw UsageError(description: error.description)
         }
