@@ -33,6 +33,22 @@ enum OpenCLIPKeys {
         return layer.translated(name).map { [(path + $0, .same)] } ?? []
     }
 
+    /// The stored key of a parameter that is stored alone.
+    static func storedName(of key: String) throws -> String {
+        switch key {
+        case "text_model.embeddings.position_embedding.weight": return "positional_embedding"
+        case "text_projection.weight": return "text_projection"
+        default: break
+        }
+        if let name = modules.inverse.translated(key) { return name }
+        if let rest = key.dropping(prefix: "text_model.encoder.layers."), let dot = rest.firstIndex(of: "."),
+            let name = layer.inverse.translated(String(rest[rest.index(after: dot)...]))
+        {
+            return "transformer.resblocks.\(rest[..<dot]).\(name)"
+        }
+        throw GenerationError(key, expected: "a parameter that OpenCLIP has a name for", found: "none")
+    }
+
     /// The number of layers that a stored key belongs to, or nil.
     static func layerIndex(of stored: String) -> Int? {
         stored.dropping(prefix: "transformer.resblocks.").flatMap { Int($0.prefix { $0 != "." }) }

@@ -49,22 +49,38 @@ public struct SingleFileModel: ModelStore {
         self.family = family
         var used: Set<String> = []
         var parts: [String: Part] = [:]
-        for (name, part) in try Self.read(family, shapes, path: path) {
+        for (name, part) in try Self.read(family, shapes, metadata, path: path) {
             parts[name] = part
             used.formUnion(part.entries.values.map(\.key))
         }
         self.parts = parts
         strayKeys = keys.subtracting(used).filter { !Self.isKnownExtra($0, family) }.sorted()
-        schedulerConfiguration = family.scheduler(
-            prediction: Self.prediction(keys, metadata), hasZeroTerminalSNR: keys.contains("ztsnr"))
+        schedulerConfiguration =
+            try metadata[Self.metadataKey("scheduler")].map { try SchedulerConfiguration(json: $0) }
+            ?? family.scheduler(
+                prediction: Self.prediction(keys, metadata), hasZeroTerminalSNR: keys.contains("ztsnr"))
+    }
+
+    /// Where `ModelConversion` keeps a part's configuration in the file's metadata; files from elsewhere have none.
+    static func metadataKey(_ part: String) -> String { "atelier.\(part)" }
+
+    /// The configuration that the file's metadata holds, or else the one that its shapes tell.
+    private static func configuration<Configuration: ModelConfiguration>(
+        _ part: String, _ metadata: [String: String], path: String, told: () throws -> Configuration
+    ) throws -> Configuration {
+        guard let text = metadata[metadataKey(part)] else { return try told() }
+        return try Configuration.decode(Data(text.utf8), path: "\(path): \(metadataKey(part))")
     }
 
     private static func read(
-        _ family: CheckpointFamily, _ shapes: [String: [Int]], path: String
+        _ family: CheckpointFamily, _ shapes: [String: [Int]], _ metadata: [String: String], path: String
     ) throws -> [(String, Part)] {
         let unet = StoredShapes(shapes, prefix: CheckpointFamily.unetPrefix)
-        var unetConfiguration = try UNet2DConditionConfiguration(ldm: unet, path: path)
-        if family == .stableDiffusion2 { unetConfiguration.sampleSize = 96 }
+        let unetConfiguration = try configuration("unet", metadata, path: path) {
+            var told = try UNet2DConditionConfiguration(ldm: unet, path: path)
+            if family == .stableDiffusion2 { told.sampleSize = 96 }
+            return told
+        }
         let unetTable = try KeyTable.ldmUNet(unetConfiguration)
         let vaePrefix = shapes.keys.contains { $0.hasPrefix("first_stage_model.") } ? "first_stage_model." : "vae."
         var parts = [
@@ -75,26 +91,51 @@ public struct SingleFileModel: ModelStore {
             (
                 "vae",
                 try autoencoder(
-                    StoredShapes(shapes, prefix: vaePrefix), scalingFactor: family.scalingFactor, path: path)
+                    StoredShapes(shapes, prefix: vaePrefix), metadata, scalingFactor: family.scalingFactor,
+                    path: path)
             ),
         ]
         switch family {
         case .stableDiffusion1:
-            parts.append(("text_encoder", try transformers(shapes, "cond_stage_model.transformer.", path)))
+            parts.append(
+                (
+                    "text_encoder",
+                    try transformers("text_encoder", shapes, "cond_stage_model.transformer.", metadata, path)
+                ))
         case .stableDiffusion2:
             parts.append(
-                ("text_encoder", try openCLIP(shapes, "cond_stage_model.model.", dropsLastLayer: true, path)))
+                (
+                    "text_encoder",
+                    try openCLIP(
+                        "text_encoder", shapes, "cond_stage_model.model.", dropsLastLayer: true, metadata, path)
+                ))
         case .sdxl:
-            parts.append(("text_encoder", try transformers(shapes, "conditioner.embedders.0.transformer.", path)))
-            parts.append(("text_encoder_2", try openCLIP(shapes, "conditioner.embedders.1.model.", path)))
+            parts.append(
+                (
+                    "text_encoder",
+                    try transformers("text_encoder", shapes, "conditioner.embedders.0.transformer.", metadata, path)
+                ))
+            parts.append(
+                (
+                    "text_encoder_2",
+                    try openCLIP("text_encoder_2", shapes, "conditioner.embedders.1.model.", metadata, path)
+                ))
         case .sdxlRefiner:
-            parts.append(("text_encoder_2", try openCLIP(shapes, "conditioner.embedders.0.model.", path)))
+            parts.append(
+                (
+                    "text_encoder_2",
+                    try openCLIP("text_encoder_2", shapes, "conditioner.embedders.0.model.", metadata, path)
+                ))
         }
         return parts
     }
 
-    private static func autoencoder(_ shapes: StoredShapes, scalingFactor: Float, path: String) throws -> Part {
-        let configuration = try AutoencoderKLConfiguration(ldm: shapes, scalingFactor: scalingFactor, path: path)
+    private static func autoencoder(
+        _ shapes: StoredShapes, _ metadata: [String: String], scalingFactor: Float, path: String
+    ) throws -> Part {
+        let configuration = try configuration("vae", metadata, path: path) {
+            try AutoencoderKLConfiguration(ldm: shapes, scalingFactor: scalingFactor, path: path)
+        }
         let table = KeyTable.ldmAutoencoder(configuration)
         let entries = renamed(shapes) { key in
             let isProjection = key.contains(".attn_1.") && !key.contains(".norm.") && key.hasSuffix(".weight")
@@ -103,19 +144,25 @@ public struct SingleFileModel: ModelStore {
         return Part(entries: entries, configuration: configuration)
     }
 
-    private static func transformers(_ shapes: [String: [Int]], _ prefix: String, _ path: String) throws -> Part {
+    private static func transformers(
+        _ part: String, _ shapes: [String: [Int]], _ prefix: String, _ metadata: [String: String], _ path: String
+    ) throws -> Part {
         let shapes = StoredShapes(shapes, prefix: prefix)
         return Part(
             entries: renamed(shapes) { key in key.hasSuffix(".position_ids") ? [] : [(key, .same)] },
-            configuration: try CLIPTextConfiguration(transformers: shapes, path: path))
+            configuration: try configuration(part, metadata, path: path) {
+                try CLIPTextConfiguration(transformers: shapes, path: path)
+            })
     }
 
     private static func openCLIP(
-        _ shapes: [String: [Int]], _ prefix: String, dropsLastLayer: Bool = false, _ path: String
+        _ part: String, _ shapes: [String: [Int]], _ prefix: String, dropsLastLayer: Bool = false,
+        _ metadata: [String: String], _ path: String
     ) throws -> Part {
         let shapes = StoredShapes(shapes, prefix: prefix)
-        let configuration = try CLIPTextConfiguration(
-            openCLIP: shapes, dropsLastLayer: dropsLastLayer, path: path)
+        let configuration = try configuration(part, metadata, path: path) {
+            try CLIPTextConfiguration(openCLIP: shapes, dropsLastLayer: dropsLastLayer, path: path)
+        }
         let entries = renamed(shapes) { key in
             if dropsLastLayer && (key == "text_projection" || OpenCLIPKeys.layerIndex(of: key) == configuration.layers)
             {
