@@ -94,9 +94,9 @@ struct Generate: AsyncParsableCommand {
             }
             let picture = denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
-            let recipe = PictureRecipe(
-                engine: engineVersion, model: URL(filePath: store.path).lastPathComponent, modelHash: modelHash,
-                precision: precision, request: request)
+            var recipe = PictureRecipe(
+                engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
+            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata())
             latents.append(denoising.latents)
