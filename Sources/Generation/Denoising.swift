@@ -1,7 +1,7 @@
 import DiffusionModels
 public import Imaging
 public import Layers
-public import Samplers
+import Samplers
 public import TensorCore
 
 /// One picture in the making: each `step()` removes some noise.
@@ -15,10 +15,13 @@ public struct Denoising: Sendable {
     /// Steps done.
     public private(set) var step = 0
     private var sampler: Sampler
+    /// Evaluations of the model done.
+    private var evaluation = 0
     private var random: TorchGenerator
     private let model: StableDiffusion
     private let context: Tensor
     private let guidanceScale: Double
+    private let guidanceRescale: Double
     private let pass: Pass
 
     /// Encodes the prompts and draws the initial noise.
@@ -29,9 +32,8 @@ public struct Denoising: Sendable {
         self.model = model
         self.pass = pass
         guidanceScale = request.guidanceScale
-        sampler = try Sampler(
-            named: request.sampler ?? model.scheduler.samplerName, configuration: model.scheduler,
-            steps: request.steps)
+        guidanceRescale = request.guidanceRescale ?? 0
+        sampler = try request.makeSampler(model.scheduler)
         random = TorchGenerator(seed: request.seed)
         let prompts = guidanceScale > 1 ? [request.negativePrompt, request.prompt] : [request.prompt]
         context = model.encode(prompts, pass)
@@ -40,28 +42,39 @@ public struct Denoising: Sendable {
         latents = random.normal(shape) * Double(sampler.initialNoiseScale)
     }
 
-    public var totalSteps: Int { sampler.timesteps.count }
+    public var totalSteps: Int { sampler.stepCount }
     public var isComplete: Bool { step == totalSteps }
     /// The sampler's canonical name.
     public var samplerName: String { sampler.method.name }
 
-    /// Takes the next step.
+    /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {
         precondition(!isComplete, "advance: all \(totalSteps) steps are done")
-        let input = sampler.modelInput(latents, step: step)
-        let rows = context.size(0)
-        let timesteps = Tensor([Float](repeating: sampler.timesteps[step], count: rows))
-        let batch = rows == 1 ? input : concatenated([input, input], axis: 0)
-        let output = model.unet(batch, timesteps: timesteps, context: context, pass)
-        latents = sampler.step(guided(output), latents: latents, step: step, random: &random)
+        var isWithinStep = true
+        while isWithinStep {
+            evaluate()
+            isWithinStep = !sampler.evaluations[evaluation - 1].completesStep
+        }
         step += 1
     }
 
-    /// Classifier-free guidance: `unconditional + scale * (conditional - unconditional)`.
+    /// Asks the model once.
+    private mutating func evaluate() {
+        let input = sampler.modelInput(latents, at: evaluation)
+        let rows = context.size(0)
+        let timesteps = Tensor([Float](repeating: sampler.evaluations[evaluation].timestep, count: rows))
+        let batch = rows == 1 ? input : concatenated([input, input], axis: 0)
+        let output = model.unet(batch, timesteps: timesteps, context: context, pass)
+        latents = sampler.step(guided(output), latents: latents, at: evaluation, random: &random)
+        evaluation += 1
+    }
+
+    /// Classifier-free guidance: `unconditional + scale * (conditional - unconditional)`, rescaled as asked for.
     private func guided(_ output: Tensor) -> Tensor {
         guard output.size(0) == 2 else { return output }
         let rows = output.chunked(0, count: 2)
-        return rows[0] + guidanceScale * (rows[1] - rows[0])
+        let guided = rows[0] + guidanceScale * (rows[1] - rows[0])
+        return rescaledGuidance(guided, conditional: rows[1], share: guidanceRescale)
     }
 
     /// The picture of the present latents.

@@ -30,8 +30,9 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         var lines = [request.prompt]
         if !request.negativePrompt.isEmpty { lines.append("Negative prompt: " + request.negativePrompt) }
         let scale = request.guidanceScale
+        let schedule = request.schedule.map { "Schedule type: \($0), " } ?? ""
         lines.append(
-            "Steps: \(request.steps), Sampler: \(request.sampler ?? "default"), "
+            "Steps: \(request.steps), Sampler: \(request.sampler ?? "default"), \(schedule)"
                 + "CFG scale: \(scale == scale.rounded() ? String(Int(scale)) : String(scale)), Seed: \(request.seed), "
                 + "Size: \(request.width)x\(request.height), Model hash: \(modelHash.prefix(10)), Model: \(model), "
                 + "RNG: CPU, Version: atelier \(engine)")
