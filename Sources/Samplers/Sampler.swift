@@ -26,8 +26,8 @@ public struct Sampler: Sendable {
     private var solver: any Solver
 
     /// - Parameters:
-    ///   - name: see `SamplingMethod.find`; `DPM++ 2M Karras` also sets the schedule. The configuration's own class name
-    ///     stands for the mode that the configuration sets. Euler on a flow model is flow Euler.
+    ///   - name: see `SamplingMethod.find`; `DPM++ 2M Karras` also sets the schedule. The configuration's own class
+    ///     name stands for the mode that the configuration sets. Euler on a flow model is flow Euler.
     ///   - schedule: see `SamplingSchedule.find`; nil takes the name's, or the configuration's.
     ///   - configuration: of the model.
     ///   - steps: from 1 to the number of training timesteps.
@@ -121,8 +121,8 @@ public struct Sampler: Sendable {
 }
 
 extension SamplingMethod {
-    /// Refuses what the caller asked for and the method cannot do. What the configuration sets beyond that is left unused,
-    /// as it is the model's own sampler that it was written for.
+    /// Refuses what the caller asked for and the method cannot do. What the configuration sets beyond that is left
+    /// unused, as it is the model's own sampler that it was written for.
     fileprivate func check(schedule: SamplingSchedule?, eta: Float?) throws(SamplerError) {
         if let schedule, !schedules.contains(schedule) {
             throw .combination(

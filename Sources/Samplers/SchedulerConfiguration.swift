@@ -1,7 +1,7 @@
 /// The contents of a `scheduler_config.json`: how a model was trained, and how it likes to be sampled.
 ///
-/// Missing keys take the defaults of the diffusers class that the file names. What is nil when missing has other defaults
-/// in other classes: the sampling method decides.
+/// Missing keys take the defaults of the diffusers class that the file names. What is nil when missing has other
+/// defaults in other classes: the sampling method decides.
 public struct SchedulerConfiguration: Sendable, Equatable {
     /// `_class_name`, such as `DDIMScheduler`.
     public var className: String?
@@ -30,15 +30,15 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     public var sigmaMaximum: Double?
     /// `final_sigmas_type`
     public var finalSigma = FinalSigma.zero
-    /// `clip_sample`, `clip_sample_range`: limits x0 to plus or minus the range (DDIM, Heun, LCM); nil is DDIM's yes and
-    /// the others' no.
+    /// `clip_sample`, `clip_sample_range`: limits x0 to plus or minus the range (DDIM, Heun, LCM); nil is DDIM's yes
+    /// and the others' no.
     public var clipsSample: Bool?
     public var clipRange = 1.0
     /// `set_alpha_to_one`: whether DDIM and PNDM end at no noise rather than at the noise of timestep 0; nil is DDIM's
     /// yes and PNDM's no.
     public var setsAlphaToOne: Bool?
-    /// `lower_order_final`: whether DPM++ ends with a first-order step when there are fewer than 15 steps, and UniPC with
-    /// steps of falling order.
+    /// `lower_order_final`: whether DPM++ ends with a first-order step when there are fewer than 15 steps, and UniPC
+    /// with steps of falling order.
     public var lowersFinalOrder = true
     /// `euler_at_final`: whether DPM++ always ends with a first-order step.
     public var usesEulerAtFinal = false
@@ -66,8 +66,8 @@ public struct SchedulerConfiguration: Sendable, Equatable {
 
     /// The name to make a `Sampler` by when the user chose none: the class.
     ///
-    /// Without a class it is `ddim`, and for DDPM, whose equation DDIM solves in fewer steps. A class without an equal here
-    /// stays, for `Sampler` to refuse by name.
+    /// Without a class it is `ddim`, and for DDPM, whose equation DDIM solves in fewer steps. A class without an equal
+    /// here stays, for `Sampler` to refuse by name.
     public var samplerName: String {
         switch className {
         case nil, "DDPMScheduler": SamplingMethod.ddim.name

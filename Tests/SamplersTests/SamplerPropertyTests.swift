@@ -44,8 +44,8 @@ import Testing
     @Test(arguments: SamplingMethod.all.map(\.name), PredictionType.allCases)
     func findsWhatThePerfectModelKnows(name: String, prediction: PredictionType) throws {
         let method = try SamplingMethod.find(name).method
-        // PNDM extrapolates v itself, which changes along the way although the noise does not; and between the timesteps of
-        // linspace lie others than it steps by.
+        // PNDM extrapolates v itself, which changes along the way although the noise does not; and between the
+        // timesteps of linspace lie others than it steps by.
         guard method.predictions.contains(prediction) && !(name == "pndm" && prediction == .velocity) else { return }
         let excluded: [SamplingSchedule] = [.timesteps(.leading)] + (name == "pndm" ? [.timesteps(.linspace)] : [])
         for schedule in method.schedules where !excluded.contains(schedule) {

@@ -45,8 +45,8 @@ extension SolverContext {
     /// The shares of noise before each step of a flow, falling from 1.
     ///
     /// Linspace goes evenly from the shifted largest to the shifted smallest share of training and shifts again, as
-    /// `set_timesteps` of diffusers' FlowMatchEulerDiscreteScheduler does by itself; trailing goes evenly from 1 to 1 / N,
-    /// as its pipelines with a dynamic shift ask for.
+    /// `set_timesteps` of diffusers' FlowMatchEulerDiscreteScheduler does by itself; trailing goes evenly from 1 to
+    /// 1 / N, as its pipelines with a dynamic shift ask for.
     /// - Throws: `SamplerError` when a dynamic shift does not know the picture's size.
     func flowSigmas() throws(SamplerError) -> [Double] {
         let (shift, train) = (configuration.flowShift, Double(configuration.trainTimesteps))

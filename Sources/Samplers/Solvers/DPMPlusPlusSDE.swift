@@ -12,8 +12,8 @@ extension SamplingMethod {
     ) { context throws(SamplerError) in DPMPlusPlusSDE(context) }
 }
 
-/// DPM-Solver++ of second order for the stochastic equation: an ancestral step to the geometric middle, and one over the
-/// whole with the x0 from there.
+/// DPM-Solver++ of second order for the stochastic equation: an ancestral step to the geometric middle, and one over
+/// the whole with the x0 from there.
 ///
 ///     middle = sqrt(sigma · sigma'),   (down, up) of `EulerAncestral` to the middle, then to sigma'
 ///     x' = down / sigma · x + (1 - down / sigma) x0 + up · noise
@@ -22,7 +22,8 @@ extension SamplingMethod {
 /// k-diffusion's `sample_dpmpp_sde`, but for where the noise comes from: theirs is a Brownian tree over sigma, here a
 /// step draws two unit normals z1 and z2, whose increments add up as that tree's do:
 ///
-///     noise to the middle = z1,   noise to sigma' = (sqrt(sigma - middle) z1 + sqrt(middle - sigma') z2) / sqrt(sigma - sigma')
+///     noise to the middle = z1
+///     noise to sigma' = (sqrt(sigma - middle) z1 + sqrt(middle - sigma') z2) / sqrt(sigma - sigma')
 public struct DPMPlusPlusSDE: VarianceExplodingSolver {
     let plan: StepPlan
     private let predictionType: PredictionType

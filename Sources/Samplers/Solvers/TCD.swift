@@ -9,7 +9,7 @@ public import TensorCore
 extension SamplingMethod {
     static let tcd = SamplingMethod(
         name: "tcd", title: "TCD", aliases: ["TCDScheduler"], family: .distilled, defaultSpacing: .leading,
-        defaultEta: 0.3
+        defaultEta: 0
     ) { context throws(SamplerError) in try TCD(context) }
 }
 
@@ -18,8 +18,9 @@ extension SamplingMethod {
 ///     s = floor((1 - eta) t'),   below = sqrt(ᾱs) x0 + sqrt(1 - ᾱs) noise
 ///     x' = sqrt(ᾱ' / ᾱs) below + sqrt(1 - ᾱ' / ᾱs) · fresh noise
 ///
-/// The last step jumps to timestep 0 and adds nothing; an eta of 0 draws no noise at all. Zheng et al., "Trajectory
-/// Consistency Distillation" (arXiv 2402.19159). Follows diffusers `TCDScheduler.step`.
+/// The last step jumps to timestep 0 and adds nothing; an eta of 0 draws no noise at all and is what diffusers'
+/// pipelines ask for by default; the paper's choice is 0.3. Zheng et al., "Trajectory Consistency Distillation" (arXiv
+/// 2402.19159). Follows diffusers `TCDScheduler.step`.
 public struct TCD: Solver {
     public let evaluations: [Evaluation]
     public let finalSigma: Float

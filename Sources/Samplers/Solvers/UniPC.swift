@@ -17,10 +17,10 @@ extension SamplingMethod {
 ///     D(i) = (x0(i) - x0) / r(i),   r(i) = (lambda(i) - lambda) / h
 ///     x' = beta' / beta · x - alpha' (e^-h - 1) x0 - alpha' B(h) Σ rho(i) D(i)
 ///
-/// over earlier evaluations i, with h and the other letters of `DPMPlusPlus2M`. The corrector takes the step to the present
-/// again, with the new x0 as one more D of r = 1, before the predictor goes on; it costs no evaluation. The weights rho
-/// solve `Σ r(i)^(k - 1) rho(i) = b(k)` for `k = 1 ... order`. Zhao et al., "UniPC" (arXiv 2302.04867). Follows diffusers
-/// `UniPCMultistepScheduler.step` with `predict_x0`, scalars in float32.
+/// over earlier evaluations i, with h and the other letters of `DPMPlusPlus2M`. The corrector takes the step to the
+/// present again, with the new x0 as one more D of r = 1, before the predictor goes on; it costs no evaluation. The
+/// weights rho solve `Σ r(i)^(k - 1) rho(i) = b(k)` for `k = 1 ... order`. Zhao et al., "UniPC" (arXiv 2302.04867).
+/// Follows diffusers `UniPCMultistepScheduler.step` with `predict_x0`, scalars in float32.
 public struct UniPC: VariancePreservingSolver {
     let plan: StepPlan
     private let points: [SigmaPoint]

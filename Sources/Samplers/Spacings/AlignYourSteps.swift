@@ -8,8 +8,8 @@ extension SigmaSpacing {
     /// The sigmas that were optimised for Stable Diffusion 1.5 in ten steps, and between them for other counts.
     ///
     /// The table is interpolated in log sigma at N + 1 points, of which the last is the trajectory's end; what the
-    /// schedule's own range is does not matter. Sabour et al., "Align Your Steps" (arXiv 2404.14507), and the tables that
-    /// its authors published.
+    /// schedule's own range is does not matter. Sabour et al., "Align Your Steps" (arXiv 2404.14507), and the tables
+    /// that its authors published.
     public static let ays = SigmaSpacing(
         name: "ays", title: "Align Your Steps", aliases: ["ays_sd1", "align_your_steps_sd1"],
         configurationKey: "use_ays_sigmas", roundsTimesteps: true

@@ -9,7 +9,8 @@ public struct SigmaSpacing: Sendable {
     let aliases: [String]
     /// The key of `scheduler_config.json` that is true when it is chosen.
     let configurationKey: String
-    /// Whether diffusers rounds the timesteps of these sigmas for models that know whole ones only; it truncates others.
+    /// Whether diffusers rounds the timesteps of these sigmas for models that know whole ones only; it truncates
+    /// others.
     let roundsTimesteps: Bool
     /// From the largest sigma, the smallest and their number to the falling list.
     let sigmas: @Sendable (_ largest: Double, _ smallest: Double, _ count: Int) -> [Double]

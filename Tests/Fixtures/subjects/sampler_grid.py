@@ -64,7 +64,7 @@ def align_your_steps(name, count):
 
 
 class OwnNoise:
-    """Unit noise for DPM++ SDE: one draw to the middle of a step, and with a second one the increment over the whole."""
+    """Unit noise for DPM++ SDE: a draw to the middle of a step, and with a second one the increment over the whole."""
 
     def __init__(self, shape, generator):
         self.shape, self.generator, self.first = shape, generator, None
@@ -201,8 +201,9 @@ def add_variants(add):
     add("euler_a/eta_half", "euler_a", dict(SCALED), eta=0.5)
     add("euler_a/eta_zero", "euler_a", dict(SCALED), eta=0.0)
     add("euler_a/defaults", "euler_a", {})
-    for eta in (0.0, 0.7, 1.0):
+    for eta in (0.3, 0.7, 1.0):
         add(f"tcd/eta_{eta}", "tcd", dict(SCALED), 4, eta=eta)
+    add("tcd/eta_v", "tcd", dict(SCALED, prediction_type="v_prediction"), 4, eta=0.3)
     add("tcd/long", "tcd", dict(SCALED, original_inference_steps=100), 7)
     add("lcm/long", "lcm", dict(SCALED, original_inference_steps=30, timestep_scaling=0.1), 7)
     add("lcm/clipped", "lcm", dict(SCALED, clip_sample=True, clip_sample_range=0.8), 4)
@@ -238,8 +239,9 @@ def run(case, facts, latents, tensors):
     extra = {}
     if facts["sampler"] in ("euler_a", "dpm++2m_sde", "lcm", "tcd"):
         extra["generator"] = generator
-    if facts["sampler"] == "tcd" and facts["eta"] is not None:
-        extra["eta"] = facts["eta"]
+    if facts["sampler"] == "tcd":
+        # Its step's default is 0.3, but diffusers' pipelines pass their own, which is 0.
+        extra["eta"] = facts["eta"] or 0.0
     trace = []
     for timestep in scheduler.timesteps:
         scaled = scheduler.scale_model_input(x, timestep) if hasattr(scheduler, "scale_model_input") else x
