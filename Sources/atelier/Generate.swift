@@ -30,6 +30,18 @@ struct Generate: AsyncParsableCommand {
     var batchCount = 1
     @Option(help: "The sampler: \(SamplingMethod.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
     var samplingMethod: String?
+    @Option(
+        help: "The schedule: \(SamplingSchedule.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
+    var scheduler: String?
+    @Option(help: "The share of fresh noise, for ddim, euler_a and tcd (default: the sampler's own).")
+    var eta: Float?
+    @Option(help: "How far guidance goes back to the unguided spread, from 0 to 1; 0.7 for zero-terminal-SNR models.")
+    var guidanceRescale: Double?
+    @Option(
+        help:
+            "What the model predicts: \(PredictionType.allCases.map(\.name).joined(separator: ", ")) (default: its own)"
+    )
+    var prediction: String?
     @Option(name: [.short, .long], help: "Threads (default: all cores).")
     var threads: Int?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
@@ -56,16 +68,28 @@ struct Generate: AsyncParsableCommand {
             ComputeThread.shared.threadCount = threads
         }
         let outputs = try OutputPattern(output, count: batchCount)
-        if let samplingMethod {
-            do { _ = try SamplingMethod.find(samplingMethod) } catch {
-                throw UsageError(description: "--sampling-method: \(error)")
-            }
-        }
+        try checkNames()
         let folder = try ModelFolder(path: Assets.model(model, assets: assets).path)
         Interrupt.watch()
         let job = self
         let work = { @Sendable in try job.draw(folder, outputs) }
         try await ComputeThread.shared.perform(work)
+    }
+
+    /// Refuses names that nothing answers to before any model is loaded.
+    private func checkNames() throws {
+        func check(_ option: String, _ body: () throws(SamplerError) -> Void) throws {
+            do { try body() } catch { throw UsageError(description: "--\(option): \(error)") }
+        }
+        if let samplingMethod {
+            try check("sampling-method") { () throws(SamplerError) in _ = try SamplingMethod.find(samplingMethod) }
+        }
+        if let scheduler {
+            try check("scheduler") { () throws(SamplerError) in _ = try SamplingSchedule.find(scheduler) }
+        }
+        if let prediction {
+            try check("prediction") { () throws(SamplerError) in _ = try PredictionType.find(prediction) }
+        }
     }
 
     /// Runs on the compute thread.
@@ -118,8 +142,14 @@ struct Generate: AsyncParsableCommand {
         let request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, steps: steps, guidanceScale: cfgScale ?? 7, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
-            sampler: samplingMethod)
-        do { try request.validate(for: network) } catch let error as GenerationError {
+            sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
+            prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) })
+        do {
+            try request.validate(for: network)
+            _ = try request.makeSampler(network.scheduler)
+        } catch let error as GenerationError {
+            throw UsageError(description: error.description)
+        } catch let error as SamplerError {
             throw UsageError(description: error.description)
         }
         return request
