@@ -4,55 +4,102 @@ public import Layers
 import Samplers
 public import TensorCore
 
-/// One picture in the making: each `step()` removes some noise.
+/// One picture in the making: each `advance()` removes some noise.
 ///
 /// A value: copy it to branch off, drop it to stop.
 ///
-/// Follows diffusers `pipeline_stable_diffusion.py`: rows are [unconditional, conditional], the initial noise is
-/// scaled by the sampler, the final latents are divided by the autoencoder's scaling factor.
+/// Follows diffusers `pipeline_stable_diffusion.py` and its image-to-image and inpainting kin: rows are [unconditional,
+/// conditional], the initial noise is scaled by the sampler, the final latents are divided by the autoencoder's scaling
+/// factor.
 public struct Denoising: Sendable {
     public private(set) var latents: Tensor
-    /// Steps done.
-    public private(set) var step = 0
+    /// Steps done, those that a starting picture skips included.
+    public private(set) var step: Int
+    /// The first step that is taken: more than 0 with a starting picture.
+    public let firstStep: Int
     private var sampler: Sampler
+    /// Evaluations of the model done.
+    private var evaluation: Int
     private var random: TorchGenerator
     private let model: StableDiffusion
     private let guided: GuidedRows
+    private let start: StartingLatents?
+    private let inpainting: InpaintingChannels?
     private let pass: Pass
 
-    /// Encodes the prompts and draws the initial noise.
+    /// Encodes the prompts, and the starting picture if there is one, and draws the initial noise.
     ///
     /// - Throws: `GenerationError` for a size or count that the model cannot do; the sampler's error for its name.
-    public init(_ request: GenerationRequest, model: StableDiffusion, pass: Pass = Pass()) throws {
+    public init(
+        _ request: GenerationRequest, model: StableDiffusion, startingFrom picture: StartingPicture? = nil,
+        pass: Pass = Pass()
+    ) throws {
         try request.validate(for: model)
+        try picture?.validate(for: request)
         self.model = model
         self.pass = pass
-        sampler = try Sampler(
-            named: request.sampler ?? model.scheduler.samplerName, configuration: model.scheduler,
-            steps: request.steps)
+        sampler = try request.makeSampler(model.scheduler)
         random = TorchGenerator(seed: request.seed)
         guided = GuidedRows(request, model, pass)
-        let factor = model.latentFactor
-        let shape = [1, model.unet.configuration.inChannels, request.height / factor, request.width / factor]
-        latents = random.normal(shape) * Double(sampler.initialNoiseScale)
+        firstStep = picture?.firstStep(of: sampler.stepCount) ?? 0
+        step = firstStep
+        evaluation = sampler.evaluation(beginning: firstStep)
+        // An inpainting UNet that starts from pure noise draws that noise first.
+        if let picture, !model.readsMask || picture.strength < 1 {
+            let start = StartingLatents(
+                picture, request, model, sampler, at: evaluation, random: &random, pass)
+            latents = start.latents
+            self.start = model.readsMask ? nil : start
+        } else {
+            let factor = model.latentFactor
+            let channels = model.autoencoder.configuration.latentChannels
+            let shape = [1, channels, request.height / factor, request.width / factor]
+            latents = random.normal(shape) * Double(sampler.initialNoiseScale)
+            start = nil
+        }
+        inpainting = InpaintingChannels(picture, request, model, random: &random, pass)
     }
 
-    public var totalSteps: Int { sampler.timesteps.count }
+    public var totalSteps: Int { sampler.stepCount }
     public var isComplete: Bool { step == totalSteps }
     /// The sampler's canonical name.
     public var samplerName: String { sampler.method.name }
 
-    /// Takes the next step.
+    /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {
         precondition(!isComplete, "advance: all \(totalSteps) steps are done")
-        let input = sampler.modelInput(latents, step: step)
-        let output = guided.predict(input, timestep: sampler.timesteps[step], model.unet, pass)
-        latents = sampler.step(output, latents: latents, step: step, random: &random)
+        var isWithinStep = true
+        while isWithinStep {
+            evaluate()
+            isWithinStep = !sampler.evaluations[evaluation - 1].completesStep
+        }
         step += 1
     }
 
+    /// Asks the model once.
+    private mutating func evaluate() {
+        var input = sampler.modelInput(latents, at: evaluation)
+        if let inpainting { input = concatenated([input, inpainting.channels], axis: 1) }
+        let timestep = sampler.evaluations[evaluation].timestep
+        let output = guided.predict(input, timestep: timestep, model.unet, pass)
+        latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
+        evaluation += 1
+        if let start {
+            let next = evaluation < sampler.evaluations.count ? evaluation : nil
+            latents = start.restored(latents, sampler, next: next)
+        }
+    }
+
+    /// The picture that the model had in mind at the last evaluation, in latents: good for a preview.
+    public var denoised: Tensor? { sampler.denoised }
+
     /// The picture of the present latents.
-    public func picture() -> Image {
-        model.autoencoder.decode(model.autoencoder.unscaled(latents), pass).images()[0]
+    public func picture() -> Image { model.picture(of: latents, pass) }
+}
+
+extension StableDiffusion {
+    /// Decodes latents of the diffusion model's scale.
+    func picture(of latents: Tensor, _ pass: Pass = Pass()) -> Image {
+        autoencoder.decode(autoencoder.unscaled(latents), pass).images()[0]
     }
 }

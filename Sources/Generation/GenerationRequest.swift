@@ -1,3 +1,5 @@
+public import Samplers
+
 /// What to draw and how: everything that determines a picture, given the model.
 public struct GenerationRequest: Sendable, Hashable, Codable {
     public var prompt: String
@@ -13,10 +15,19 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     public var clipSkip: Int?
     /// The sampler's name; nil takes the model's own.
     public var sampler: String?
+    /// The schedule's name; nil takes the model's own.
+    public var schedule: String?
+    /// The share of fresh noise, for samplers that know one; nil takes the sampler's own.
+    public var eta: Float?
+    /// How far guided predictions go back to the conditional one's spread, from 0 to 1; nil is 0.
+    public var guidanceRescale: Double?
+    /// What the model predicts; nil takes its scheduler's word.
+    public var prediction: PredictionType?
 
     public init(
         prompt: String, negativePrompt: String? = nil, steps: Int = 20, guidanceScale: Double = 7, seed: UInt64 = 42,
-        width: Int, height: Int, sampler: String? = nil, clipSkip: Int? = nil
+        width: Int, height: Int, sampler: String? = nil, schedule: String? = nil, eta: Float? = nil,
+        guidanceRescale: Double? = nil, prediction: PredictionType? = nil, clipSkip: Int? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -26,7 +37,22 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         self.width = width
         self.height = height
         self.sampler = sampler
+        self.schedule = schedule
+        self.eta = eta
+        self.guidanceRescale = guidanceRescale
+        self.prediction = prediction
         self.clipSkip = clipSkip
+    }
+
+    /// The sampler that the request means, for a model of this configuration.
+    ///
+    /// - Throws: `SamplerError` for unknown names and for what does not go together.
+    public func makeSampler(_ configuration: SchedulerConfiguration) throws(SamplerError) -> Sampler {
+        var configuration = configuration
+        if let prediction { configuration.predictionType = prediction }
+        return try Sampler(
+            named: sampler ?? configuration.samplerName, schedule: schedule, configuration: configuration, steps: steps,
+            eta: eta)
     }
 
     /// Checks the request against a model before any compute.
@@ -49,6 +75,9 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         }
         guard guidanceScale.isFinite && guidanceScale >= 0 else {
             throw GenerationError("guidance scale", expected: "a number from 0", found: "\(guidanceScale)")
+        }
+        if let guidanceRescale, !(0...1).contains(guidanceRescale) {
+            throw GenerationError("guidance rescale", expected: "a number from 0 to 1", found: "\(guidanceRescale)")
         }
     }
 }

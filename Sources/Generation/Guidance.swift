@@ -6,9 +6,11 @@ import TensorCore
 struct GuidedRows: Sendable {
     private let rows: [(text: TextConditioning, added: AddedConditioning?)]
     private let scale: Double
+    private let rescale: Double
 
     init(_ request: GenerationRequest, _ model: StableDiffusion, _ pass: Pass) {
         scale = request.guidanceScale
+        rescale = request.guidanceRescale ?? 0
         let positive = model.text(request.prompt, clipSkip: request.clipSkip, pass)
         func row(_ text: TextConditioning, isNegative: Bool) -> (TextConditioning, AddedConditioning?) {
             let added = model.addedConditioning(
@@ -26,14 +28,15 @@ struct GuidedRows: Sendable {
         rows = [row(negative, isNegative: true), row(positive, isNegative: false)]
     }
 
-    /// The guided prediction: `unconditional + scale · (conditional - unconditional)`.
+    /// The guided prediction: `unconditional + scale · (conditional - unconditional)`, rescaled as asked for.
     ///
     /// - Parameters:
     ///   - input: `[1, channels, height, width]`.
     func predict(_ input: Tensor, timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass) -> Tensor {
         let outputs = evaluate(input, timestep, unet, pass)
         guard outputs.count == 2 else { return outputs[0] }
-        return outputs[0] + scale * (outputs[1] - outputs[0])
+        let guided = outputs[0] + scale * (outputs[1] - outputs[0])
+        return rescaledGuidance(guided, conditional: outputs[1], share: rescale)
     }
 
     /// All rows at once where their texts are equally long, one after the other where not.

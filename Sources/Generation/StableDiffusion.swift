@@ -56,8 +56,8 @@ public struct StableDiffusion: Sendable {
             "the text encoders' hidden_size \(text.width)", "\(unet.crossAttentionDim)")
         let latents = autoencoder.configuration.latentChannels
         try require(
-            unet.inChannels == latents && unet.outChannels == latents, "in_channels",
-            "the autoencoder's latent_channels \(latents)", "\(unet.inChannels)")
+            [latents, 2 * latents + 1].contains(unet.inChannels) && unet.outChannels == latents, "in_channels",
+            "the autoencoder's latent_channels \(latents), or \(2 * latents + 1) to inpaint", "\(unet.inChannels)")
         guard unet.additionEmbedType == "text_time" else { return }
         let sizes = unet.additionTimeEmbedDim ?? 0
         let width = (text.pooledWidth ?? 0) + sizeCount * sizes
@@ -75,6 +75,9 @@ public struct StableDiffusion: Sendable {
         else { return 0 }
         return (width - (text.pooledWidth ?? 0)) / each
     }
+
+    /// Whether the UNet was trained to inpaint: it reads a mask and the masked picture beside the latents.
+    public var readsMask: Bool { unet.configuration.inChannels > autoencoder.configuration.latentChannels }
 
     /// Picture pixels for each latent in both directions.
     public var latentFactor: Int { autoencoder.configuration.downsamplingFactor }

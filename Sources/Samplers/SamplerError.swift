@@ -2,6 +2,12 @@
 public enum SamplerError: Error, Sendable, Equatable, CustomStringConvertible {
     /// No sampling method has this name.
     case unknownMethod(String, known: [String], suggestion: String?)
+    /// No schedule has this name.
+    case unknownSchedule(String, known: [String], suggestion: String?)
+    /// No prediction type has this name.
+    case unknownPrediction(String, known: [String], suggestion: String?)
+    /// The method cannot do this.
+    case combination(method: String, subject: String, expected: String, found: String)
     /// A value of a scheduler configuration cannot be used.
     case configuration(key: String, expected: String, found: String)
     /// The number of steps is outside what the schedule allows.
@@ -10,12 +16,24 @@ public enum SamplerError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unknownMethod(let name, let known, let suggestion):
-            let hint = suggestion.map { "; did you mean \"\($0)\"?" } ?? ""
-            return "sampling method: expected one of \(known.joined(separator: ", ")), found \"\(name)\"\(hint)"
+            Self.unknown("sampling method", name, known, suggestion)
+        case .unknownSchedule(let name, let known, let suggestion):
+            Self.unknown("schedule", name, known, suggestion)
+        case .unknownPrediction(let name, let known, let suggestion):
+            Self.unknown("prediction", name, known, suggestion)
+        case .combination(let method, let subject, let expected, let found):
+            "\(subject) for \(method): expected \(expected), found \(found)"
         case .configuration(let key, let expected, let found):
-            return "scheduler configuration: \(key): expected \(expected), found \(found)"
+            "scheduler configuration: \(key): expected \(expected), found \(found)"
         case .steps(let steps, let maximum):
-            return "steps: expected 1 to \(maximum), found \(steps)"
+            "steps: expected 1 to \(maximum), found \(steps)"
         }
+    }
+
+    private static func unknown(
+        _ subject: String, _ name: String, _ known: [String], _ suggestion: String?
+    ) -> String {
+        let hint = suggestion.map { "; did you mean \"\($0)\"?" } ?? ""
+        return "\(subject): expected one of \(known.joined(separator: ", ")), found \"\(name)\"\(hint)"
     }
 }

@@ -26,6 +26,40 @@ public enum PredictionType: String, Sendable, CaseIterable, Codable {
     case velocity = "v_prediction"
     /// The clean sample x0.
     case sample
+    /// The direction from the clean sample to the noise: `v = noise - x0` where `x = (1 - sigma) x0 + sigma noise`.
+    case flow = "flow_prediction"
+
+    /// stable-diffusion.cpp's spelling, such as `eps`.
+    public var name: String {
+        switch self {
+        case .epsilon: "eps"
+        case .velocity: "v"
+        case .sample: "sample"
+        case .flow: "flow"
+        }
+    }
+
+    private var aliases: [String] {
+        switch self {
+        case .epsilon: ["epsilon"]
+        case .velocity: ["velocity"]
+        case .sample: ["x0"]
+        case .flow: ["sd3_flow"]
+        }
+    }
+
+    /// Finds a prediction type by its name, alias or raw value, however it is spelled.
+    ///
+    /// - Throws: `SamplerError.unknownPrediction` with the known names.
+    public static func find(_ name: String) throws(SamplerError) -> PredictionType {
+        let wanted = folded(name)
+        let found = allCases.first { type in
+            ([type.name, type.rawValue] + type.aliases).contains { folded($0) == wanted }
+        }
+        if let found { return found }
+        let known = allCases.map(\.name)
+        throw .unknownPrediction(name, known: known, suggestion: suggestion(for: name, among: known))
+    }
 }
 
 /// The sigma after the last step; the raw value is diffusers' `final_sigmas_type`.
@@ -38,4 +72,12 @@ public enum FinalSigma: String, Sendable, CaseIterable, Codable {
 /// The second-order correction of DPM++ 2M; the raw value is diffusers' `solver_type`.
 public enum SecondOrderRule: String, Sendable, CaseIterable, Codable {
     case midpoint, heun
+}
+
+/// The weights `B(h)` of UniPC; the raw value is diffusers' `solver_type`.
+public enum UniPCRule: String, Sendable, CaseIterable, Codable {
+    /// `B(h) = h`
+    case bh1
+    /// `B(h) = e^h - 1`
+    case bh2
 }

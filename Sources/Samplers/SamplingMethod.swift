@@ -6,71 +6,89 @@ public struct SamplingMethod: Sendable {
     public let title: String
     /// Names that do not follow from the others, such as diffusers' class.
     let aliases: [String]
+    let family: Family
     /// The timestep spacing when the configuration names none.
     let defaultSpacing: TimestepSpacing
+    /// The eta when none is asked for; nil for methods that know none.
+    public let defaultEta: Float?
     /// Throws when a configuration whose class is this method's means another mode of it.
     let check: @Sendable (SchedulerConfiguration) throws(SamplerError) -> Void
     let solver: @Sendable (SolverContext) throws(SamplerError) -> any Solver
 
     /// Every method there is.
-    public static let all: [SamplingMethod] = [.ddim, .euler, .dpmPlusPlus2M]
+    public static let all: [SamplingMethod] = [
+        .ddim, .pndm, .euler, .eulerAncestral, .heun, .dpm2, .dpmPlusPlus2M, .dpmPlusPlus2MSDE, .dpmPlusPlusSDE, .uniPC,
+        .lcm, .tcd, .flowEuler,
+    ]
 
     init(
-        name: String, title: String, aliases: [String], defaultSpacing: TimestepSpacing,
+        name: String, title: String, aliases: [String], family: Family, defaultSpacing: TimestepSpacing = .linspace,
+        defaultEta: Float? = nil,
         check: @escaping @Sendable (SchedulerConfiguration) throws(SamplerError) -> Void = { _ in },
         solver: @escaping @Sendable (SolverContext) throws(SamplerError) -> any Solver
     ) {
         self.name = name
         self.title = title
         self.aliases = aliases
+        self.family = family
         self.defaultSpacing = defaultSpacing
+        self.defaultEta = defaultEta
         self.check = check
         self.solver = solver
     }
 
-    /// Finds a method by its name, title or alias, with the sigma spacing that may follow it.
+    /// Finds a method by its name, title or alias, with the schedule that may follow it.
     ///
-    /// Case, spaces, `-` and `_` do not matter, and `pp` is `++`: `DPM++ 2M Karras`, `dpmpp-2m`, `dpmpp_2m_karras`.
+    /// Case, spaces, `-` and `_` do not matter, and `pp` is `++`: `DPM++ 2M Karras`, `dpmpp-2m`, `dpmpp_2m_karras`,
+    /// `ddim_trailing`.
     /// - Throws: `SamplerError.unknownMethod` with the known names and, when one is near, a suggestion.
     public static func find(
         _ name: String
-    ) throws(SamplerError) -> (method: SamplingMethod, sigmaSpacing: SigmaSpacing?) {
+    ) throws(SamplerError) -> (method: SamplingMethod, schedule: SamplingSchedule?) {
         let wanted = folded(name)
         if let method = all.first(where: { $0.answers(to: wanted) }) { return (method, nil) }
-        for spacing in SigmaSpacing.all where wanted.hasSuffix(spacing.name) {
-            let stem = String(wanted.dropLast(spacing.name.count))
-            if let method = all.first(where: { $0.answers(to: stem) }) { return (method, spacing) }
+        for schedule in SamplingSchedule.all where wanted.hasSuffix(folded(schedule.name)) {
+            let stem = String(wanted.dropLast(folded(schedule.name).count))
+            if let method = all.first(where: { $0.answers(to: stem) }) { return (method, schedule) }
         }
-        throw .unknownMethod(name, known: all.map(\.name), suggestion: suggestion(for: wanted))
+        let known = all.map(\.name)
+        throw .unknownMethod(name, known: known, suggestion: suggestion(for: name, among: known))
     }
 
-    private func answers(to folded: String) -> Bool {
-        ([name, title] + aliases).contains { Self.folded($0) == folded }
+    private func answers(to wanted: String) -> Bool {
+        ([name, title] + aliases).contains { folded($0) == wanted }
     }
 
-    private static func folded(_ name: String) -> String {
-        name.lowercased().replacing("++", with: "pp").filter { !" _-".contains($0) }
-    }
+    /// The schedules that it can follow.
+    public var schedules: [SamplingSchedule] { family.schedules }
 
-    /// The nearest name, if it takes at most two edits or a third of its letters.
-    private static func suggestion(for wanted: String) -> String? {
-        all.map { ($0.name, editDistance(Array(wanted), Array(folded($0.name)))) }
-            .filter { name, distance in distance <= max(2, name.count / 3) && distance < name.count }
-            .min { $0.1 < $1.1 }?.0
-    }
+    /// What a model may predict for it.
+    public var predictions: [PredictionType] { family.predictions }
 }
 
-/// The number of insertions, deletions and substitutions between two words.
-private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
-    var row = Array(0...b.count)
-    for (i, x) in a.enumerated() {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for (j, y) in b.enumerated() {
-            let substitution = diagonal + (x == y ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(substitution, diagonal + 1, row[j] + 1)
+extension SamplingMethod {
+    /// What methods have in common beyond their arithmetic.
+    enum Family: Sendable {
+        /// Walks over sigmas, from wherever they come.
+        case sigmas
+        /// Walks over training timesteps.
+        case timesteps
+        /// Walks over the timesteps that a model was distilled for.
+        case distilled
+        /// Walks from noise to data in a straight line; sigma is the share of noise.
+        case flow
+
+        var schedules: [SamplingSchedule] {
+            switch self {
+            case .sigmas: SamplingSchedule.all
+            case .timesteps: [.discrete] + TimestepSpacing.allCases.map { .timesteps($0) }
+            case .distilled: [.discrete]
+            case .flow:
+                [.discrete] + [SigmaSpacing.karras, .exponential, .beta].map { .sigmas($0) }
+                    + [.timesteps(.linspace), .timesteps(.trailing)]
+            }
         }
+
+        var predictions: [PredictionType] { self == .flow ? [.flow] : [.epsilon, .velocity, .sample] }
     }
-    return row[b.count]
 }

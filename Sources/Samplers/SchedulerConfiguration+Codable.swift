@@ -24,6 +24,7 @@ extension SchedulerConfiguration: Codable {
         let values = try Values(decoder)
         self.init()
         className = try values.value("_class_name")
+        setDefaults(ofClass: className)
         trainTimesteps = try values.value("num_train_timesteps") ?? trainTimesteps
         betaStart = try values.value("beta_start") ?? betaStart
         betaEnd = try values.value("beta_end") ?? betaEnd
@@ -37,16 +38,31 @@ extension SchedulerConfiguration: Codable {
         sigmaMinimum = try values.value("sigma_min")
         sigmaMaximum = try values.value("sigma_max")
         finalSigma = try values.choice("final_sigmas_type") ?? finalSigma
-        clipsSample = try values.value("clip_sample") ?? clipsSample
+        clipsSample = try values.value("clip_sample")
         clipRange = try values.value("clip_sample_range") ?? clipRange
-        setsAlphaToOne = try values.value("set_alpha_to_one") ?? setsAlphaToOne
+        setsAlphaToOne = try values.value("set_alpha_to_one")
         lowersFinalOrder = try values.value("lower_order_final") ?? lowersFinalOrder
         usesEulerAtFinal = try values.value("euler_at_final") ?? usesEulerAtFinal
-        secondOrderRule = try values.choice("solver_type") ?? secondOrderRule
+        (secondOrderRule, uniPCRule) = try values.solverType()
+        uncorrectedSteps = try values.value("disable_corrector") ?? uncorrectedSteps
         solverOrder = try values.value("solver_order") ?? solverOrder
         algorithm = try values.value("algorithm_type") ?? algorithm
         lambdaMinimum = try values.value("lambda_min_clipped") ?? lambdaMinimum
+        skipsRungeKutta = try values.value("skip_prk_steps")
+        originalSteps = try values.value("original_inference_steps") ?? originalSteps
+        timestepScaling = try values.value("timestep_scaling") ?? timestepScaling
+        flowShift.factor = try values.value("shift") ?? flowShift.factor
+        flowShift.isDynamic = try values.value("use_dynamic_shifting") ?? flowShift.isDynamic
+        flowShift.isExponential = try values.value("time_shift_type") != "linear"
+        flowShift.baseShift = try values.value("base_shift") ?? flowShift.baseShift
+        flowShift.maximumShift = try values.value("max_shift") ?? flowShift.maximumShift
+        flowShift.baseTokens = try values.value("base_image_seq_len") ?? flowShift.baseTokens
+        flowShift.maximumTokens = try values.value("max_image_seq_len") ?? flowShift.maximumTokens
+        flowShift.terminal = try values.value("shift_terminal")
         try values.refuse("thresholding", unless: false)
+        try values.refuse("predict_x0", unless: true)
+        try values.refuse("invert_sigmas", unless: false)
+        try values.refuse("stochastic_sampling", unless: false)
         try values.refuse("interpolation_type", unless: "linear")
         try values.refuse("timestep_type", unless: "discrete")
         try validate()
@@ -77,10 +93,43 @@ extension SchedulerConfiguration: Codable {
         try put("set_alpha_to_one", setsAlphaToOne)
         try put("lower_order_final", lowersFinalOrder)
         try put("euler_at_final", usesEulerAtFinal)
-        try put("solver_type", secondOrderRule)
+        if className == "UniPCMultistepScheduler" {
+            try put("solver_type", uniPCRule)
+            try put("disable_corrector", uncorrectedSteps)
+        } else {
+            try put("solver_type", secondOrderRule)
+        }
         try put("solver_order", solverOrder)
         try put("algorithm_type", algorithm)
         if lambdaMinimum.isFinite { try put("lambda_min_clipped", lambdaMinimum) }
+        try put("skip_prk_steps", skipsRungeKutta)
+        if ["LCMScheduler", "TCDScheduler"].contains(className) {
+            try put("original_inference_steps", originalSteps)
+            try put("timestep_scaling", timestepScaling)
+        }
+        if predictionType == .flow {
+            try put("shift", flowShift.factor)
+            try put("use_dynamic_shifting", flowShift.isDynamic)
+            try put("time_shift_type", flowShift.isExponential ? "exponential" : "linear")
+            try put("base_shift", flowShift.baseShift)
+            try put("max_shift", flowShift.maximumShift)
+            try put("base_image_seq_len", flowShift.baseTokens)
+            try put("max_image_seq_len", flowShift.maximumTokens)
+            try put("shift_terminal", flowShift.terminal)
+        }
+    }
+
+    /// Sets what the classes do not share and a saved file may leave out.
+    private mutating func setDefaults(ofClass name: String?) {
+        switch name {
+        case "HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "DPMSolverSDEScheduler":
+            (betaStart, betaEnd) = (0.00085, 0.012)
+        case "LCMScheduler", "TCDScheduler":
+            (betaStart, betaEnd, betaSchedule) = (0.00085, 0.012, .scaledLinear)
+        case "FlowMatchEulerDiscreteScheduler":
+            predictionType = .flow
+        default: break
+        }
     }
 
     /// Checks what a schedule is computed from.
@@ -93,6 +142,12 @@ extension SchedulerConfiguration: Codable {
         }
         guard (0..<trainTimesteps).contains(stepsOffset) else {
             throw .configuration(key: "steps_offset", expected: "0 to \(trainTimesteps - 1)", found: "\(stepsOffset)")
+        }
+        guard originalSteps >= 1 else {
+            throw .configuration(key: "original_inference_steps", expected: "at least 1", found: "\(originalSteps)")
+        }
+        guard flowShift.factor > 0 && flowShift.factor.isFinite else {
+            throw .configuration(key: "shift", expected: "a number above 0", found: "\(flowShift.factor)")
         }
         if let trainedBetas {
             guard trainedBetas.count == trainTimesteps else {
@@ -138,6 +193,16 @@ private struct Values {
             throw SamplerError.configuration(key: key, expected: "one of \(known)", found: "\"\(name)\"")
         }
         return choice
+    }
+
+    /// The rules that `solver_type` sets; each class reads the other one's names as its own default.
+    func solverType() throws -> (SecondOrderRule, UniPCRule) {
+        guard let name: String = try value("solver_type"), name != "logrho" else { return (.midpoint, .bh2) }
+        if let rule = SecondOrderRule(rawValue: name) { return (rule, .bh2) }
+        if let rule = UniPCRule(rawValue: name) { return (.midpoint, rule) }
+        let known = (SecondOrderRule.allCases.map(\.rawValue) + UniPCRule.allCases.map(\.rawValue))
+        throw SamplerError.configuration(
+            key: "solver_type", expected: "one of \(known.joined(separator: ", "))", found: "\"\(name)\"")
     }
 
     /// The spacing whose `use_..._sigmas` is true.

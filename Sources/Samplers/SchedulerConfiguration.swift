@@ -1,7 +1,7 @@
 /// The contents of a `scheduler_config.json`: how a model was trained, and how it likes to be sampled.
 ///
-/// Missing keys take the defaults that diffusers' scheduler classes share. `timestepSpacing` differs between the
-/// classes and stays nil when missing: the sampling method then decides.
+/// Missing keys take the defaults of the diffusers class that the file names. What is nil when missing has other
+/// defaults in other classes: the sampling method decides.
 public struct SchedulerConfiguration: Sendable, Equatable {
     /// `_class_name`, such as `DDIMScheduler`.
     public var className: String?
@@ -25,39 +25,62 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     public var stepsOffset = 0
     /// `use_karras_sigmas` and its like; nil takes the sigmas of the timesteps.
     public var sigmaSpacing: SigmaSpacing?
-    /// `sigma_min`, `sigma_max`: the range of a sigma spacing, instead of the sigmas at its ends (Euler only).
+    /// `sigma_min`, `sigma_max`: the range of a sigma spacing, instead of the sigmas at its ends (Euler and UniPC).
     public var sigmaMinimum: Double?
     public var sigmaMaximum: Double?
     /// `final_sigmas_type`
     public var finalSigma = FinalSigma.zero
-    /// `clip_sample`, `clip_sample_range`: limits x0 to plus or minus the range (DDIM only).
-    public var clipsSample = true
+    /// `clip_sample`, `clip_sample_range`: limits x0 to plus or minus the range (DDIM, Heun, LCM); nil is DDIM's yes
+    /// and the others' no.
+    public var clipsSample: Bool?
     public var clipRange = 1.0
-    /// `set_alpha_to_one`: whether DDIM ends at no noise rather than at the noise of timestep 0.
-    public var setsAlphaToOne = true
-    /// `lower_order_final`: whether DPM++ ends with a first-order step when there are fewer than 15 steps.
+    /// `set_alpha_to_one`: whether DDIM and PNDM end at no noise rather than at the noise of timestep 0; nil is DDIM's
+    /// yes and PNDM's no.
+    public var setsAlphaToOne: Bool?
+    /// `lower_order_final`: whether DPM++ ends with a first-order step when there are fewer than 15 steps, and UniPC
+    /// with steps of falling order.
     public var lowersFinalOrder = true
     /// `euler_at_final`: whether DPM++ always ends with a first-order step.
     public var usesEulerAtFinal = false
-    /// `solver_type`
+    /// `solver_type`, of DPM++ and of UniPC
     public var secondOrderRule = SecondOrderRule.midpoint
-    /// `solver_order` and `algorithm_type`: which member of the DPM family the class name stands for.
+    public var uniPCRule = UniPCRule.bh2
+    /// `disable_corrector`: the steps that UniPC does not correct.
+    public var uncorrectedSteps: [Int] = []
+    /// `solver_order` and `algorithm_type`: which member of the DPM family the class name stands for; UniPC's order.
     public var solverOrder = 2
     public var algorithm = "dpmsolver++"
     /// `lambda_min_clipped`: DPM++ skips timesteps whose log signal-to-noise ratio is smaller.
     public var lambdaMinimum = -Double.infinity
+    /// `skip_prk_steps`: whether PNDM leaves out its Runge-Kutta start; nil is PNDM's no.
+    public var skipsRungeKutta: Bool?
+    /// `original_inference_steps`: how many timesteps LCM and TCD models were distilled for.
+    public var originalSteps = 50
+    /// `timestep_scaling`: how fast LCM's boundary condition goes over into x0.
+    public var timestepScaling = 10.0
+    /// `shift` and its like, of flow models.
+    public var flowShift = FlowShift()
 
     /// diffusers' defaults.
     public init() {}
 
     /// The name to make a `Sampler` by when the user chose none: the class.
     ///
-    /// Without a class, and for the samplers of the same equation that DDIM solves in fewer or simpler steps (PNDM,
-    /// DDPM), it is `ddim`. A class without an equal here stays, for `Sampler` to refuse by name.
+    /// Without a class it is `ddim`, and for DDPM, whose equation DDIM solves in fewer steps. A class without an equal
+    /// here stays, for `Sampler` to refuse by name.
     public var samplerName: String {
         switch className {
-        case nil, "PNDMScheduler", "DDPMScheduler": SamplingMethod.ddim.name
+        case nil, "DDPMScheduler": SamplingMethod.ddim.name
         case .some(let name): name
+        }
+    }
+
+    /// Refuses to have the noise predicted where there is nothing but noise.
+    func refuseNoiseFromPureNoise() throws(SamplerError) {
+        if rescalesToZeroSNR && predictionType == .epsilon {
+            throw .configuration(
+                key: "prediction_type", expected: "v_prediction or sample with rescale_betas_zero_snr",
+                found: "epsilon, which says nothing at pure noise")
         }
     }
 

@@ -30,6 +30,24 @@ struct Generate: AsyncParsableCommand {
     var batchCount = 1
     @Option(help: "The sampler: \(SamplingMethod.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
     var samplingMethod: String?
+    @Option(
+        help: "The schedule: \(SamplingSchedule.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
+    var scheduler: String?
+    @Option(help: "The share of fresh noise, for ddim, euler_a and tcd (default: the sampler's own).")
+    var eta: Float?
+    @Option(help: "How far guidance goes back to the unguided spread, from 0 to 1; 0.7 for zero-terminal-SNR models.")
+    var guidanceRescale: Double?
+    @Option(
+        help:
+            "What the model predicts: \(PredictionType.allCases.map(\.name).joined(separator: ", ")) (default: its own)"
+    )
+    var prediction: String?
+    @Option(name: [.customShort("i"), .long], help: "A picture to start from.")
+    var initImg: String?
+    @Option(help: "How much of the way from noise is done again with --init-img, above 0 up to 1.")
+    var strength = 0.75
+    @Option(help: "A mask for --init-img: white is painted anew, black stays.")
+    var mask: String?
     @Option(help: "The layer of the text encoder that is read, counted from the last, which is 1.")
     var clipSkip: Int?
     @Option(name: [.short, .long], help: "Threads (default: all cores).")
@@ -58,16 +76,31 @@ struct Generate: AsyncParsableCommand {
             ComputeThread.shared.threadCount = threads
         }
         let outputs = try OutputPattern(output, count: batchCount)
-        if let samplingMethod {
-            do { _ = try SamplingMethod.find(samplingMethod) } catch {
-                throw UsageError(description: "--sampling-method: \(error)")
-            }
+        guard mask == nil || initImg != nil else {
+            throw UsageError(description: "--mask: expected --init-img beside it, found none")
         }
+        try checkNames()
         let store = try Assets.store(model, assets: assets)
         Interrupt.watch()
         let job = self
         let work = { @Sendable in try job.draw(store, outputs) }
         try await ComputeThread.shared.perform(work)
+    }
+
+    /// Refuses names that nothing answers to before any model is loaded.
+    private func checkNames() throws {
+        func check(_ option: String, _ body: () throws(SamplerError) -> Void) throws {
+            do { try body() } catch { throw UsageError(description: "--\(option): \(error)") }
+        }
+        if let samplingMethod {
+            try check("sampling-method") { () throws(SamplerError) in _ = try SamplingMethod.find(samplingMethod) }
+        }
+        if let scheduler {
+            try check("scheduler") { () throws(SamplerError) in _ = try SamplingSchedule.find(scheduler) }
+        }
+        if let prediction {
+            try check("prediction") { () throws(SamplerError) in _ = try PredictionType.find(prediction) }
+        }
     }
 
     /// Runs on the compute thread.
@@ -81,11 +114,12 @@ struct Generate: AsyncParsableCommand {
         }
         let modelHash = try store.hash()
         let firstSeed = seed < 0 ? UInt64.random(in: 0..<1 << 32) : UInt64(seed)
+        let origin = try startingPicture()
         var latents: [Tensor] = []
         for index in 0..<batchCount {
             let request = try request(network, seed: firstSeed &+ UInt64(index))
             let start = ContinuousClock.now
-            var denoising = try Denoising(request, model: network)
+            var denoising = try Denoising(request, model: network, startingFrom: origin?.picture)
             var progress = TerminalProgress()
             while !denoising.isComplete {
                 if Interrupt.isRequested { throw Interrupted() }
@@ -96,6 +130,7 @@ struct Generate: AsyncParsableCommand {
             let seconds = (ContinuousClock.now - start).seconds
             var recipe = PictureRecipe(
                 engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
+            recipe.start = origin?.files
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata())
@@ -116,12 +151,28 @@ struct Generate: AsyncParsableCommand {
         }
     }
 
+    private func startingPicture() throws -> (picture: StartingPicture, files: PictureRecipe.Start)? {
+        guard let initImg else { return nil }
+        let start = StartingPicture(
+            try readImage(at: initImg).image, strength: strength, mask: try mask.map { try readImage(at: $0).image })
+        let files = PictureRecipe.Start(
+            picture: try .init(path: initImg), mask: try mask.map { try .init(path: $0) }, strength: strength)
+        return (start, files)
+    }
+
     private func request(_ network: StableDiffusion, seed: UInt64) throws -> GenerationRequest {
         let request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, steps: steps, guidanceScale: cfgScale ?? 7, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
-            sampler: samplingMethod, clipSkip: clipSkip)
-        do { try request.validate(for: network) } catch let error as GenerationError {
+            sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
+            prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) },
+            clipSkip: clipSkip)
+        do {
+            try request.validate(for: network)
+            _ = try request.makeSampler(network.scheduler)
+        } catch let error as GenerationError {
+            throw UsageError(description: error.description)
+        } catch let error as SamplerError {
             throw UsageError(description: error.description)
         }
         return request

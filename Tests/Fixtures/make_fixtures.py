@@ -1,7 +1,7 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
-    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline schedulers scheduler_variants
-                                             optimizers single_file]
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline pipeline_images schedulers
+                                             scheduler_variants sampler_grid optimizers single_file]
 """
 
 import importlib
@@ -22,8 +22,10 @@ SUBJECTS = {
     "unet": "subjects.unet",
     "vae": "subjects.vae",
     "pipeline": "subjects.pipeline",
+    "pipeline_images": "subjects.pipeline_images",
     "schedulers": "subjects.schedulers",
     "scheduler_variants": "subjects.scheduler_variants",
+    "sampler_grid": "subjects.sampler_grid",
     "optimizers": "subjects.optimizers",
     "single_file": "subjects.single_file",
 }

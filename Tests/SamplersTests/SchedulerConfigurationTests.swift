@@ -40,7 +40,8 @@ import Testing
         (#"{"beta_schedule": "sigmoid"}"#, "beta_schedule"), (#"{"prediction_type": 3}"#, "prediction_type"),
         (#"{"num_train_timesteps": "many"}"#, "num_train_timesteps"),
         (#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
-        (#"{"beta_end": 1.5}"#, "beta_end"), (#"{"use_exponential_sigmas": true}"#, "use_exponential_sigmas"),
+        (#"{"beta_end": 1.5}"#, "beta_end"), (#"{"use_lu_lambdas": true}"#, "use_lu_lambdas"),
+        (#"{"solver_type": "rk4"}"#, "solver_type"), (#"{"shift": 0}"#, "shift"),
         (#"{"thresholding": true}"#, "thresholding"), (#"{"steps_offset": -1}"#, "steps_offset"), ("[1]", "JSON"),
         ("{", "JSON"),
     ])
@@ -57,49 +58,30 @@ import Testing
     }
 
     @Test func ignoresWhatItDoesNotKnow() throws {
-        let json = #"{"skip_prk_steps": true, "use_karras_sigmas": false, "solver_p": null}"#
+        let json = #"{"sample_max_value": 1.0, "use_karras_sigmas": false, "solver_p": null}"#
         #expect(try SchedulerConfiguration(json: json) == SchedulerConfiguration())
     }
-}
 
-@Suite struct SamplingMethodTests {
     @Test(arguments: [
-        ("ddim", "ddim"), ("DDIM", "ddim"), ("DDIMScheduler", "ddim"), ("Euler", "euler"),
-        ("EulerDiscreteScheduler", "euler"), ("dpm++2m", "dpm++2m"), ("DPM++ 2M", "dpm++2m"), ("dpmpp-2m", "dpm++2m"),
-        ("dpmpp_2m", "dpm++2m"), ("DPMSolverMultistepScheduler", "dpm++2m"),
+        ("HeunDiscreteScheduler", 0.012, BetaSchedule.linear), ("LCMScheduler", 0.012, .scaledLinear),
+        ("EulerDiscreteScheduler", 0.02, .linear),
     ])
-    func answersToItsNames(name: String, method: String) throws {
-        let found = try SamplingMethod.find(name)
-        #expect(found.method.name == method)
-        #expect(found.sigmaSpacing == nil)
+    func missingKeysAreTheClasses(className: String, betaEnd: Double, schedule: BetaSchedule) throws {
+        let configuration = try SchedulerConfiguration(json: #"{"_class_name": "\#(className)"}"#)
+        #expect(configuration.betaEnd == betaEnd)
+        #expect(configuration.betaSchedule == schedule)
     }
 
-    @Test(arguments: [("DPM++ 2M Karras", "dpm++2m"), ("dpmpp_2m_karras", "dpm++2m"), ("euler-karras", "euler")])
-    func nameMayEndInASpacing(name: String, method: String) throws {
-        let sampler = try Sampler(named: name, configuration: .stableDiffusion, steps: 5)
-        #expect(sampler.method.name == method)
-        #expect(sampler.configuration.sigmaSpacing == .karras)
-    }
-
-    @Test(arguments: [("dpm++2n", "dpm++2m"), ("eular", "euler"), ("dim", "ddim"), ("unipc", nil), ("", nil)])
-    func unknownNamesListTheKnownOnes(name: String, suggestion: String?) {
-        #expect(
-            throws: SamplerError.unknownMethod(
-                name, known: ["ddim", "euler", "dpm++2m"], suggestion: suggestion)
-        ) { try Sampler(named: name, configuration: .stableDiffusion, steps: 5) }
-    }
-
-    @Test func configurationNamesItsSampler() throws {
-        var configuration = SchedulerConfiguration.stableDiffusion
-        for (className, name) in [("PNDMScheduler", "ddim"), ("EulerDiscreteScheduler", "EulerDiscreteScheduler")] {
-            configuration.className = className
-            #expect(configuration.samplerName == name)
-        }
-        configuration.className = "DPMSolverMultistepScheduler"
-        configuration.algorithm = "sde-dpmsolver++"
-        #expect(throws: SamplerError.self) {
-            try Sampler(named: configuration.samplerName, configuration: configuration, steps: 5)
-        }
-        #expect(try Sampler(named: "dpm++2m", configuration: configuration, steps: 5).method.name == "dpm++2m")
+    @Test(arguments: [
+        #"{"_class_name": "UniPCMultistepScheduler", "solver_type": "bh1", "disable_corrector": [0]}"#,
+        #"{"_class_name": "PNDMScheduler", "skip_prk_steps": true, "set_alpha_to_one": false}"#,
+        #"{"_class_name": "LCMScheduler", "original_inference_steps": 40}"#,
+        #"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0, "shift_terminal": 0.1}"#,
+        #"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true}"#,
+    ])
+    func writesEveryClassAsItReadsIt(json: String) throws {
+        let configuration = try SchedulerConfiguration(json: json)
+        let data = try JSONEncoder().encode(configuration)
+        #expect(try JSONDecoder().decode(SchedulerConfiguration.self, from: data) == configuration)
     }
 }

@@ -45,8 +45,8 @@ import Testing
         var latents = try golden["latents"] * Double(sampler.initialNoiseScale)
         var random: any RandomSource = UnusableSource()
         for (step, timestep) in sampler.timesteps.enumerated() {
-            let input = sampler.modelInput(latents, step: step)
-            latents = sampler.step(fakeModel(input, timestep), latents: latents, step: step, random: &random)
+            let input = sampler.modelInput(latents, at: step)
+            latents = sampler.step(fakeModel(input, timestep), latents: latents, at: step, random: &random)
             if let expected = golden.tensors["\(key)/step/\(step)"] {
                 #expect(largestError(latents, expected) < 1e-5, "\(key) step \(step)")
             }

@@ -35,9 +35,9 @@ import Testing
             var random = TorchGenerator(seed: facts.noiseSeed)
             var latents = try golden["latents"] * Double(sampler.initialNoiseScale)
             for (step, timestep) in sampler.timesteps.enumerated() {
-                let input = sampler.modelInput(latents, step: step)
+                let input = sampler.modelInput(latents, at: step)
                 let prediction = tanh(input * Double(Float(0.3)) + Double(timestep / 1000))
-                latents = sampler.step(prediction, latents: latents, step: step, random: &random)
+                latents = sampler.step(prediction, latents: latents, at: step, random: &random)
                 let expected = try golden["\(name)/step/\(step)"]
                 #expect(largestError(latents, expected) < tolerance, "\(name) step \(step)")
                 if let expected = golden.tensors["\(name)/denoised/\(step)"] {

@@ -82,6 +82,21 @@ import Weights
         }
     }
 
+    @Test func `sampler, schedule, eta, prediction and rescale are taken by their aliases`() throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "x.png").path
+            let outcome = try run([
+                "generate", "-m", Self.model, "-p", "x", "--steps", "2", "-W", "16", "-H", "16", "--json", "-o", path,
+                "--sampling-method", "Euler a", "--scheduler", "Align Your Steps", "--eta", "0.5", "--prediction",
+                "v_prediction", "--guidance-rescale", "0.7",
+            ])
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            #expect(outcome.output.contains("\"sampler\":\"euler_a\"") && outcome.output.contains("\"steps\":2"))
+            let parameters = try #require(readImage(at: path).1["parameters"])
+            #expect(parameters.contains("Schedule type: Align Your Steps"))
+        }
+    }
+
     @Test func `a jpeg is written by its ending`() throws {
         try inTemporaryFolder { folder in
             let path = folder.appending(path: "x.jpg").path
@@ -97,6 +112,15 @@ import Weights
     static let refusals: [([String], Int32, [String])] = [
         (["generate", "-p", "x", "-m", "/nowhere/model"], 1, ["/nowhere/model", "expected", "found"]),
         (["generate", "-p", "x", "-m", model, "--sampling-method", "eulr"], 2, ["eulr", "euler"]),
+        (["generate", "-p", "x", "-m", model, "--scheduler", "karas"], 2, ["--scheduler", "karas", "karras", "ays"]),
+        (["generate", "-p", "x", "-m", model, "--prediction", "edm_v"], 2, ["--prediction", "edm_v", "eps", "flow"]),
+        (["generate", "-p", "x", "-m", model, "--scheduler", "karras"], 2, ["ddim", "karras", "trailing"]),
+        (
+            ["generate", "-p", "x", "-m", model, "--sampling-method", "heun", "--eta", "0.5"], 2,
+            ["eta", "heun", "euler_a"]
+        ),
+        (["generate", "-p", "x", "-m", model, "--prediction", "flow"], 2, ["prediction", "ddim", "eps"]),
+        (["generate", "-p", "x", "-m", model, "--guidance-rescale", "2"], 2, ["guidance rescale", "2"]),
         (["generate", "-p", "x", "-m", model, "-W", "33"], 2, ["width", "multiple", "33"]),
         (["generate", "-p", "x", "-m", model, "--steps", "0"], 2, ["steps", "0"]),
         (["generate", "-p", "x", "-m", model, "--steps", "many"], 2, ["steps", "many"]),

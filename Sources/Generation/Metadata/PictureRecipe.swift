@@ -14,10 +14,37 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     /// Where the random numbers come from.
     public var noise = "torch cpu float32"
     public var request: GenerationRequest
+    /// The picture that it began with.
+    public var start: Start?
     /// The sampler that was used, by its canonical name.
     public var sampler: String?
     /// The SHA-256 of the final latents, float32, little-endian, row-major.
     public var latentsHash: String?
+
+    /// A file that a picture was made from.
+    public struct InputFile: Codable, Sendable, Hashable {
+        public var path: String
+        /// The file's SHA-256.
+        public var hash: String
+
+        public init(path: String) throws {
+            self.path = path
+            hash = try sha256Hex(ofFile: path)
+        }
+    }
+
+    /// A starting picture by its files.
+    public struct Start: Codable, Sendable, Hashable {
+        public var picture: InputFile
+        public var mask: InputFile?
+        public var strength: Double
+
+        public init(picture: InputFile, mask: InputFile?, strength: Double) {
+            self.picture = picture
+            self.mask = mask
+            self.strength = strength
+        }
+    }
 
     public init(engine: String, model: String, modelHash: String, precision: Precision, request: GenerationRequest) {
         self.engine = engine
@@ -83,7 +110,9 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
             Infotext.Field("Model hash", String(modelHash.prefix(10))),
             Infotext.Field("Model", URL(filePath: model).deletingPathExtension().lastPathComponent),
         ]
+        if let schedule = request.schedule { fields.insert(Infotext.Field("Schedule type", schedule), at: 2) }
         if let clipSkip = request.clipSkip { fields.append(Infotext.Field("Clip skip", String(clipSkip))) }
+        if let start { fields.append(Infotext.Field("Denoising strength", String(start.strength))) }
         fields += [Infotext.Field("RNG", "CPU"), Infotext.Field("Version", "atelier \(engine)")]
         return Infotext(prompt: request.prompt, negativePrompt: request.negativePrompt, fields: fields)
     }

@@ -29,6 +29,7 @@ extension NoiseSchedule {
         case .epsilon: noise
         case .velocity: velocity(clean, noise: noise, timesteps: timesteps)
         case .sample: clean
+        case .flow: preconditionFailure(noFlow)
         }
     }
 
@@ -45,6 +46,7 @@ extension NoiseSchedule {
         case .epsilon: return (noisy - deviation * answer) / signal
         case .velocity: return signal * noisy - deviation * answer
         case .sample: return answer
+        case .flow: preconditionFailure(noFlow)
         }
     }
 
@@ -73,6 +75,7 @@ extension NoiseSchedule {
             case .epsilon: return ratio == 0 ? 1 : limited / ratio
             case .velocity: return limited / (ratio + 1)
             case .sample: return limited
+            case .flow: preconditionFailure(noFlow)
             }
         }
         return Tensor(weights)
@@ -98,3 +101,5 @@ extension NoiseSchedule {
         return (Tensor(roots.map(\.signal), shape: shape), Tensor(roots.map(\.deviation), shape: shape))
     }
 }
+
+private let noFlow = "noise schedule: flow models mix data and noise by other shares"

@@ -31,10 +31,15 @@ public struct NoiseSchedule: Sendable, Equatable {
     /// Pure noise (ᾱ = 0) counts as ᾱ = 2^-24, so that its sigma is 4096 and not infinite.
     public var sigmas: [Float] { alphasCumulative.map { sigma(ofAlpha: $0) } }
 
-    /// The timestep of a sigma, by linear interpolation in log sigma.
+    /// The timesteps of sigmas, by linear interpolation in log sigma.
     ///
     /// Follows diffusers `EulerDiscreteScheduler._sigma_to_t`: the table is float32, the rest float64.
-    func timestep(of sigma: Double, logSigmas: [Float]) -> Double {
+    func timesteps(of sigmas: [Double]) -> [Double] {
+        let logSigmas = self.sigmas.map { log($0) }
+        return sigmas.map { Self.timestep(of: $0, logSigmas: logSigmas) }
+    }
+
+    private static func timestep(of sigma: Double, logSigmas: [Float]) -> Double {
         guard logSigmas.count > 1 else { return 0 }
         let logSigma = log(max(sigma, 1e-10))
         let below = logSigmas.lastIndex { Double($0) <= logSigma } ?? 0
@@ -46,7 +51,7 @@ public struct NoiseSchedule: Sendable, Equatable {
 }
 
 func sigma(ofAlpha alpha: Float) -> Float {
-    let alpha = max(alpha, 0x1p-24)
+    let alpha = alpha == 0 ? 0x1p-24 : alpha
     return ((1 - alpha) / alpha).squareRoot()
 }
 

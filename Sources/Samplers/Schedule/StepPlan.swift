@@ -4,26 +4,19 @@
     internal import Musl
 #endif
 
-/// The timesteps that the model is asked at, and the noise before and after each.
+/// Where a trajectory asks the model, and the noise before and after each step.
 struct StepPlan: Sendable, Equatable {
     let timesteps: [Float]
     /// One more than timesteps; the last is where the trajectory ends.
     let sigmas: [Float]
 
-    /// Where the families of solvers differ in choosing their steps.
-    struct Rules: Sendable {
-        /// Spaces N + 1 points for N steps (DPM++).
-        var hasExtraPoint: Bool
-        /// The model is asked at fractions of timesteps (Euler); otherwise they are rounded.
-        var keepsFractions: Bool
-        /// A sigma spacing covers the whole training range (DPM++), not only that of the chosen timesteps (Euler).
-        var spacesWholeRange: Bool
-        /// `lambda_min_clipped` counts (DPM++).
-        var clipsLambda: Bool
+    init(_ context: SolverContext, rules: Rules) {
+        self.init(
+            context.schedule, context.configuration, spacing: context.spacing, steps: context.steps, rules: rules)
     }
 
-    /// Follows `set_timesteps` of diffusers' EulerDiscreteScheduler and DPMSolverMultistepScheduler: table and result
-    /// are float32, everything between is float64.
+    /// Follows `set_timesteps` of diffusers' EulerDiscreteScheduler, DPMSolverMultistepScheduler and their like: table
+    /// and result are float32, everything between is float64.
     init(
         _ schedule: NoiseSchedule, _ configuration: SchedulerConfiguration, spacing: TimestepSpacing, steps: Int,
         rules: Rules
@@ -39,27 +32,23 @@ struct StepPlan: Sendable, Equatable {
         timesteps = timesteps.map { rules.keepsFractions ? Double(Float($0)) : $0.rounded(.toNearestOrEven) }
 
         var sigmas = timesteps.map { interpolated(table, at: $0) }
+        var last = rules.endsAtZero || configuration.finalSigma == .zero ? 0 : Double(table[0])
         if let spacing = configuration.sigmaSpacing {
             var (smallest, largest) = (sigmas[sigmas.count - 1], sigmas[0])
-            if rules.spacesWholeRange {
-                (smallest, largest) = (Double(table[0]), Double(table[table.count - 1]))
-            } else {
+            if rules.spacesWholeRange { (smallest, largest) = (Double(table[0]), Double(table[table.count - 1])) }
+            if rules.usesSigmaRange {
                 smallest = configuration.sigmaMinimum ?? smallest
                 largest = configuration.sigmaMaximum ?? largest
             }
             sigmas = spacing.sigmas(largest, smallest, sigmas.count)
-            let logSigmas = table.map { log($0) }
-            timesteps = sigmas.map { schedule.timestep(of: $0, logSigmas: logSigmas) }
-            if !rules.keepsFractions {
-                // diffusers rounds, except for the cosine schedule, where it truncates.
-                let rule =
-                    configuration.betaSchedule == .squaredCosine
-                    ? FloatingPointRoundingRule.towardZero : .toNearestOrEven
+            timesteps = schedule.timesteps(of: sigmas)
+            if let rule = rules.rounding(spacing, configuration.betaSchedule) {
                 timesteps = timesteps.map { $0.rounded(rule) }
             }
+            if rules.endsAtSpacedMinimum && last > 0 { last = sigmas[sigmas.count - 1] }
         }
         self.timesteps = timesteps.map { Float($0) }
-        self.sigmas = sigmas.map { Float($0) } + [configuration.finalSigma == .zero ? 0 : table[0]]
+        self.sigmas = (sigmas + [last]).map { Float($0) }
     }
 }
 

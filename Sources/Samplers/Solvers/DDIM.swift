@@ -2,7 +2,8 @@ public import TensorCore
 
 extension SamplingMethod {
     static let ddim = SamplingMethod(
-        name: "ddim", title: "DDIM", aliases: ["DDIMScheduler"], defaultSpacing: .leading
+        name: "ddim", title: "DDIM", aliases: ["DDIMScheduler"], family: .timesteps, defaultSpacing: .leading,
+        defaultEta: 0
     ) { context throws(SamplerError) in try DDIM(context) }
 }
 
@@ -14,7 +15,8 @@ extension SamplingMethod {
 /// The step goes from timestep t to t - T / N, whatever the spacing is. A sigma spacing of the configuration does not
 /// apply. Follows diffusers `DDIMScheduler.step`, with scalars in float32.
 public struct DDIM: Solver {
-    public let timesteps: [Float]
+    public let evaluations: [Evaluation]
+    public let finalSigma: Float
     private let alphas: [(now: Float, next: Float)]
     private let predictionType: PredictionType
     private let clipRange: Double?
@@ -22,11 +24,7 @@ public struct DDIM: Solver {
 
     init(_ context: SolverContext) throws(SamplerError) {
         let (configuration, schedule) = (context.configuration, context.schedule)
-        if configuration.rescalesToZeroSNR && configuration.predictionType == .epsilon {
-            throw .configuration(
-                key: "prediction_type", expected: "v_prediction or sample with rescale_betas_zero_snr",
-                found: "epsilon, which says nothing at pure noise")
-        }
+        try configuration.refuseNoiseFromPureNoise()
         let whole = context.spacing.timesteps(
             context.steps, trainTimesteps: schedule.trainTimesteps, end: schedule.trainTimesteps,
             offset: configuration.stepsOffset,
@@ -34,35 +32,31 @@ public struct DDIM: Solver {
         ).map { Int($0.rounded(.toNearestOrEven)) }
         let stride = schedule.trainTimesteps / context.steps
         let table = schedule.alphasCumulative
-        let final = configuration.setsAlphaToOne ? 1 : table[0]
-        alphas = whole.map { (table[$0], $0 >= stride ? table[$0 - stride] : final) }
-        timesteps = whole.map { Float($0) }
+        let final = configuration.setsAlphaToOne ?? true ? 1 : table[0]
+        let alphas = whole.map { (now: table[$0], next: $0 >= stride ? table[$0 - stride] : final) }
+        self.alphas = alphas
+        evaluations = whole.indices.map {
+            Evaluation(timestep: Float(whole[$0]), sigma: sigma(ofAlpha: alphas[$0].now), step: $0)
+        }
+        finalSigma = sigma(ofAlpha: alphas[alphas.count - 1].next)
         predictionType = configuration.predictionType
-        clipRange = configuration.clipsSample ? configuration.clipRange : nil
+        clipRange = configuration.clipsSample ?? true ? configuration.clipRange : nil
         eta = context.eta
     }
 
-    public var sigmas: [Float] {
-        (alphas.map(\.now) + alphas.suffix(1).map(\.next)).map { sigma(ofAlpha: $0) }
-    }
-
-    public func noised(_ clean: Tensor, noise: Tensor, step: Int) -> Tensor {
-        let alpha = alphas[step].now
+    public func noised(_ clean: Tensor, noise: Tensor, at index: Int) -> Tensor {
+        let alpha = alphas[index].now
         return clean * Double(alpha.squareRoot()) + noise * Double((1 - alpha).squareRoot())
     }
 
     public func advance(
-        _ latents: Tensor, prediction: Tensor, step: Int, noise: (_ shape: [Int]) -> Tensor
+        _ latents: Tensor, prediction: Tensor, at index: Int, noise: (_ shape: [Int]) -> Tensor
     ) -> SamplerStep {
-        let (now, next) = alphas[step]
+        let (now, next) = alphas[index]
         let (signal, deviation) = (now.squareRoot(), (1 - now).squareRoot())
         var denoised = predictionType.denoised(prediction, latents: latents, signal: signal, deviation: deviation)
-        let predictedNoise =
-            switch predictionType {
-            case .epsilon: prediction
-            case .velocity: prediction * Double(signal) + latents * Double(deviation)
-            case .sample: (latents - denoised * Double(signal)) / Double(deviation)
-            }
+        let predictedNoise = predictionType.noise(
+            prediction, latents: latents, signal: signal, deviation: deviation)
         if let clipRange { denoised = clamp(denoised, -clipRange...clipRange) }
 
         let fresh = eta * ((1 - next) / (1 - now) * (1 - now / next)).squareRoot()

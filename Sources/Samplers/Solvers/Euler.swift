@@ -2,7 +2,7 @@ public import TensorCore
 
 extension SamplingMethod {
     static let euler = SamplingMethod(
-        name: "euler", title: "Euler", aliases: ["EulerDiscreteScheduler"], defaultSpacing: .linspace
+        name: "euler", title: "Euler", aliases: ["EulerDiscreteScheduler", "k_euler"], family: .sigmas
     ) { context throws(SamplerError) in Euler(context) }
 }
 
@@ -11,38 +11,23 @@ extension SamplingMethod {
 ///     x' = x + (x - x0) / sigma · (sigma' - sigma)
 ///
 /// Follows diffusers `EulerDiscreteScheduler.step` without churn.
-public struct Euler: Solver {
-    private let plan: StepPlan
+public struct Euler: VarianceExplodingSolver {
+    let plan: StepPlan
     private let predictionType: PredictionType
     public let initialNoiseScale: Float
+    public let evaluations: [Evaluation]
 
     init(_ context: SolverContext) {
-        plan = StepPlan(
-            context.schedule, context.configuration, spacing: context.spacing, steps: context.steps,
-            rules: StepPlan.Rules(
-                hasExtraPoint: false, keepsFractions: true, spacesWholeRange: false, clipsLambda: false))
+        plan = StepPlan(context, rules: .euler)
+        evaluations = plan.evaluations
         predictionType = context.configuration.predictionType
-        let largest = plan.sigmas.max() ?? 0
-        initialNoiseScale = context.spacing == .leading ? (largest * largest + 1).squareRoot() : largest
-    }
-
-    public var timesteps: [Float] { plan.timesteps }
-
-    public var sigmas: [Float] { plan.sigmas }
-
-    public func modelInput(_ latents: Tensor, step: Int) -> Tensor {
-        let sigma = plan.sigmas[step]
-        return latents / Double((sigma * sigma + 1).squareRoot())
-    }
-
-    public func noised(_ clean: Tensor, noise: Tensor, step: Int) -> Tensor {
-        clean + noise * Double(plan.sigmas[step])
+        initialNoiseScale = plan.explodingNoiseScale(context.spacing)
     }
 
     public func advance(
-        _ latents: Tensor, prediction: Tensor, step: Int, noise: (_ shape: [Int]) -> Tensor
+        _ latents: Tensor, prediction: Tensor, at index: Int, noise: (_ shape: [Int]) -> Tensor
     ) -> SamplerStep {
-        let (sigma, next) = (plan.sigmas[step], plan.sigmas[step + 1])
+        let (sigma, next) = (plan.sigmas[index], plan.sigmas[index + 1])
         let denoised = predictionType.denoised(prediction, latents: latents, sigma: sigma)
         let derivative = (latents - denoised) / Double(sigma)
         return SamplerStep(latents: latents + derivative * Double(next - sigma), denoised: denoised)

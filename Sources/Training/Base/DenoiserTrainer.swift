@@ -31,6 +31,10 @@ public struct DenoiserTrainer: StageTrainer {
         self.tokenizer = tokenizer
         self.autoencoder = autoencoder
         schedule = try NoiseSchedule(recipe.scheduler)
+        guard recipe.scheduler.predictionType != .flow else {
+            throw SamplerError.configuration(
+                key: "prediction_type", expected: "epsilon, v_prediction or sample", found: "flow_prediction")
+        }
         var parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
             _ = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
             _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
@@ -115,13 +119,13 @@ public struct DenoiserTrainer: StageTrainer {
         var random = TorchGenerator(seed: recipe.seed)
         var sampler = try Sampler(named: "ddim", configuration: recipe.scheduler, steps: 20)
         var latents = random.normal([prompts.count] + data.latents.shape.dropFirst())
-        for step in sampler.timesteps.indices {
+        for (index, evaluation) in sampler.evaluations.enumerated() {
             let input = concatenated([latents, latents], axis: 0)
-            let timesteps = Tensor([Float](repeating: sampler.timesteps[step], count: 2 * prompts.count))
+            let timesteps = Tensor([Float](repeating: evaluation.timestep, count: 2 * prompts.count))
             let rows = unet(input, timesteps: timesteps, context: context, Pass())
             let halves = rows.chunked(0, count: 2)
             let guided = halves[0] + 4 * (halves[1] - halves[0])
-            latents = sampler.step(guided, latents: latents, step: step, random: &random)
+            latents = sampler.step(guided, latents: latents, at: index, random: &random)
         }
         return grid(of: autoencoder.decode(autoencoder.unscaled(latents), Pass()).images(), columns: 8)
     }

@@ -1,0 +1,120 @@
+import DiffusionModels
+public import Imaging
+import Layers
+import Samplers
+import TensorCore
+
+/// A picture to start from instead of noise, and what of it may change.
+public struct StartingPicture: Sendable, Equatable {
+    public var picture: Image
+    /// How much of the way is done again, above 0 up to 1: 1 keeps next to nothing of the picture.
+    public var strength: Double
+    /// White where the picture is to be painted anew, black where it stays; nil changes all of it.
+    public var mask: Image?
+
+    public init(_ picture: Image, strength: Double = 0.75, mask: Image? = nil) {
+        self.picture = picture
+        self.strength = strength
+        self.mask = mask
+    }
+
+    /// The step that a trajectory of `steps` begins with: `steps - min(int(steps * strength), steps)`.
+    ///
+    /// Follows diffusers `StableDiffusionImg2ImgPipeline.get_timesteps`.
+    func firstStep(of steps: Int) -> Int { steps - min(Int(Double(steps) * strength), steps) }
+
+    func validate(for request: GenerationRequest) throws {
+        guard strength > 0 && strength <= 1 else {
+            throw GenerationError("strength", expected: "above 0 up to 1", found: "\(strength)")
+        }
+        guard firstStep(of: request.steps) < request.steps else {
+            throw GenerationError(
+                "strength", expected: "at least one of \(request.steps) steps (\(1 / Double(request.steps)) or more)",
+                found: "\(strength)")
+        }
+    }
+}
+
+/// The parts of a starting picture that the denoising loop uses, as latents.
+struct StartingLatents: Sendable {
+    /// Where the trajectory begins.
+    let latents: Tensor
+    /// The picture without noise.
+    private let clean: Tensor
+    private let noise: Tensor
+    /// 1 where the picture is painted anew: `[1, 1, height, width]`.
+    private let mask: Tensor?
+
+    /// Encodes the picture and adds the noise of the first step.
+    ///
+    /// The random stream is used in diffusers' order: the autoencoder's sample first, then the noise.
+    init(
+        _ start: StartingPicture, _ request: GenerationRequest, _ model: StableDiffusion, _ sampler: Sampler,
+        at evaluation: Int, random: inout TorchGenerator, _ pass: Pass
+    ) {
+        let pixels = Tensor(images: [start.picture.resized(width: request.width, height: request.height)])
+        let posterior = model.autoencoder.encode(pixels, pass)
+        clean = model.autoencoder.scaled(posterior.sample(noise: random.normal(posterior.mean.shape)))
+        noise = random.normal(clean.shape)
+        // At full strength the trajectory begins at pure noise, as without a picture.
+        latents =
+            start.mask != nil && start.strength == 1
+            ? noise * Double(sampler.initialNoiseScale) : sampler.noised(clean, noise: noise, at: evaluation)
+        mask = start.mask.map { $0.latentMask(request, factor: model.latentFactor) }
+        // diffusers encodes the masked picture, too, for UNets that read it; others only use up its random numbers.
+        if mask != nil && !model.readsMask { _ = random.normal(clean.shape) }
+    }
+
+    /// Puts the picture's own latents, with the noise of the next step, back where nothing is to change.
+    ///
+    ///     (1 - mask) · noised + mask · latents
+    ///
+    /// Follows diffusers `StableDiffusionInpaintPipeline`.
+    func restored(_ latents: Tensor, _ sampler: Sampler, next evaluation: Int?) -> Tensor {
+        guard let mask else { return latents }
+        let original = evaluation.map { sampler.noised(clean, noise: noise, at: $0) } ?? clean
+        return (1 - mask) * original + mask * latents
+    }
+}
+
+extension Image {
+    /// White as 1, black as 0, decided in the middle: `[1, 1, height, width]`.
+    func binaryMask(width: Int, height: Int) -> Tensor {
+        let sized = resized(width: width, height: height, filter: .bilinear)
+        let values = (0..<width * height).map { index -> Float in
+            let sum = (0..<3).reduce(0) { $0 + Int(sized.pixels[3 * index + $1]) }
+            return sum >= 3 * 128 ? 1 : 0
+        }
+        return Tensor(values, shape: [1, 1, height, width])
+    }
+
+    /// The mask in the size of the latents, the upper left pixel of each block deciding.
+    func latentMask(_ request: GenerationRequest, factor: Int) -> Tensor {
+        let full = binaryMask(width: request.width, height: request.height)
+        return full.narrowed(2, start: 0, count: request.height / factor, step: factor)
+            .narrowed(3, start: 0, count: request.width / factor, step: factor).contiguous()
+    }
+}
+
+/// What a UNet that was trained to inpaint reads beside the latents: the mask, and the picture without what is masked.
+struct InpaintingChannels: Sendable {
+    /// `[1, 1 + latentChannels, height, width]`.
+    let channels: Tensor
+
+    /// Nil for a UNet that reads latents alone. Without a picture everything is masked.
+    init?(
+        _ start: StartingPicture?, _ request: GenerationRequest, _ model: StableDiffusion,
+        random: inout TorchGenerator, _ pass: Pass
+    ) {
+        guard model.readsMask else { return nil }
+        let (width, height, factor) = (request.width, request.height, model.latentFactor)
+        let white = Image(width: width, height: height)
+        let mask = (start?.mask ?? white).binaryMask(width: width, height: height)
+        let pixels = start.map { Tensor(images: [$0.picture.resized(width: width, height: height)]) }
+        let visible = pixels.map { $0 * (1 - mask) } ?? Tensor.zeros([1, 3, height, width])
+        let posterior = model.autoencoder.encode(visible, pass)
+        let latents = model.autoencoder.scaled(posterior.sample(noise: random.normal(posterior.mean.shape)))
+        channels = concatenated(
+            [(start?.mask ?? white).latentMask(request, factor: factor), latents], axis: 1)
+    }
+}
