@@ -33,7 +33,10 @@ struct Generate: AsyncParsableCommand {
     @Option(
         help: "The schedule: \(SamplingSchedule.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
     var scheduler: String?
-    @Option(help: "The share of fresh noise, for ddim, euler_a and tcd (default: the sampler's own).")
+    @Option(
+        help:
+            "The share of fresh noise, for \(Self.samplersWithEta.joined(separator: ", ")) (default: the sampler's own)."
+    )
     var eta: Float?
     @Option(help: "How far guidance goes back to the unguided spread, from 0 to 1; 0.7 for zero-terminal-SNR models.")
     var guidanceRescale: Double?
@@ -74,6 +77,10 @@ struct Generate: AsyncParsableCommand {
         let job = self
         let work = { @Sendable in try job.draw(folder, outputs) }
         try await ComputeThread.shared.perform(work)
+    }
+
+    private static var samplersWithEta: [String] {
+        SamplingMethod.all.filter { $0.defaultEta != nil }.map(\.name)
     }
 
     /// Refuses names that nothing answers to before any model is loaded.
