@@ -18,7 +18,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -29,7 +28,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
@@ -77,7 +75,7 @@ let package = Package(
             name: "atelier",
             dependencies: [
                 "Generation", "Training", "World", "Recipes", "Weights", "Samplers", "Imaging", "Drawing",
-                "TensorCore", argumentParser, logging,
+                "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.

@@ -19,9 +19,7 @@ public struct Denoising: Sendable {
     private var evaluation = 0
     private var random: TorchGenerator
     private let model: StableDiffusion
-    private let context: Tensor
-    private let guidanceScale: Double
-    private let guidanceRescale: Double
+    private let guided: GuidedRows
     private let pass: Pass
 
     /// Encodes the prompts and draws the initial noise.
@@ -31,12 +29,9 @@ public struct Denoising: Sendable {
         try request.validate(for: model)
         self.model = model
         self.pass = pass
-        guidanceScale = request.guidanceScale
-        guidanceRescale = request.guidanceRescale ?? 0
         sampler = try request.makeSampler(model.scheduler)
         random = TorchGenerator(seed: request.seed)
-        let prompts = guidanceScale > 1 ? [request.negativePrompt, request.prompt] : [request.prompt]
-        context = model.encode(prompts, pass)
+        guided = GuidedRows(request, model, pass)
         let factor = model.latentFactor
         let shape = [1, model.unet.configuration.inChannels, request.height / factor, request.width / factor]
         latents = random.normal(shape) * Double(sampler.initialNoiseScale)
@@ -61,20 +56,9 @@ public struct Denoising: Sendable {
     /// Asks the model once.
     private mutating func evaluate() {
         let input = sampler.modelInput(latents, at: evaluation)
-        let rows = context.size(0)
-        let timesteps = Tensor([Float](repeating: sampler.evaluations[evaluation].timestep, count: rows))
-        let batch = rows == 1 ? input : concatenated([input, input], axis: 0)
-        let output = model.unet(batch, timesteps: timesteps, context: context, pass)
-        latents = sampler.step(guided(output), latents: latents, at: evaluation, random: &random)
+        let output = guided.predict(input, timestep: sampler.evaluations[evaluation].timestep, model.unet, pass)
+        latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
         evaluation += 1
-    }
-
-    /// Classifier-free guidance: `unconditional + scale * (conditional - unconditional)`, rescaled as asked for.
-    private func guided(_ output: Tensor) -> Tensor {
-        guard output.size(0) == 2 else { return output }
-        let rows = output.chunked(0, count: 2)
-        let guided = rows[0] + guidanceScale * (rows[1] - rows[0])
-        return rescaledGuidance(guided, conditional: rows[1], share: guidanceRescale)
     }
 
     /// The picture of the present latents.

@@ -3,13 +3,16 @@ public import Samplers
 /// What to draw and how: everything that determines a picture, given the model.
 public struct GenerationRequest: Sendable, Hashable, Codable {
     public var prompt: String
-    public var negativePrompt: String
+    /// What to avoid; nil when none was given, which some models read in a way of their own.
+    public var negativePrompt: String?
     public var steps: Int
     /// How strongly the prompt pulls; at 1 or below the unconditional prediction is not computed.
     public var guidanceScale: Double
     public var seed: UInt64
     public var width: Int
     public var height: Int
+    /// The layer of the text encoder that is read, counted from the last, which is 1; nil takes the model's own.
+    public var clipSkip: Int?
     /// The sampler's name; nil takes the model's own.
     public var sampler: String?
     /// The schedule's name; nil takes the model's own.
@@ -22,9 +25,9 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     public var prediction: PredictionType?
 
     public init(
-        prompt: String, negativePrompt: String = "", steps: Int = 20, guidanceScale: Double = 7, seed: UInt64 = 42,
-        width: Int, height: Int, sampler: String? = nil, schedule: String? = nil, eta: Float? = nil,
-        guidanceRescale: Double? = nil, prediction: PredictionType? = nil
+        prompt: String, negativePrompt: String? = nil, steps: Int = 20, guidanceScale: Double = 7, seed: UInt64 = 42,
+        width: Int, height: Int, sampler: String? = nil, clipSkip: Int? = nil, schedule: String? = nil,
+        eta: Float? = nil, guidanceRescale: Double? = nil, prediction: PredictionType? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -34,6 +37,7 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         self.width = width
         self.height = height
         self.sampler = sampler
+        self.clipSkip = clipSkip
         self.schedule = schedule
         self.eta = eta
         self.guidanceRescale = guidanceRescale
@@ -63,6 +67,11 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         }
         guard (1...1000).contains(steps) else {
             throw GenerationError("steps", expected: "1 to 1000", found: "\(steps)")
+        }
+        if let clipSkip {
+            guard (1...model.text.layers).contains(clipSkip) else {
+                throw GenerationError("clip skip", expected: "1 to \(model.text.layers)", found: "\(clipSkip)")
+            }
         }
         guard guidanceScale.isFinite && guidanceScale >= 0 else {
             throw GenerationError("guidance scale", expected: "a number from 0", found: "\(guidanceScale)")

@@ -1,9 +1,7 @@
 public import DiffusionModels
-public import Layers
+import Layers
 public import Samplers
-public import TensorCore
-public import TextModels
-public import Tokenizers
+import TensorCore
 import Weights
 
 /// The number format of weights and products.
@@ -13,83 +11,69 @@ public enum Precision: String, Sendable, CaseIterable, Codable {
     case bf16
 }
 
-/// A latent-diffusion model: tokenizer, text encoder, UNet, autoencoder and the scheduler that it was trained with.
+/// A latent-diffusion model: text encoders, UNet, autoencoder and the scheduler that it was trained with.
 ///
 /// A value: any number of generations may share one.
 public struct StableDiffusion: Sendable {
-    public let tokenizer: CLIPTokenizer
-    public let textEncoder: CLIPTextModel
+    public let text: TextConditioner
     public let unet: UNet2DConditionModel
     public let autoencoder: AutoencoderKL
     public let scheduler: SchedulerConfiguration
     /// Keys of the weight files that no part used.
     public let unusedKeys: [String]
 
-    /// Loads a diffusers folder; weights stay mapped until they are used.
-    ///
-    /// - Parameter variant: the file variant, such as `fp16`; nil takes the plain files, or the only variant.
-    public init(folder: ModelFolder, precision: Precision = .fp32, variant: String? = nil) throws {
-        try folder.require("unet", "UNet2DConditionModel")
-        try folder.require("vae", "AutoencoderKL")
-        try folder.require("text_encoder", "CLIPTextModel", "CLIPTextModelWithProjection")
-        tokenizer = try CLIPTokenizer(folder: folder.url("tokenizer"))
-        scheduler = try folder.scheduler()
+    /// Loads a model; weights stay mapped until they are used.
+    public init(_ store: any ModelStore, precision: Precision = .fp32) throws {
+        scheduler = try store.scheduler()
         let sites = SiteIndex()
-        var unused: [String] = []
-        func load<Model>(_ part: String, _ baseName: String, _ build: (ScopedWeights) throws -> Model) throws -> Model {
-            let files = try WeightFiles(in: "\(folder.path)/\(part)", baseName: baseName, variant: variant)
-            let source = SafetensorsSource(
-                try SafetensorsSet(files), floatingPoint: precision == .bf16 && part != "vae" ? .bfloat16 : nil)
-            let (model, report) = try ScopedWeights.load(
-                source, root: part, sites: sites, ignoring: ["*.position_ids"], build: build)
-            unused += report.unused.map { "\(part).\($0)" }
-            return model
-        }
-        let textConfiguration = try folder.configuration(CLIPTextConfiguration.self, of: "text_encoder")
-        textEncoder = try load("text_encoder", "model") { try CLIPTextModel(textConfiguration, weights: $0) }
-        let unetConfiguration = try folder.configuration(UNet2DConditionConfiguration.self, of: "unet")
-        unet = try load("unet", "diffusion_pytorch_model") {
-            try UNet2DConditionModel(unetConfiguration, weights: $0)
-        }
-        let vaeConfiguration = try folder.configuration(AutoencoderKLConfiguration.self, of: "vae")
-        autoencoder = try load("vae", "diffusion_pytorch_model") {
-            try AutoencoderKL(vaeConfiguration, weights: $0)
-        }
-        unusedKeys = unused
-        try checkFit(folder.path)
+        let floatingPoint: DType? = precision == .bf16 ? .bfloat16 : nil
+        var unused = store.strayKeys
+        text = try TextConditioner(store, sites: sites, floatingPoint: floatingPoint, unused: &unused)
+        let unetConfiguration = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
+        var report: LoadReport
+        (unet, report) = try ScopedWeights.load(
+            try store.weights(of: "unet", floatingPoint: floatingPoint), root: "unet", sites: sites
+        ) { try UNet2DConditionModel(unetConfiguration, weights: $0) }
+        unused += report.unused.map { "unet.\($0)" }
+        let autoencoderConfiguration = try store.configuration(AutoencoderKLConfiguration.self, of: "vae")
+        (autoencoder, report) = try ScopedWeights.load(
+            try store.weights(of: "vae", floatingPoint: nil), root: "vae", sites: sites
+        ) { try AutoencoderKL(autoencoderConfiguration, weights: $0) }
+        unusedKeys = unused + report.unused.map { "vae.\($0)" }
+        try checkFit(store.path)
     }
 
     /// Checks that the parts belong together, so that no forward pass can meet a shape it does not expect.
     private func checkFit(_ path: String) throws {
-        guard tokenizer.vocabularySize <= textEncoder.configuration.vocabularySize else {
-            throw GenerationError(
-                path + "/tokenizer", expected: "at most \(textEncoder.configuration.vocabularySize) tokens",
-                found: "\(tokenizer.vocabularySize)")
-        }
-        let tokens = tokenizer.tokens(for: "").count
-        guard tokens <= textEncoder.configuration.maximumTokens else {
-            throw GenerationError(
-                path + "/tokenizer", expected: "at most \(textEncoder.configuration.maximumTokens) tokens a prompt",
-                found: "\(tokens)")
-        }
         let unet = unet.configuration
-        guard unet.additionEmbedType == nil else {
-            throw GenerationError(
-                path + "/unet/config.json: addition_embed_type", expected: "none (Stable Diffusion 1.x or 2.x)",
-                found: unet.additionEmbedType ?? "")
+        func require(_ isRight: Bool, _ key: String, _ expected: String, _ found: String) throws {
+            guard isRight else {
+                throw GenerationError("\(path)/unet/config.json: \(key)", expected: expected, found: found)
+            }
         }
-        guard unet.crossAttentionDim == .all(textEncoder.configuration.hiddenSize) else {
-            throw GenerationError(
-                path + "/unet/config.json: cross_attention_dim",
-                expected: "the text encoder's hidden_size \(textEncoder.configuration.hiddenSize)",
-                found: "\(unet.crossAttentionDim)")
-        }
-        guard unet.inChannels == autoencoder.configuration.latentChannels, unet.outChannels == unet.inChannels else {
-            throw GenerationError(
-                path + "/unet/config.json: in_channels",
-                expected: "the autoencoder's latent_channels \(autoencoder.configuration.latentChannels)",
-                found: "\(unet.inChannels)")
-        }
+        try require(
+            unet.crossAttentionDim == .all(text.width), "cross_attention_dim",
+            "the text encoders' hidden_size \(text.width)", "\(unet.crossAttentionDim)")
+        let latents = autoencoder.configuration.latentChannels
+        try require(
+            unet.inChannels == latents && unet.outChannels == latents, "in_channels",
+            "the autoencoder's latent_channels \(latents)", "\(unet.inChannels)")
+        guard unet.additionEmbedType == "text_time" else { return }
+        let sizes = unet.additionTimeEmbedDim ?? 0
+        let width = (text.pooledWidth ?? 0) + sizeCount * sizes
+        try require(
+            text.pooledWidth != nil && [5, 6].contains(sizeCount) && unet.projectionInputDim == width,
+            "projection_class_embeddings_input_dim",
+            "the width of the pooled text (\(text.pooledWidth ?? 0)) and of 5 or 6 sizes (\(sizes) each)",
+            "\(unet.projectionInputDim ?? 0)")
+    }
+
+    /// How many sizes and crops the UNet reads: 6, or 5 with an aesthetic score (SDXL's refiner).
+    private var sizeCount: Int {
+        guard let width = unet.configuration.projectionInputDim, let each = unet.configuration.additionTimeEmbedDim,
+            each > 0
+        else { return 0 }
+        return (width - (text.pooledWidth ?? 0)) / each
     }
 
     /// Picture pixels for each latent in both directions.
@@ -98,10 +82,16 @@ public struct StableDiffusion: Sendable {
     /// The width and height that the model was trained for, in pixels.
     public var defaultSize: Int { unet.configuration.sampleSize * latentFactor }
 
-    /// The text encoder's output for each prompt: `[prompts, tokens, width]`.
-    public func encode(_ prompts: [String], _ pass: Pass = Pass()) -> Tensor {
-        let tokens = prompts.flatMap { tokenizer.tokens(for: $0).map(Int64.init) }
-        return textEncoder(Tensor(tokens, shape: [prompts.count, tokens.count / max(prompts.count, 1)]), pass)
-            .lastHiddenState
+    /// What SDXL reads besides the text: the pooled text, and the sizes it was trained to know.
+    ///
+    ///     [height, width, crop top, crop left, height, width]    or    [height, width, top, left, aesthetic score]
+    ///
+    /// - Returns: nil for models that read none.
+    func addedConditioning(_ text: TextConditioning, width: Int, height: Int, isNegative: Bool) -> AddedConditioning? {
+        guard unet.configuration.additionEmbedType == "text_time" else { return nil }
+        let sizes = [height, width, 0, 0].map(Float.init)
+        let target = sizeCount == 5 ? [isNegative ? 2.5 : 6] : [Float(height), Float(width)]
+        return AddedConditioning(
+            pooledText: text.pooled, timeIDs: Tensor(sizes + target, shape: [1, sizes.count + target.count]))
     }
 }

@@ -1,15 +1,18 @@
 /// The texts that travel inside a picture file, in file order: how it was made, for whom, by what.
 ///
-/// A PNG keeps each entry as a text chunk (`tEXt` for Latin-1, else `iTXt`). A JPEG keeps the entry `parameters` as the
+/// A PNG keeps each entry as a text chunk (`tEXt` for Latin-1, else or when asked for `iTXt`). A JPEG keeps the entry `parameters` as the
 /// EXIF user comment, where image tools look for it, and every other entry as a comment segment `keyword: text`.
 public struct ImageMetadata: Sendable, Equatable {
     public struct Entry: Sendable, Equatable {
         public var keyword: String
         public var text: String
+        /// Whether a PNG keeps Latin-1 text, too, as `iTXt`: as UTF-8.
+        public var isInternational: Bool
 
-        public init(keyword: String, text: String) {
+        public init(keyword: String, text: String, isInternational: Bool = false) {
             self.keyword = keyword
             self.text = text
+            self.isInternational = isInternational
         }
     }
 

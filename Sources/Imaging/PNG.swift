@@ -32,14 +32,17 @@ enum PNG {
                 UnsafeBufferPointer(start: start, count: strlen(start)).map(UInt8.init(bitPattern:)))
         }
         let bytes = UnsafeBufferPointer(start: text.bytes, count: text.count)
+        guard text.kind == 1 else { return ImageMetadata.Entry(keyword: keyword, text: Latin1.string(bytes)) }
+        let decoded = String(decoding: bytes, as: UTF8.self)
         return ImageMetadata.Entry(
-            keyword: keyword, text: text.kind == 1 ? String(decoding: bytes, as: UTF8.self) : Latin1.string(bytes))
+            keyword: keyword, text: decoded, isInternational: Latin1.bytes(decoded) != nil)
     }
 
     static func encode(_ image: Image, metadata: ImageMetadata, path: String) throws(ImageError) -> [UInt8] {
         try metadata.check(path: path)
         let texts = metadata.entries.map { entry in
-            Latin1.bytes(entry.text).map { Codec.Text(keyword: entry.keyword, bytes: $0, kind: 0) }
+            (entry.isInternational ? nil : Latin1.bytes(entry.text))
+                .map { Codec.Text(keyword: entry.keyword, bytes: $0, kind: 0) }
                 ?? Codec.Text(keyword: entry.keyword, bytes: Array(entry.text.utf8), kind: 1)
         }
         return try Codec.collect(image, format: "PNG", path: path) { buffer, width, height, report in

@@ -34,9 +34,10 @@ public struct CLIPTokenizer: Sendable {
 
     /// Reads `tokenizer.json`, or `vocab.json` and `merges.txt`, with `tokenizer_config.json` and
     /// `special_tokens_map.json` where they exist.
+    /// - Parameter padToken: pads texts instead of the token that the files name.
     /// - Throws: `TokenizerError` naming the file that is missing or wrong.
-    public init(folder: URL) throws {
-        self.init(try CLIPTokenizerFiles.read(folder: folder.path))
+    public init(folder: URL, padToken: String? = nil) throws {
+        self.init(try CLIPTokenizerFiles.read(folder: folder.path, padToken: padToken))
     }
 
     init(_ definition: CLIPTokenizerDefinition) {

@@ -7,10 +7,11 @@ import Foundation
 /// or the four entries of `special_tokens_map.json` over those of `tokenizer_config.json`. In the last case a later
 /// role (start, end, unknown, padding) overrides an earlier one that names the same token.
 enum CLIPTokenizerFiles {
-    static func read(folder: String) throws -> CLIPTokenizerDefinition {
+    static func read(folder: String, padToken: String? = nil) throws -> CLIPTokenizerDefinition {
         let folder = folder.hasSuffix("/") ? folder : folder + "/"
         let whole = folder + "tokenizer.json"
-        let config: TokenizerConfig = try JSONFile.readIfPresent(folder + "tokenizer_config.json") ?? TokenizerConfig()
+        var config: TokenizerConfig = try JSONFile.readIfPresent(folder + "tokenizer_config.json") ?? TokenizerConfig()
+        if let padToken { config.pad = TokenEntry(content: padToken) }
         if FileManager.default.fileExists(atPath: whole) {
             return try read(TokenizerFile.self, whole: whole, config: config)
         }

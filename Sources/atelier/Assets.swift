@@ -31,6 +31,17 @@ enum Assets {
             found: "none; name it with --assets or ATELIER_ASSETS")
     }
 
+    /// A model by path or name: a folder in the diffusers layout, or a checkpoint in one file.
+    static func store(_ name: String, assets: String?) throws -> any ModelStore {
+        let location = try model(name, assets: assets)
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: location.path, isDirectory: &isFolder), !isFolder.boolValue {
+            return try SingleFileModel(
+                path: location.path, vocabulary: folder(assets).appending(path: "tokenizers/clip"))
+        }
+        return try ModelFolder(path: location.path)
+    }
+
     /// The folder of a model: a path, or the name of an embedded one.
     static func model(_ name: String, assets: String?) throws -> URL {
         if FileManager.default.fileExists(atPath: name) || name.contains("/") {

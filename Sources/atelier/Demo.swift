@@ -33,7 +33,7 @@ struct Demo: AsyncParsableCommand {
         Interrupt.watch()
         let seed = seed
         let sheet = try await ComputeThread.shared.perform {
-            let model = try StableDiffusion(folder: folder)
+            let model = try StableDiffusion(folder)
             var progress = TerminalProgress()
             var pictures: [Image] = []
             for (index, prompt) in Demo.prompts.enumerated() {

@@ -10,12 +10,12 @@ import Weights
 struct Generate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Draw pictures from a prompt.")
 
-    @Option(name: [.short, .long], help: "A model folder in the diffusers layout, or the name of an embedded model.")
+    @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
     @Option(name: [.short, .long], help: "What to draw.")
     var prompt: String
     @Option(name: [.customShort("n"), .long], help: "What to avoid.")
-    var negativePrompt = ""
+    var negativePrompt: String?
     @Option(help: "Sampling steps.")
     var steps = 20
     @Option(help: "How strongly the prompt pulls; 1 and below leaves the guidance out.")
@@ -45,6 +45,8 @@ struct Generate: AsyncParsableCommand {
             "What the model predicts: \(PredictionType.allCases.map(\.name).joined(separator: ", ")) (default: its own)"
     )
     var prediction: String?
+    @Option(help: "The layer of the text encoder that is read, counted from the last, which is 1.")
+    var clipSkip: Int?
     @Option(name: [.short, .long], help: "Threads (default: all cores).")
     var threads: Int?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
@@ -72,10 +74,10 @@ struct Generate: AsyncParsableCommand {
         }
         let outputs = try OutputPattern(output, count: batchCount)
         try checkNames()
-        let folder = try ModelFolder(path: Assets.model(model, assets: assets).path)
+        let store = try Assets.store(model, assets: assets)
         Interrupt.watch()
         let job = self
-        let work = { @Sendable in try job.draw(folder, outputs) }
+        let work = { @Sendable in try job.draw(store, outputs) }
         try await ComputeThread.shared.perform(work)
     }
 
@@ -100,15 +102,15 @@ struct Generate: AsyncParsableCommand {
     }
 
     /// Runs on the compute thread.
-    private func draw(_ folder: ModelFolder, _ outputs: OutputPattern) throws {
-        let network = try StableDiffusion(folder: folder, precision: precision)
+    private func draw(_ store: any ModelStore, _ outputs: OutputPattern) throws {
+        let network = try StableDiffusion(store, precision: precision)
         if !network.unusedKeys.isEmpty {
-            complain("\(folder.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
+            complain("\(store.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
         }
         if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
         }
-        let modelHash = try folder.hash()
+        let modelHash = try store.hash()
         let firstSeed = seed < 0 ? UInt64.random(in: 0..<1 << 32) : UInt64(seed)
         var latents: [Tensor] = []
         for index in 0..<batchCount {
@@ -123,9 +125,9 @@ struct Generate: AsyncParsableCommand {
             }
             let picture = denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
-            let recipe = PictureRecipe(
-                engine: engineVersion, model: URL(filePath: folder.path).lastPathComponent, modelHash: modelHash,
-                precision: precision, request: request)
+            var recipe = PictureRecipe(
+                engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
+            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata())
             latents.append(denoising.latents)
@@ -149,7 +151,8 @@ struct Generate: AsyncParsableCommand {
         let request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, steps: steps, guidanceScale: cfgScale ?? 7, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
-            sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
+            sampler: samplingMethod, clipSkip: clipSkip, schedule: scheduler, eta: eta,
+            guidanceRescale: guidanceRescale,
             prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) })
         do {
             try request.validate(for: network)

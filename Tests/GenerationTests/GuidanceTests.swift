@@ -31,7 +31,7 @@ import Testing
 
     @Test(arguments: SamplingMethod.all.map(\.name).filter { $0 != "flow_euler" })
     func `every sampler takes the steps that were asked for`(_ sampler: String) throws {
-        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         try ComputeThread.shared.run {
             var denoising = try Denoising(request(sampler), model: model)
             #expect(denoising.totalSteps == 3 && denoising.samplerName == sampler)
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `rescaled guidance changes the picture, and none leaves its bits`() throws {
-        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         func latents(_ rescale: Double?) throws -> Tensor {
             var denoising = try Denoising(request("euler", rescale: rescale), model: model)
             while !denoising.isComplete { denoising.advance() }

@@ -14,7 +14,7 @@ import Testing
     }
 
     private func load(_ folder: URL) throws -> StableDiffusion {
-        try StableDiffusion(folder: ModelFolder(path: folder.path))
+        try StableDiffusion(ModelFolder(path: folder.path))
     }
 
     @Test func `a missing folder is named`() {
@@ -75,7 +75,7 @@ import Testing
 
     @Test(arguments: [(63, 48, 10, 7.5), (64, 0, 10, 7.5), (64, 48, 0, 7.5), (64, 48, 10, -1.0), (64, 48, 10, .nan)])
     func `impossible requests are refused`(_ width: Int, _ height: Int, _ steps: Int, _ scale: Double) throws {
-        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         let request = GenerationRequest(
             prompt: "x", steps: steps, guidanceScale: scale, width: width, height: height)
         #expect(throws: GenerationError.self) { try Denoising(request, model: model) }

@@ -18,7 +18,7 @@ import Testing
     @Test(arguments: [("ddim", "ddim"), ("euler", "euler"), ("dpm++2m", "dpmpp2m")])
     func `ten guided steps follow diffusers`(_ sampler: String, _ file: String) throws {
         let golden = try Fixtures.tensors("tiny-sd/golden_\(file).safetensors")
-        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         try ComputeThread.shared.run {
             var denoising = try Denoising(request(sampler), model: model)
             let initial = try Fixtures.require(golden, "initial_latents")
@@ -37,17 +37,16 @@ import Testing
 
     @Test func `text encodings follow transformers`() throws {
         let golden = try Fixtures.tensors("tiny-sd/golden_ddim.safetensors")
-        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
-        let context = model.encode(["blurry, low quality", Self.prompt])
-        for (row, name) in ["text/unconditional", "text/conditional"].enumerated() {
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        for (prompt, name) in [("blurry, low quality", "text/unconditional"), (Self.prompt, "text/conditional")] {
             let expected = try Fixtures.require(golden, name)
-            let found = context.narrowed(0, start: row, count: 1).reshaped(expected.shape)
+            let found = model.text(prompt).context.reshaped(expected.shape)
             #expect(maximumDifference(found, expected) < 1e-4, "\(name)")
         }
     }
 
     @Test func `the same request gives the same bits, another seed another picture`() throws {
-        let model = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         func latents(_ seed: UInt64) throws -> Tensor {
             var request = request("euler")
             request.seed = seed
@@ -61,9 +60,9 @@ import Testing
     }
 
     @Test func `a half-precision variant draws nearly the same`() throws {
-        let full = try StableDiffusion(folder: ModelFolder(path: Fixtures.path("tiny-sd")))
+        let full = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         let folder = try ModelFolder(path: Fixtures.path("tiny-sd"))
-        let rounded = try StableDiffusion(folder: folder, precision: .bf16)
+        let rounded = try StableDiffusion(folder, precision: .bf16)
         func final(_ model: StableDiffusion) throws -> Tensor {
             var request = request("ddim")
             request.steps = 2

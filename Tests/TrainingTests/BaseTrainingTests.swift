@@ -148,7 +148,8 @@ import Weights
         defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }
         let model = try #require(try train(first))
         let recipe = try decodeRecipe(
-            BaseRecipe.self, yaml: Self.yaml.replacing("block_out_channels: [24, 32]", with: "block_out_channels: [24, 40]"))
+            BaseRecipe.self,
+            yaml: Self.yaml.replacing("block_out_channels: [24, 32]", with: "block_out_channels: [24, 40]"))
         let training = try BaseTraining(
             recipe: recipe, context: TrainingContext(folder: second, report: { _ in }),
             warmStart: try WarmStart(path: model.path))

@@ -33,6 +33,7 @@ extension CPUBackend {
         if geometry.isPointwise(weight.shape) {
             return asMap(linear(rows(gradient), weight: matrix(weight).transposed(0, 1), bias: nil), like: inputShape)
         }
+        if gradient.count == 0 { return full(0, shape: inputShape, dtype: .float32) }
         let gradient = gradient.channelsLast()
         let key = key(.inputGradient, inputShape, weight.shape, geometry)
         let out = Tensor.empty(Layout(shape: inputShape, order: [0, 2, 3, 1]))
@@ -56,6 +57,8 @@ extension CPUBackend {
                 rows(x).reshaped([-1, weightShape[1]])
             ).reshaped(weightShape)
         }
+        // oneDNN divides by the batch when it plans, so an empty one must not reach it.
+        if gradient.count == 0 || x.count == 0 { return full(0, shape: weightShape, dtype: .float32) }
         let (x, gradient) = (x.channelsLast(), gradient.channelsLast())
         let key = key(.weightGradient, x.shape, weightShape, geometry)
         let out = Tensor.empty(weightShape)

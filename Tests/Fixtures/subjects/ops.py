@@ -174,14 +174,14 @@ def attentions(cases):
     attention("attention_cross_77_d8", 2, 24, 77, 8)
     attention("attention_cross_77_d40", 1, 12, 77, 40, batch=1)
     attention("attention_cross_77_d64", 1, 9, 77, 64, batch=1)
-    attention("attention_causal_d8", 2, 33, 33, 8)
-    attention("attention_causal_d40", 1, 14, 14, 40)
-    attention("attention_causal_d64", 1, 15, 15, 64, batch=1)
+    attention("attention_causal_d8", 2, 33, 33, 8, causal=True)
+    attention("attention_causal_d40", 1, 14, 14, 40, causal=True)
+    attention("attention_causal_d64", 1, 15, 15, 64, batch=1, causal=True)
     attention("attention_masked_d8", 2, 10, 23, 8, mask=cases.draw(2, 1, 10, 23, scale=2))
     attention("attention_masked_d40", 1, 8, 20, 40, mask=cases.draw(8, 20, scale=2))
     attention("attention_scaled_d8", 2, 6, 9, 8, scale=0.5)
     attention("attention_tiles_d8", 1, 150, 530, 8, batch=1)
-    attention("attention_causal_tiles_d8", 1, 210, 210, 8, batch=1)
+    attention("attention_causal_tiles_d8", 1, 210, 210, 8, batch=1, causal=True)
 
 
 def activations(cases):

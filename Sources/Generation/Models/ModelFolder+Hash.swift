@@ -22,6 +22,18 @@ extension ModelFolder {
     }
 }
 
+/// The SHA-256 of a file, cached by size and time.
+func fileHash(_ path: String) throws -> String {
+    let file = URL(filePath: path).resolvingSymlinksInPath()
+    guard let attributes = try? FileManager.default.attributesOfItem(atPath: file.path) else {
+        throw GenerationError(path, expected: "a file that can be read", found: "nothing there")
+    }
+    var cache = HashCache()
+    let hash = try cache.hash(of: file.path, attributes)
+    cache.save()
+    return hash
+}
+
 /// File hashes by path, size and modification time, kept in the user's cache folder.
 private struct HashCache {
     private struct Entry: Codable, Equatable {

@@ -1,25 +1,30 @@
 import Foundation
-import Layers
-import Samplers
+public import Layers
+public import Samplers
+public import TensorCore
+public import Tokenizers
+public import Weights
 
 /// A model in the diffusers layout: `model_index.json` and one folder a part.
 ///
 /// Files may be symbolic links, as in a download cache: the user named the folder.
-public struct ModelFolder: Sendable {
+public struct ModelFolder: ModelStore {
     public let path: String
+    /// The file variant to take, such as `fp16`; nil takes the plain files, or the only variant.
+    public let variant: String?
     private let index: [String: [String?]]
 
     /// - Throws: `GenerationError` when there is no such folder or its index cannot be read.
-    public init(path: String) throws {
+    public init(path: String, variant: String? = nil) throws {
         self.path = path
+        self.variant = variant
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw GenerationError(path, expected: "a model folder", found: "nothing there")
         }
         guard isFolder.boolValue else {
             throw GenerationError(
-                path, expected: "a model folder with model_index.json",
-                found: "a file; single-file checkpoints are not read yet")
+                path, expected: "a model folder with model_index.json", found: "a file")
         }
         let indexPath = path + "/model_index.json"
         let data = try Self.read(indexPath)
@@ -41,8 +46,14 @@ public struct ModelFolder: Sendable {
         return name
     }
 
-    /// Checks that a part is of the class that is read here.
-    func require(_ part: String, _ classes: String...) throws {
+    /// The classes that are read here.
+    private static let classes = [
+        "unet": ["UNet2DConditionModel"], "vae": ["AutoencoderKL"],
+        "text_encoder": ["CLIPTextModel", "CLIPTextModelWithProjection"],
+        "text_encoder_2": ["CLIPTextModel", "CLIPTextModelWithProjection"],
+    ]
+
+    private func require(_ part: String, classes: [String]) throws {
         let found = try className(of: part)
         guard classes.contains(found) else {
             throw GenerationError(
@@ -50,15 +61,27 @@ public struct ModelFolder: Sendable {
         }
     }
 
-    func configuration<Configuration: ModelConfiguration>(
+    public var strayKeys: [String] { [] }
+
+    public func holds(_ part: String) -> Bool { index[part]?.count == 2 && index[part]?[1] != nil }
+
+    public func weights(of part: String, floatingPoint: DType?) throws -> any WeightSource {
+        let baseName = part.hasPrefix("text_encoder") ? "model" : "diffusion_pytorch_model"
+        let files = try WeightFiles(in: "\(path)/\(part)", baseName: baseName, variant: variant)
+        return SafetensorsSource(try SafetensorsSet(files), floatingPoint: floatingPoint)
+    }
+
+    public func tokenizer(_ part: String) throws -> CLIPTokenizer { try CLIPTokenizer(folder: url(part)) }
+
+    public func configuration<Configuration: ModelConfiguration>(
         _ type: Configuration.Type, of part: String
     ) throws -> Configuration {
+        try require(part, classes: Self.classes[part] ?? [])
         let file = "\(path)/\(part)/config.json"
         return try type.decode(Self.read(file), path: file)
     }
 
-    /// How the model was trained, and how it likes to be sampled.
-    func scheduler() throws -> SchedulerConfiguration {
+    public func scheduler() throws -> SchedulerConfiguration {
         let file = "\(path)/scheduler/scheduler_config.json"
         do {
             return try SchedulerConfiguration(json: String(decoding: Self.read(file), as: UTF8.self))

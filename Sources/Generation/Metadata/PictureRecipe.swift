@@ -1,0 +1,91 @@
+import Foundation
+public import Imaging
+import Recipes
+public import TensorCore
+
+/// What a picture carries so that it can be made again, and compared with what was made.
+public struct PictureRecipe: Codable, Sendable, Hashable {
+    public var schema = 1
+    public var engine: String
+    /// How the model was named; a path or the name of an embedded one.
+    public var model: String
+    public var modelHash: String
+    public var precision: Precision
+    /// Where the random numbers come from.
+    public var noise = "torch cpu float32"
+    public var request: GenerationRequest
+    /// The sampler that was used, by its canonical name.
+    public var sampler: String?
+    /// The SHA-256 of the final latents, float32, little-endian, row-major.
+    public var latentsHash: String?
+
+    public init(engine: String, model: String, modelHash: String, precision: Precision, request: GenerationRequest) {
+        self.engine = engine
+        self.model = model
+        self.modelHash = modelHash
+        self.precision = precision
+        self.request = request
+    }
+
+    /// Notes what came out of the request.
+    public mutating func note(latents: Tensor, sampler: String) {
+        latentsHash = Self.hash(of: latents)
+        self.sampler = sampler
+    }
+
+    /// The SHA-256 of latents.
+    public static func hash(of latents: Tensor) -> String {
+        sha256Hex(of: latents.floats.withUnsafeBytes { Data($0) })
+    }
+
+    private static let keyword = "atelier"
+
+    /// The texts of a picture file: `parameters` as A1111-style readers parse it, and the whole recipe as JSON.
+    public func metadata() throws -> ImageMetadata {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let json = String(decoding: try encoder.encode(self), as: UTF8.self)
+        var metadata = ImageMetadata()
+        metadata["parameters"] = infotext.text
+        metadata.entries.append(.init(keyword: Self.keyword, text: json, isInternational: true))
+        return metadata
+    }
+
+    /// The recipe that a picture carries, or nil when it carries none.
+    ///
+    /// - Throws: `GenerationError` when it carries one that cannot be read.
+    public init?(_ metadata: ImageMetadata, path: String) throws {
+        guard let text = metadata[Self.keyword] else { return nil }
+        struct Version: Decodable { let schema: Int }
+        let data = Data(text.utf8)
+        let version = try? JSONDecoder().decode(Version.self, from: data).schema
+        guard version == 1 else {
+            throw GenerationError(
+                path, expected: "a recipe of schema 1",
+                found: version.map { "schema \($0), from a newer version" } ?? "none")
+        }
+        do {
+            self = try JSONDecoder().decode(PictureRecipe.self, from: data)
+        } catch {
+            throw GenerationError(path, expected: "a recipe of schema 1", found: "one with fields missing")
+        }
+    }
+
+    /// What other programs read.
+    public var infotext: Infotext {
+        let scale = request.guidanceScale
+        var fields = [
+            Infotext.Field("Steps", String(request.steps)),
+            Infotext.Field("Sampler", sampler ?? request.sampler ?? "default"),
+            Infotext.Field("CFG scale", scale == scale.rounded() ? String(Int(scale)) : String(scale)),
+            Infotext.Field("Seed", String(request.seed)),
+            Infotext.Field("Size", "\(request.width)x\(request.height)"),
+            Infotext.Field("Model hash", String(modelHash.prefix(10))),
+            Infotext.Field("Model", URL(filePath: model).deletingPathExtension().lastPathComponent),
+        ]
+        if let schedule = request.schedule { fields.insert(Infotext.Field("Schedule type", schedule), at: 2) }
+        if let clipSkip = request.clipSkip { fields.append(Infotext.Field("Clip skip", String(clipSkip))) }
+        fields += [Infotext.Field("RNG", "CPU"), Infotext.Field("Version", "atelier \(engine)")]
+        return Infotext(prompt: request.prompt, negativePrompt: request.negativePrompt, fields: fields)
+    }
+}

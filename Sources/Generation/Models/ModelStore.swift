@@ -1,0 +1,28 @@
+public import Layers
+public import Samplers
+public import TensorCore
+public import Tokenizers
+public import Weights
+
+/// A model on disk, whatever its layout: which parts it has, their configurations and their weights.
+///
+/// Parts have the names of the diffusers layout: `unet`, `vae`, `text_encoder`, `text_encoder_2`; weights have
+/// diffusers' and transformers' keys.
+public protocol ModelStore: Sendable {
+    /// The file or folder, for messages.
+    var path: String { get }
+    func holds(_ part: String) -> Bool
+    func configuration<Configuration: ModelConfiguration>(
+        _ type: Configuration.Type, of part: String
+    ) throws -> Configuration
+    /// - Parameter floatingPoint: the type that floating-point tensors are converted to; nil keeps them as stored.
+    func weights(of part: String, floatingPoint: DType?) throws -> any WeightSource
+    /// The tokenizer of a text encoder: `tokenizer` or `tokenizer_2`.
+    func tokenizer(_ part: String) throws -> CLIPTokenizer
+    /// How the model was trained, and how it likes to be sampled.
+    func scheduler() throws -> SchedulerConfiguration
+    /// Keys of the files that belong to no part.
+    var strayKeys: [String] { get }
+    /// The identity of the model's bytes.
+    func hash() throws -> String
+}
