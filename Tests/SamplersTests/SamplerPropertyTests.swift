@@ -112,6 +112,25 @@ import Testing
         #expect((0..<10).allSatisfy { sampler.evaluations[sampler.evaluation(beginning: $0)].step == $0 })
     }
 
+    /// How often a trajectory of five steps draws: the stream must be where the reference's is when a batch goes on.
+    @Test(
+        arguments: [
+            ("ddim", nil, 0), ("ddim", 1, 5), ("pndm", nil, 0), ("euler_a", nil, 5), ("euler_a", 0, 0),
+            ("heun", nil, 0),
+            ("dpm2", nil, 0), ("dpm++2m_sde", nil, 5), ("dpm++sde", nil, 8), ("unipc", nil, 0), ("lcm", nil, 4),
+            ("tcd", nil, 0), ("tcd", 0.3, 4),
+        ] as [(String, Float?, Int)])
+    func drawsAsOftenAsTheReference(name: String, eta: Float?, draws: Int) throws {
+        var sampler = try Sampler(named: name, configuration: Self.configuration(.epsilon), steps: 5, eta: eta)
+        var (random, reference) = (TorchGenerator(seed: 0), TorchGenerator(seed: 0))
+        var latents = Self.noise
+        for index in sampler.evaluations.indices {
+            latents = sampler.step(Self.noise, latents: latents, at: index, random: &random)
+        }
+        for _ in 0..<draws { _ = reference.normal(Self.noise.shape) }
+        #expect(random == reference)
+    }
+
     @Test func ancestralWithoutNoiseIsEuler() throws {
         func run(_ name: String, eta: Float?) throws -> [Float] {
             var sampler = try Sampler(named: name, configuration: Self.configuration(.epsilon), steps: 7, eta: eta)

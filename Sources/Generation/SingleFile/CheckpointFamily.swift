@@ -65,7 +65,9 @@ public enum CheckpointFamily: String, Sendable, CaseIterable, Codable {
     func scheduler(prediction: PredictionType?, hasZeroTerminalSNR: Bool) -> SchedulerConfiguration {
         var scheduler = SchedulerConfiguration.stableDiffusion
         switch self {
-        case .stableDiffusion1: scheduler.className = "PNDMScheduler"
+        case .stableDiffusion1:
+            scheduler.className = "PNDMScheduler"
+            scheduler.skipsRungeKutta = true
         case .stableDiffusion2: scheduler.predictionType = .velocity
         case .sdxl, .sdxlRefiner: scheduler.className = "EulerDiscreteScheduler"
         }
@@ -73,6 +75,8 @@ public enum CheckpointFamily: String, Sendable, CaseIterable, Codable {
         if hasZeroTerminalSNR {
             scheduler.rescalesToZeroSNR = true
             scheduler.timestepSpacing = .trailing
+            // PNDM divides by the signal, of which the first timestep has none.
+            if self == .stableDiffusion1 { scheduler.className = "DDIMScheduler" }
         }
         return scheduler
     }
