@@ -38,8 +38,7 @@ public struct StableDiffusion: Sendable {
         var unused: [String] = []
         func load<Model>(_ part: String, _ baseName: String, _ build: (ScopedWeights) throws -> Model) throws -> Model {
             let files = try WeightFiles(in: "\(folder.path)/\(part)", baseName: baseName, variant: variant)
-            let source = SafetensorsSource(
-                try SafetensorsSet(files), floatingPoint: precision == .bf16 && part != "vae" ? .bfloat16 : nil)
+            let source = try files.source(floatingPoint: precision == .bf16 && part != "vae" ? .bfloat16 : nil)
             let (model, report) = try ScopedWeights.load(
                 source, root: part, sites: sites, ignoring: ["*.position_ids"], build: build)
             unused += report.unused.map { "\(part).\($0)" }

@@ -70,7 +70,7 @@ public struct TorchTensor: Sendable, Equatable {
         else { return nil }
         let capacity = storageByteCount / byteCount
         var last = 0
-        for (size, stride) in zip(shape, strides) where size > 1 {
+        for (size, stride) in zip(shape, strides) where size > 1 && total > 0 {
             let (step, overflow1) = (size - 1).multipliedReportingOverflow(by: stride)
             let (sum, overflow2) = last.addingReportingOverflow(step)
             guard !overflow1, !overflow2 else { return nil }
