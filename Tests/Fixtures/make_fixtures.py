@@ -1,7 +1,7 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline schedulers scheduler_variants
-                                             optimizers]
+                                             optimizers torch_checkpoints]
 """
 
 import importlib
@@ -25,6 +25,7 @@ SUBJECTS = {
     "schedulers": "subjects.schedulers",
     "scheduler_variants": "subjects.scheduler_variants",
     "optimizers": "subjects.optimizers",
+    "torch_checkpoints": "subjects.torch_checkpoints",
 }
 SIZE_LIMIT = 14_000_000
 
