@@ -206,6 +206,16 @@ import Weights
         #expect(rule(value) == .layout)
     }
 
+    /// The numbers fit each other, and nothing else: the file holds 16 bytes.
+    @Test func layoutsOfStoragesThatAreNotThere() {
+        for (shape, strides) in [
+            ([1, 2], [1, 1 << 62]), ([1, 1, 3], [0, 0, 1 << 61]), ([1 << 59], [1]), ([1, 1 << 59], [.max, 1]),
+        ] as [([Int64], [Int64])] {
+            let storage = Pickle.storage("0", "ByteStorage", count: .max)
+            #expect(rule(Pickle.tensor(storage: storage, shape: shape, strides: strides)) == .storage)
+        }
+    }
+
     @Test func oddLayoutsThatStayInside() throws {
         for (offset, shape, strides) in [
             (0, [2, 2], [1, 1]), (4, [0], [1]), (3, [], []), (3, [1, 1], [.max, .max]), (0, [0, 5], [.max, .max]),

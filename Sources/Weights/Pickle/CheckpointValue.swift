@@ -12,7 +12,7 @@ public enum CheckpointValue: Sendable {
     case list([CheckpointValue])
     /// A dictionary or a module's parameters; keys that are no text are spelled as Python prints them.
     case dictionary([String: CheckpointValue])
-    case tensor(TorchTensor)
+    indirect case tensor(TorchTensor)
     /// Something that is only named: a class, a device, an array of numpy.
     case opaque(String)
 
@@ -88,7 +88,8 @@ public struct TorchTensor: Sendable, Equatable {
         var steps = total == 0 ? Layout.rowMajorStrides(shape) : strides
         for dimension in shape.indices.reversed() where shape[dimension] == 1 {
             let inner = dimension + 1
-            steps[dimension] = inner < shape.count ? steps[inner] * max(shape[inner], 1) : 1
+            // Wraps only for storages of half the address space, which no file turns out to hold.
+            steps[dimension] = inner < shape.count ? steps[inner] &* max(shape[inner], 1) : 1
         }
         self.strides = steps
     }
