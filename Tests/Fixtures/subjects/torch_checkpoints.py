@@ -27,7 +27,9 @@ def make():
     tensors = plain(generator)
     torch.save(tensors, FOLDER / "tensors.pt")
     torch.save(tensors, FOLDER / "tensors_protocol4.pt", pickle_protocol=4)
-    save_legacy(tensors, FOLDER / "tensors_legacy.pt")
+    # The old form knows no storages of plain bytes: torch writes such a file, but cannot read it again.
+    typed = [(name, value) for name, value in tensors.items() if value.dtype != torch.uint16]
+    save_legacy(collections.OrderedDict(typed), FOLDER / "tensors_legacy.pt")
     collect("tensors", tensors, expected)
     for name, value in [("lightning.ckpt", lightning(generator)), ("embedding.pt", embedding(generator)),
                         ("embedding_module.pt", embedding_module(generator))]:
