@@ -74,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "World", "Recipes", "Weights", "Samplers", "Imaging", "Drawing",
+                "Generation", "Training", "World", "Layers", "Recipes", "Weights", "Samplers", "Imaging", "Drawing",
                 "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),

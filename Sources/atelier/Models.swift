@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Generation
+import Layers
 import TensorCore
 import Weights
 
@@ -52,8 +53,8 @@ struct ModelsInspect: ParsableCommand {
         }
         do {
             return try ModelInspection(file: path, as: Assets.store(model, assets: assets))
-        } catch is GenerationError {
-            // No checkpoint: an adapter, an embedding, one part of a model.
+        } catch let error where error is GenerationError || error is ConfigurationError {
+            // No checkpoint that can be drawn with: an adapter, an embedding, one part of a model.
             return try ModelInspection(file: path, as: nil)
         }
     }

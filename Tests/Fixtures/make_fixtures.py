@@ -1,7 +1,7 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline pipeline_images schedulers
-                                             scheduler_variants sampler_grid optimizers single_file]
+                                             scheduler_variants sampler_grid optimizers single_file torch_checkpoints]
 """
 
 import importlib
@@ -28,6 +28,7 @@ SUBJECTS = {
     "sampler_grid": "subjects.sampler_grid",
     "optimizers": "subjects.optimizers",
     "single_file": "subjects.single_file",
+    "torch_checkpoints": "subjects.torch_checkpoints",
 }
 SIZE_LIMIT = 16_000_000
 

@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 import Testing
 import Weights
 
@@ -63,11 +64,6 @@ import Weights
         #expect(message { _ = try find() }.hasSuffix("found an empty folder"))
         try folder.write([], to: "config.json")
         #expect(message { _ = try find() }.hasSuffix("found config.json"))
-        try folder.write([], to: "model.bin")
-        #expect(
-            message { _ = try find() }.hasSuffix(
-                "found config.json, model.bin (pickled weights can run code and are not read here; "
-                    + "save them as safetensors)"))
         #expect(
             message { _ = try WeightFiles(in: folder("none"), baseName: "model") }
                 == "\(folder("none")): expected a folder with weights, found none that can be read")
@@ -86,6 +82,68 @@ import Weights
             name: "snapshot/model.safetensors.index.json")
         let set = try SafetensorsSet(WeightFiles(in: folder("snapshot"), baseName: "model"))
         #expect(set.names == ["a", "b"])
+    }
+
+    // MARK: Checkpoints of torch
+
+    /// A checkpoint of one tensor of four bytes.
+    private func writeTorch(_ tensor: String, to name: String) throws {
+        let value = Pickle.tensor(storage: Pickle.storage("0", "ByteStorage", count: 4), shape: [4], strides: [1])
+        let zip = ZipBuilder(Pickle.whole(Pickle.dictionary((tensor, value))), storages: ["0": [1, 2, 3, 4]])
+        try folder.write(zip.bytes, to: name)
+    }
+
+    @Test func pickledWeightsAreTakenWhereThereIsNothingElse() throws {
+        try writeTorch("a", to: "pytorch_model.bin")
+        try writeTorch("a", to: "model.bin")
+        #expect(try find() == ["pytorch_model.bin"])
+        let files = try WeightFiles(in: folder.path, baseName: "model")
+        #expect(files.format == .torch)
+        let source = try files.source()
+        #expect(source.keys == ["a"])
+        #expect(try source.tensor("a", shape: [4], initial: nil)?.array(of: UInt8.self) == [1, 2, 3, 4])
+        #expect(
+            message { _ = try SafetensorsSet(files) }
+                == "\(folder("pytorch_model.bin")): expected safetensors, found a checkpoint of torch")
+        try write(["b"], to: "model.fp16.safetensors")
+        #expect(try find() == ["model.fp16.safetensors"])
+        #expect(try WeightFiles(in: folder.path, baseName: "model").source().keys == ["b"])
+    }
+
+    @Test func pickledVariantsFollowTheSameRules() throws {
+        try writeTorch("a", to: "pytorch_model.fp16.bin")
+        #expect(try find() == ["pytorch_model.fp16.bin"])
+        #expect(try find(variant: "fp16") == ["pytorch_model.fp16.bin"])
+        try writeTorch("a", to: "pytorch_model.ema.bin")
+        #expect(
+            message { _ = try find() }.hasSuffix(
+                "expected pytorch_model.bin or the choice of a variant, found the variants ema, fp16"))
+        try writeTorch("a", to: "diffusion_pytorch_model.bin")
+        #expect(try WeightFiles(in: folder.path, baseName: "diffusion_pytorch_model").format == .torch)
+    }
+
+    @Test func pickledShards() throws {
+        try writeTorch("a", to: "pytorch_model-00001-of-00002.bin")
+        try writeTorch("b", to: "pytorch_model-00002-of-00002.bin")
+        let map = ["a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"]
+        try writeIndex(map, total: "8", name: "pytorch_model.bin.index.json")
+        #expect(try find() == map.values.sorted())
+        let source = try WeightFiles(in: folder.path, baseName: "model").source()
+        #expect(source.keys == ["a", "b"])
+        #expect(source.origin(of: "b") == folder("pytorch_model-00002-of-00002.bin"))
+        try writeIndex(["a": "pytorch_model-00002-of-00002.bin"], name: "pytorch_model.bin.index.json")
+        #expect(
+            message { _ = try WeightFiles(in: folder.path, baseName: "model").source() }.hasSuffix(
+                "expected tensor \"a\" in pytorch_model-00002-of-00002.bin, found no such tensor there"))
+        try writeIndex(["a": "../pytorch_model.bin"], name: "pytorch_model.bin.index.json")
+        #expect(message { _ = try find() }.contains("the name of a .bin file in the index's own folder"))
+    }
+
+    @Test func theEndingOfOneFileSaysWhatItIs() {
+        for name in ["a.ckpt", "a.pt", "a.pth", "a.bin"] { #expect(WeightFiles(file: name).format == .torch) }
+        for name in ["a.safetensors", "blob", "a.pt.safetensors"] {
+            #expect(WeightFiles(file: name).format == .safetensors)
+        }
     }
 
     // MARK: Shards

@@ -67,8 +67,8 @@ public struct ModelFolder: ModelStore {
 
     public func weights(of part: String, floatingPoint: DType?) throws -> any WeightSource {
         let baseName = part.hasPrefix("text_encoder") ? "model" : "diffusion_pytorch_model"
-        let files = try WeightFiles(in: "\(path)/\(part)", baseName: baseName, variant: variant)
-        return SafetensorsSource(try SafetensorsSet(files), floatingPoint: floatingPoint)
+        return try WeightFiles(in: "\(path)/\(part)", baseName: baseName, variant: variant)
+            .source(floatingPoint: floatingPoint)
     }
 
     public func tokenizer(_ part: String) throws -> CLIPTokenizer { try CLIPTokenizer(folder: url(part)) }

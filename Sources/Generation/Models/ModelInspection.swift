@@ -41,19 +41,33 @@ public struct ModelInspection: Sendable, Codable, Equatable {
         metadata = [:]
     }
 
-    /// Inspects one safetensors file, whatever it holds.
+    /// Inspects one safetensors file or torch checkpoint, whatever it holds.
     public init(file path: String, as store: (any ModelStore)?) throws {
-        let file = try SafetensorsFile(path: path)
+        let (names, part, metadata) = try Self.read(path)
         if let store {
             self = try ModelInspection(store)
         } else {
             self.path = path
-            kind = CheckpointFamily.describe(Set(file.names))
-            parts = [try Part("file", file)]
+            kind = CheckpointFamily.describe(Set(names))
+            parts = [part]
             hash = try fileHash(path)
             strayKeys = 0
         }
-        metadata = file.header.metadata
+        self.metadata = metadata
+    }
+
+    private static func read(_ path: String) throws -> (names: [String], part: Part, metadata: [String: String]) {
+        if SingleFileModel.isTorchFile(path) {
+            let checkpoint = try TorchCheckpoint(path: path)
+            let tensors = checkpoint.names.compactMap { checkpoint[$0] }
+            var metadata: [String: String] = [:]
+            if case .dictionary(let members) = checkpoint.contents {
+                for (key, value) in members { metadata[key] = "\(value)" }
+            }
+            return (checkpoint.names, Part(tensors.map { ($0.dtype, $0.shape) }), metadata)
+        }
+        let file = try SafetensorsFile(path: path)
+        return (file.names, Part(file.header.entries.map { ($0.dtype, $0.shape) }), file.header.metadata)
     }
 
     private static func kind(of store: any ModelStore) throws -> String {
@@ -80,12 +94,13 @@ extension ModelInspection.Part {
         }
     }
 
-    fileprivate init(_ name: String, _ file: SafetensorsFile) throws {
-        self.init(name: name, tensors: file.names.count, parameters: 0, types: [:])
-        for entry in file.header.entries {
-            let count = entry.shape.reduce(1, *)
+    /// All tensors of a file that is no model.
+    fileprivate init(_ tensors: [(dtype: SafetensorsDType, shape: [Int])]) {
+        self.init(name: "file", tensors: tensors.count, parameters: 0, types: [:])
+        for (dtype, shape) in tensors {
+            let count = shape.reduce(1, *)
             parameters += count
-            types[entry.dtype.rawValue, default: 0] += count
+            types[dtype.rawValue, default: 0] += count
         }
     }
 }

@@ -25,17 +25,41 @@ public struct SingleFileModel: ModelStore {
     }
 
     /// - Parameters:
-    ///   - path: a `.safetensors` file.
+    ///   - path: a safetensors file, or one that torch saved (`.ckpt`, `.pt`, `.bin`), which is read without running
+    ///     anything in it.
     ///   - vocabulary: the folder of CLIP's tokenizer, since single files carry none.
-    /// - Throws: `SafetensorsError` when the file breaks a rule of its format; `GenerationError` when it is no
-    ///   checkpoint that is known here, saying what it seems to be.
+    /// - Throws: `SafetensorsError` or `TorchCheckpointError` when the file breaks a rule of its format;
+    ///   `GenerationError` when it is no checkpoint that is known here, saying what it seems to be.
     public init(path: String, vocabulary: URL) throws {
+        if Self.isTorchFile(path) {
+            let checkpoint = try TorchCheckpoint(path: path)
+            let shapes = Dictionary(
+                checkpoint.names.compactMap { name in checkpoint[name].map { (name, $0.shape) } },
+                uniquingKeysWith: { first, _ in first })
+            var metadata: [String: String] = [:]
+            if case .integer(let step)? = checkpoint.contents["global_step"] { metadata["global_step"] = "\(step)" }
+            try self.init(
+                path: path, source: TorchCheckpointSource(checkpoint), shapes: shapes, metadata: metadata,
+                vocabulary: vocabulary)
+            return
+        }
         let files = try SafetensorsSet(WeightFiles(file: path))
         let entries = files.files.flatMap(\.header.entries)
         let shapes = Dictionary(entries.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
         try self.init(
             path: path, source: SafetensorsSource(files), shapes: shapes,
             metadata: files.files.first?.header.metadata ?? [:], vocabulary: vocabulary)
+    }
+
+    /// Whether a file begins like a zip archive or a pickle; a safetensors file begins with the length of its header.
+    static func isTorchFile(_ path: String) -> Bool {
+        guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)),
+            let start = try? file.read(upToCount: 8), start.count == 8
+        else { return false }
+        try? file.close()
+        let isZip = start.starts(with: [0x50, 0x4B, 0x03, 0x04])
+        // The high bytes of a header's length are 0.
+        return isZip || (start.first == 0x80 && start[start.startIndex + 7] != 0)
     }
 
     init(
@@ -68,8 +92,15 @@ public struct SingleFileModel: ModelStore {
     private static func configuration<Configuration: ModelConfiguration>(
         _ part: String, _ metadata: [String: String], path: String, told: () throws -> Configuration
     ) throws -> Configuration {
-        guard let text = metadata[metadataKey(part)] else { return try told() }
-        return try Configuration.decode(Data(text.utf8), path: "\(path): \(metadataKey(part))")
+        if let text = metadata[metadataKey(part)] {
+            return try Configuration.decode(Data(text.utf8), path: "\(path): \(metadataKey(part))")
+        }
+        do {
+            return try told()
+        } catch var error as ConfigurationError {
+            error.path = "\(path): \(part)"
+            throw error
+        }
     }
 
     private static func read(
@@ -194,6 +225,8 @@ public struct SingleFileModel: ModelStore {
         case "v", "v_prediction": return .velocity
         default: break
         }
+        // How long Stability AI had trained the two checkpoints of version 2 that predict noise.
+        if ["110000", "875000"].contains(metadata["global_step"]) { return .epsilon }
         let architecture = metadata["modelspec.architecture"] ?? ""
         if architecture.hasSuffix("-v") { return .velocity }
         return architecture.hasPrefix("stable-diffusion-v2-512") ? .epsilon : nil

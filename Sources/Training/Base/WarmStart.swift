@@ -33,8 +33,7 @@ public struct WarmStart: Sendable {
         guard holds(part) else { return }
         let name = part == "text_encoder" ? "model" : "diffusion_pytorch_model"
         let path = folder.appending(path: part).path
-        let source = SafetensorsSource(
-            try SafetensorsSet(WeightFiles(in: path, baseName: name)), floatingPoint: .float32)
+        let source = try WeightFiles(in: path, baseName: name).source(floatingPoint: .float32)
         for (key, tensor) in parameters.tensors where key.hasPrefix(prefix) {
             let stored = String(key.dropFirst(prefix.count))
             guard let found = try source.tensor(stored, shape: tensor.shape, initial: nil), found.shape == tensor.shape

@@ -90,5 +90,20 @@ final class MappedFile: Sendable {
         self.byteCount = byteCount
     }
 
-    deinit { munmap(UnsafeMutableRawPointer(mutating: pointer), byteCount) }
+    /// Memory of its own with a copy of `bytes`, for what is not a file.
+    convenience init(copying bytes: [UInt8], path: String) throws(SafetensorsError) {
+        guard
+            let pointer = mmap(
+                nil, max(bytes.count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            pointer != MAP_FAILED
+        else {
+            throw SafetensorsError(.fileAccess, path: path, expected: "memory for a copy", found: systemMessage())
+        }
+        bytes.withUnsafeBytes { source in
+            if let base = source.baseAddress { pointer.copyMemory(from: base, byteCount: source.count) }
+        }
+        self.init(pointer: UnsafeRawPointer(pointer), byteCount: bytes.count)
+    }
+
+    deinit { munmap(UnsafeMutableRawPointer(mutating: pointer), max(byteCount, 1)) }
 }

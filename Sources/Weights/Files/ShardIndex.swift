@@ -1,4 +1,4 @@
-/// Which file of a folder holds which tensor: `X.safetensors.index.json`.
+/// Which file of a folder holds which tensor: `X.safetensors.index.json`, or `X.bin.index.json` of torch's checkpoints.
 ///
 ///     {"metadata": {"total_size": 1024}, "weight_map": {"conv.weight": "X-00001-of-00002.safetensors", ...}}
 public struct ShardIndex: Sendable, Equatable {
@@ -11,11 +11,11 @@ public struct ShardIndex: Sendable, Equatable {
     /// The names of the files, sorted.
     public var shardNames: [String] { Set(shardOfTensor.values).sorted() }
 
-    /// Reads and validates an index.
+    /// Reads and validates an index of files in one format.
     ///
     /// - Throws: `SafetensorsError` when the file cannot be read, is not JSON of this form, names a tensor twice, or
     ///   names a shard that is not a plain file name in the same folder.
-    public init(path: String) throws(SafetensorsError) {
+    public init(path: String, format: WeightFiles.Format = .safetensors) throws(SafetensorsError) {
         let file = try ReadOnlyFile.open(path)
         guard file.byteCount <= SafetensorsHeader.maximumHeaderByteCount else {
             throw SafetensorsError(
@@ -23,11 +23,13 @@ public struct ShardIndex: Sendable, Equatable {
                 found: "\(file.byteCount)")
         }
         self = try bytesOf(file.prefix(file.byteCount)) { bytes throws(SafetensorsError) in
-            try ShardIndex(parsing: bytes, path: path)
+            try ShardIndex(parsing: bytes, path: path, format: format)
         }
     }
 
-    public init(parsing bytes: UnsafeRawBufferPointer, path: String) throws(SafetensorsError) {
+    public init(
+        parsing bytes: UnsafeRawBufferPointer, path: String, format: WeightFiles.Format = .safetensors
+    ) throws(SafetensorsError) {
         var reader = JSONReader(bytes, path: path, part: "index")
         var map: [String: String]?
         var total: Int?
@@ -39,7 +41,7 @@ public struct ShardIndex: Sendable, Equatable {
                 guard map == nil else {
                     throw reader.failure(.duplicateKey, "one weight_map", found: "a second one")
                 }
-                map = try Self.weightMap(&reader)
+                map = try Self.weightMap(&reader, format)
             case "metadata":
                 total = try Self.totalSize(&reader)
             default:
@@ -58,7 +60,9 @@ public struct ShardIndex: Sendable, Equatable {
         totalByteCount = total
     }
 
-    private static func weightMap(_ reader: inout JSONReader) throws(SafetensorsError) -> [String: String] {
+    private static func weightMap(
+        _ reader: inout JSONReader, _ format: WeightFiles.Format
+    ) throws(SafetensorsError) -> [String: String] {
         var map: [String: String] = [:]
         var plain: Set<String> = []
         var members = try reader.beginObject()
@@ -67,9 +71,10 @@ public struct ShardIndex: Sendable, Equatable {
                 throw reader.failure(.count, "at most \(SafetensorsHeader.maximumTensorCount) tensors", found: "more")
             }
             let shard = try reader.string()
-            guard plain.contains(shard) || isPlainFileName(shard) else {
+            guard plain.contains(shard) || isPlainFileName(shard, format) else {
                 throw reader.failure(
-                    .name, "the name of a safetensors file in the index's own folder", found: quoted(shard))
+                    .name, "the name of a \(format == .torch ? ".bin" : "safetensors") file in the index's own folder",
+                    found: quoted(shard))
             }
             plain.insert(shard)
             guard map.updateValue(shard, forKey: name) == nil else {
@@ -99,8 +104,8 @@ public struct ShardIndex: Sendable, Equatable {
         return total
     }
 
-    private static func isPlainFileName(_ name: String) -> Bool {
-        name.hasSuffix(".safetensors") && !name.hasPrefix(".")
+    private static func isPlainFileName(_ name: String, _ format: WeightFiles.Format) -> Bool {
+        name.hasSuffix(".\(format.rawValue)") && !name.hasPrefix(".")
             && !name.utf8.contains { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }
     }
 }

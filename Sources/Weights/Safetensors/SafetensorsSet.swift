@@ -5,9 +5,13 @@ public struct SafetensorsSet: Sendable {
 
     /// Opens every file and checks the shards against their index.
     ///
-    /// - Throws: `SafetensorsError` when a file breaks a rule; `WeightsError` when a tensor of the index is not in its
-    ///   shard, or, in strict mode, when the bytes of the shards are not the total that the index states.
+    /// - Throws: `SafetensorsError` when a file breaks a rule; `WeightsError` when the files are checkpoints of torch,
+    ///   which `WeightFiles.source` opens, when a tensor of the index is not in its shard, or, in strict mode, when the bytes of the shards are not the total that the index states.
     public init(_ weightFiles: WeightFiles, rules: SafetensorsHeader.Rules = .strict) throws {
+        guard weightFiles.format == .safetensors else {
+            throw WeightsError(
+                weightFiles.paths.first ?? "", expected: "safetensors", found: "a checkpoint of torch")
+        }
         files = try weightFiles.paths.map { path throws(SafetensorsError) in
             try SafetensorsFile(path: path, rules: rules)
         }

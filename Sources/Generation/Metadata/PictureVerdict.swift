@@ -1,0 +1,67 @@
+import DiffusionModels
+import Foundation
+public import Imaging
+import Layers
+import TensorCore
+
+/// What a picture that was made again has in common with the one that there was.
+public enum PictureVerdict: Sendable, Equatable {
+    /// The final latents are the same to the bit.
+    case identical
+    /// The latents that the autoencoder reads from the two pictures differ by at most `tolerance`.
+    case withinTolerance(largestDifference: Float)
+    /// They differ by more; the inputs that are not what the recipe says, if any.
+    case different(largestDifference: Float, inputs: [String])
+
+    /// The largest difference of latents that counts as the same picture.
+    public static let tolerance: Float = 1e-3
+}
+
+extension PictureRecipe {
+    /// The inputs that are not what the recipe says: the model's bytes, the files it began with, the engine.
+    public func changedInputs(modelHash: String, engine: String) -> [String] {
+        var changed: [String] = []
+        if modelHash != self.modelHash {
+            changed.append("the model (\(self.modelHash.prefix(10)) then, \(modelHash.prefix(10)) now)")
+        }
+        for (name, file) in [("the starting picture", start?.picture), ("the mask", start?.mask)] {
+            guard let file else { continue }
+            let hash = (try? InputFile(path: file.path))?.hash
+            if hash != file.hash {
+                changed.append("\(name) \(file.path) (\(hash == nil ? "gone" : "another file"))")
+            }
+        }
+        if engine != self.engine { changed.append("the engine (\(self.engine) then, \(engine) now)") }
+        return changed
+    }
+
+    /// Prepares the picture again: the same request from the same files.
+    ///
+    /// - Throws: `ImageError` when a file that the picture began with is gone.
+    public func denoising(with model: StableDiffusion) throws -> Denoising {
+        let picture = try start.map { start in
+            StartingPicture(
+                try readImage(at: start.picture.path).image, strength: start.strength,
+                mask: try start.mask.map { try readImage(at: $0.path).image })
+        }
+        return try Denoising(request, model: model, startingFrom: picture)
+    }
+
+    /// Compares a finished trajectory with the picture that carries this recipe.
+    public func verdict(
+        on image: Image, against denoising: Denoising, model: StableDiffusion, changedInputs: [String]
+    ) -> PictureVerdict {
+        let again = denoising.picture()
+        if Self.hash(of: denoising.latents) == latentsHash && again == image { return .identical }
+        guard again.width == image.width && again.height == image.height else {
+            return .different(largestDifference: .infinity, inputs: changedInputs)
+        }
+        let read = model.autoencoder.scaled(
+            model.autoencoder.encode(Tensor(images: [image, again]), Pass()).mean
+        ).chunked(0, count: 2)
+        let difference = maximum(abs(read[0] - read[1]).reshaped([1, -1]), axis: 1).item
+        return difference <= PictureVerdict.tolerance
+            ? .withinTolerance(largestDifference: difference)
+            : .different(largestDifference: difference, inputs: changedInputs)
+    }
+}

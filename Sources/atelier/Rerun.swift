@@ -1,0 +1,103 @@
+import ArgumentParser
+import Foundation
+import Generation
+import Imaging
+import TensorCore
+
+/// `atelier rerun`: a picture's recipe once more.
+struct Rerun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Make a picture again from the recipe that it carries.")
+
+    @Argument(help: "A picture that this program made.")
+    var picture: String
+    @Option(name: [.short, .long], help: "The model, where it is no longer where the recipe says.")
+    var model: String?
+    @Option(name: [.short, .long], help: "The file to write, .png or .jpg.")
+    var output: String
+    @Option(help: "The folder with the embedded models.")
+    var assets: String?
+
+    func run() async throws {
+        let job = self
+        let work = { @Sendable in
+            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets)
+            for change in rerun.changedInputs { complain("\(job.picture): not the same: \(change)") }
+            let denoising = try rerun.finish()
+            var recipe = rerun.recipe
+            recipe.engine = engineVersion
+            recipe.modelHash = rerun.modelHash
+            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+            try writeImage(denoising.picture(), to: job.output, metadata: recipe.metadata())
+            print(job.output)
+        }
+        Interrupt.watch()
+        try await ComputeThread.shared.perform(work)
+    }
+}
+
+/// `atelier verify`: whether a picture is what its recipe makes.
+struct Verify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a picture again and say whether it is the same; exit code 1 when it is not.")
+
+    @Argument(help: "A picture that this program made.")
+    var picture: String
+    @Option(name: [.short, .long], help: "The model, where it is no longer where the recipe says.")
+    var model: String?
+    @Option(help: "The folder with the embedded models.")
+    var assets: String?
+
+    func run() async throws {
+        let job = self
+        let work = { @Sendable () -> PictureVerdict in
+            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets)
+            return rerun.recipe.verdict(
+                on: rerun.image, against: try rerun.finish(), model: rerun.network,
+                changedInputs: rerun.changedInputs)
+        }
+        Interrupt.watch()
+        switch try await ComputeThread.shared.perform(work) {
+        case .identical: print("\(picture): identical")
+        case .withinTolerance(let difference):
+            print("\(picture): within tolerance (largest latent difference \(difference))")
+        case .different(let difference, let inputs):
+            let reason = inputs.isEmpty ? "no input that the recipe names has changed" : inputs.joined(separator: "; ")
+            print("\(picture): different (largest latent difference \(difference)): \(reason)")
+            throw ExitCode(1)
+        }
+    }
+}
+
+/// A picture with its recipe and the model that the recipe names.
+private struct RecipeRun {
+    let image: Image
+    let recipe: PictureRecipe
+    let network: StableDiffusion
+    let modelHash: String
+    let changedInputs: [String]
+
+    init(picture: String, model: String?, assets: String?) throws {
+        let metadata: ImageMetadata
+        (image, metadata) = try readImage(at: picture)
+        guard let recipe = try PictureRecipe(metadata, path: picture) else {
+            throw GenerationError(picture, expected: "a picture with a recipe of this program", found: "none in it")
+        }
+        self.recipe = recipe
+        let store = try Assets.store(model ?? recipe.model, assets: assets)
+        modelHash = try store.hash()
+        changedInputs = recipe.changedInputs(modelHash: modelHash, engine: engineVersion)
+        network = try StableDiffusion(store, precision: recipe.precision)
+    }
+
+    /// Takes all steps.
+    func finish() throws -> Denoising {
+        var denoising = try recipe.denoising(with: network)
+        var progress = TerminalProgress()
+        while !denoising.isComplete {
+            if Interrupt.isRequested { throw Interrupted() }
+            denoising.advance()
+            progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
+        }
+        return denoising
+    }
+}
