@@ -34,12 +34,13 @@ struct Demo: AsyncParsableCommand {
         let seed = seed
         let sheet = try await ComputeThread.shared.perform {
             let model = try StableDiffusion(folder)
+            let defaults = try folder.samplingDefaults()
             var progress = TerminalProgress()
             var pictures: [Image] = []
             for (index, prompt) in Demo.prompts.enumerated() {
                 let request = GenerationRequest(
-                    prompt: prompt, guidanceScale: 5, seed: seed &+ UInt64(index), width: model.defaultSize,
-                    height: model.defaultSize)
+                    prompt: prompt, steps: defaults.steps, guidanceScale: defaults.guidanceScale,
+                    seed: seed &+ UInt64(index), width: model.defaultSize, height: model.defaultSize)
                 var denoising = try Denoising(request, model: model)
                 while !denoising.isComplete {
                     if Interrupt.isRequested { throw Interrupted() }

@@ -16,9 +16,11 @@ struct Generate: AsyncParsableCommand {
     var prompt: String
     @Option(name: [.customShort("n"), .long], help: "What to avoid.")
     var negativePrompt: String?
-    @Option(help: "Sampling steps.")
-    var steps = 20
-    @Option(help: "How strongly the prompt pulls; 1 and below leaves the guidance out.")
+    @Option(help: "Sampling steps (default: the model's own, mostly 20).")
+    var steps: Int?
+    @Option(
+        help: "How strongly the prompt pulls; 1 and below leaves the guidance out (default: the model's own, mostly 7)."
+    )
     var cfgScale: Double?
     @Option(name: [.short, .long], help: "The seed of the first picture; picture i uses seed + i. -1 draws one.")
     var seed: Int = 42
@@ -113,11 +115,12 @@ struct Generate: AsyncParsableCommand {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
         }
         let modelHash = try store.hash()
+        let defaults = try store.samplingDefaults()
         let firstSeed = seed < 0 ? UInt64.random(in: 0..<1 << 32) : UInt64(seed)
         let origin = try startingPicture()
         var latents: [Tensor] = []
         for index in 0..<batchCount {
-            let request = try request(network, seed: firstSeed &+ UInt64(index))
+            let request = try request(network, defaults, seed: firstSeed &+ UInt64(index))
             let start = ContinuousClock.now
             var denoising = try Denoising(request, model: network, startingFrom: origin?.picture)
             var progress = TerminalProgress()
@@ -160,9 +163,12 @@ struct Generate: AsyncParsableCommand {
         return (start, files)
     }
 
-    private func request(_ network: StableDiffusion, seed: UInt64) throws -> GenerationRequest {
+    private func request(_ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64) throws
+        -> GenerationRequest
+    {
         let request = GenerationRequest(
-            prompt: prompt, negativePrompt: negativePrompt, steps: steps, guidanceScale: cfgScale ?? 7, seed: seed,
+            prompt: prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
+            guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
             sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
             prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) },

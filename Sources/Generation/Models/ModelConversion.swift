@@ -24,6 +24,8 @@ public enum ModelConversion {
                 try writer.add(tokenizer, try store.tokenizer(tokenizer))
             }
             try writer.add(try store.scheduler())
+            let defaults = try store.samplingDefaults()
+            if defaults != .standard { try writer.add(defaults) }
             let isXL = store.holds("text_encoder_2")
             try writer.commit(
                 className: isXL ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline",

@@ -63,6 +63,20 @@ public struct ModelFolder: ModelStore {
 
     public var strayKeys: [String] { [] }
 
+    /// - Throws: `GenerationError` for a file with values that cannot be used.
+    public func samplingDefaults() throws -> SamplingDefaults {
+        let file = "\(path)/\(SamplingDefaults.fileName)"
+        guard FileManager.default.fileExists(atPath: file) else { return .standard }
+        let defaults = try? JSONDecoder().decode(SamplingDefaults.self, from: Self.read(file))
+        guard let defaults, defaults.guidanceScale.isFinite, defaults.guidanceScale >= 0,
+            (1...1000).contains(defaults.steps)
+        else {
+            throw GenerationError(
+                file, expected: "guidance_scale from 0 and num_inference_steps from 1 to 1000", found: "something else")
+        }
+        return defaults
+    }
+
     public func holds(_ part: String) -> Bool { index[part]?.count == 2 && index[part]?[1] != nil }
 
     public func weights(of part: String, floatingPoint: DType?) throws -> any WeightSource {

@@ -67,6 +67,10 @@ public struct ModelFolderWriter {
         index["scheduler"] = ["diffusers", className]
     }
 
+    public func add(_ defaults: SamplingDefaults) throws {
+        try writeJSON(try object(defaults), to: staging.appending(path: SamplingDefaults.fileName))
+    }
+
     /// Writes `model_index.json` and puts the folder in its place.
     ///
     /// - Parameter options: what else the pipeline's class wants to know.

@@ -21,8 +21,14 @@ public protocol ModelStore: Sendable {
     func tokenizer(_ part: String) throws -> CLIPTokenizer
     /// How the model was trained, and how it likes to be sampled.
     func scheduler() throws -> SchedulerConfiguration
+    /// What the model is best drawn with.
+    func samplingDefaults() throws -> SamplingDefaults
     /// Keys of the files that belong to no part.
     var strayKeys: [String] { get }
     /// The identity of the model's bytes.
     func hash() throws -> String
+}
+
+extension ModelStore {
+    public func samplingDefaults() throws -> SamplingDefaults { .standard }
 }

@@ -41,6 +41,12 @@ extension BaseRecipe {
         try require(
             (0...1).contains(denoiser.textEncoderRate), "denoiser.text_encoder_rate", "0 to 1",
             denoiser.textEncoderRate)
+        if let sampling {
+            try require(
+                sampling.guidanceScale.isFinite && sampling.guidanceScale >= 0, "sampling.guidance_scale",
+                "a number from 0", sampling.guidanceScale)
+            try require((1...1000).contains(sampling.steps), "sampling.steps", "1 to 1000", sampling.steps)
+        }
         for (key, optimizer) in [
             ("autoencoder.optimizer", autoencoder.optimizer), ("reading.optimizer", reading?.optimizer),
             ("denoiser.optimizer", denoiser.optimizer),

@@ -20,6 +20,13 @@ public struct BaseRecipe: Codable, Sendable {
     /// Nil leaves the text encoder to what the UNet teaches it.
     public var reading: ReadingStage?
     public var denoiser: DenoiserStage
+    /// What the finished model asks to be drawn with; nil for what is usual.
+    public var sampling: Sampling?
+
+    public struct Sampling: Codable, Sendable {
+        public var guidanceScale: Double
+        public var steps: Int
+    }
 
     /// Which pictures of the world are drawn: scenes 0..<count of the data seed.
     public struct WorldData: Codable, Sendable {

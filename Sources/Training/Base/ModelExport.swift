@@ -29,6 +29,9 @@ struct ModelExport {
             try writer.add("vae", className: "AutoencoderKL", configuration: vaeConfiguration, tensors: vae)
             try writer.add("tokenizer", tokenizer)
             try writer.add(recipe.scheduler)
+            if let sampling = recipe.sampling {
+                try writer.add(SamplingDefaults(guidanceScale: sampling.guidanceScale, steps: sampling.steps))
+            }
             try writer.commit(
                 className: "StableDiffusionPipeline",
                 options: [
