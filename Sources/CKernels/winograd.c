@@ -8,8 +8,17 @@
 #include "winograd_product.h"
 #include "winograd_weights.h"
 
-// Floats of transformed inputs in a span: 12 MB.
-enum { SPAN_FLOATS = 3 << 20, GROUP_BLOCKS = 5 };
+enum {
+    // A span holds transformed inputs of 3 MB, or 70 tiles where these are more: few enough to stay in the last cache,
+    // enough to make reading all weights again for the next span worth while.
+    SPAN_FLOATS = 3 << 18,
+    SPAN_TILES = 70,
+    // Weights that are transformed on the fly are made once for all spans up to 16 MB, else chunk by chunk in each
+    // span, which is then larger.
+    WHOLE_WEIGHTS = 4 << 20,
+    SPAN_FACTOR = 3,
+    GROUP_TILES = 70,
+};
 
 typedef struct span_plan {
     size_t tiles;   // of a full span
@@ -18,24 +27,15 @@ typedef struct span_plan {
     bool wide;      // blocks of 32 columns
 } span_plan;
 
-static bool has_wide_registers(void) {
-#if defined(__x86_64__) && defined(__linux__)
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("x86-64-v4");
-#else
-    return false;
-#endif
-}
-
-static span_plan plan_spans(const tk_winograd_shape *s) {
-    span_plan plan = {.wide = has_wide_registers()};
+static span_plan plan_spans(const tk_winograd_shape *s, bool in_chunks) {
+    span_plan plan = {.wide = tk_has_wide_registers()};
     const size_t most = plan.wide ? TK_ROWS_WIDE : TK_ROWS_NARROW, all = tk_winograd_tiles(s);
     const size_t fit = SPAN_FLOATS / (tk_winograd_points(s) * tk_ceiling(s->in_channels, TK_LANES) * TK_LANES);
-    const size_t spans = tk_ceiling(all, fit < most ? most : fit);
+    const size_t spans = tk_ceiling(all, (fit < SPAN_TILES ? SPAN_TILES : fit) * (in_chunks ? SPAN_FACTOR : 1));
     plan.tiles = tk_ceiling(all, spans ? spans : 1);
     plan.rows = tk_ceiling(plan.tiles, tk_ceiling(plan.tiles, most));
     const size_t blocks = tk_ceiling(plan.tiles, plan.rows);
-    const size_t most_blocks = GROUP_BLOCKS * TK_ROWS_WIDE / most;
+    const size_t most_blocks = GROUP_TILES / most;
     plan.group = tk_ceiling(blocks, tk_ceiling(blocks, most_blocks));
     return plan;
 }
@@ -205,26 +205,38 @@ TK_KERNEL static void products_body(void *context, size_t begin, size_t end, siz
     }
 }
 
-static void place_scratch(forward_context *c, bool transforms) {
-    const tk_winograd_shape *s = c->shape;
-    const size_t points = tk_winograd_points(s);
-    c->products_count = points * TK_CHUNK * c->plan.group * c->plan.rows;
-    c->chunk_count = transforms ? points * TK_CHUNK * s->in_channels : 0;
-    c->products = c->inputs + c->plan.tiles * tile_floats(s);
-    c->chunk = c->products + c->products_count * (size_t)omp_get_max_threads();
+// Scratch: inputs of a span; for each thread products of a group, then a chunk of weights; or all weights.
+typedef struct forward_layout {
+    bool in_chunks, whole;
+    span_plan plan;
+    size_t products_count, chunk_count;  // for each thread
+    size_t products, chunk, end;         // offsets
+} forward_layout;
+
+static forward_layout lay_out(const tk_winograd_shape *s, bool transforms) {
+    const size_t count = tk_winograd_transformed_count(s), threads = (size_t)omp_get_max_threads();
+    forward_layout at = {.in_chunks = transforms && count > WHOLE_WEIGHTS, .whole = transforms && count <= WHOLE_WEIGHTS};
+    at.plan = plan_spans(s, at.in_chunks);
+    at.products_count = tk_winograd_points(s) * TK_CHUNK * at.plan.group * at.plan.rows;
+    at.chunk_count = at.in_chunks ? tk_winograd_points(s) * TK_CHUNK * s->in_channels : 0;
+    at.products = at.plan.tiles * tile_floats(s);
+    at.chunk = at.products + at.products_count * threads;
+    at.end = at.chunk + (at.whole ? count : at.chunk_count * threads);
+    return at;
 }
 
-size_t tk_winograd_forward_scratch(const tk_winograd_shape *s, bool transforms) {
-    forward_context c = {.shape = s, .plan = plan_spans(s)};
-    place_scratch(&c, transforms);
-    return c.plan.tiles * tile_floats(s) + (c.products_count + c.chunk_count) * (size_t)omp_get_max_threads();
-}
+size_t tk_winograd_forward_scratch(const tk_winograd_shape *s, bool transforms) { return lay_out(s, transforms).end; }
 
 void tk_winograd_forward_f32(float *y, const float *x, const float *u, tk_winograd_weights weights, const float *bias,
                              const tk_winograd_shape *s, float *scratch) {
-    forward_context c = {.shape = s, .plan = plan_spans(s), .y = y, .x = x, .u = u, .bias = bias, .weights = weights,
-                         .inputs = scratch};
-    place_scratch(&c, u == NULL);
+    const forward_layout at = lay_out(s, u == NULL);
+    if (at.whole) {
+        tk_winograd_transform_weights_f32(scratch + at.chunk, weights, s);
+        u = scratch + at.chunk;
+    }
+    forward_context c = {.shape = s, .plan = at.plan, .y = y, .x = x, .u = u, .bias = bias, .weights = weights,
+                         .inputs = scratch, .products = scratch + at.products, .chunk = scratch + at.chunk,
+                         .products_count = at.products_count, .chunk_count = at.chunk_count};
     const size_t all = tk_winograd_tiles(s), blocks = tk_ceiling(s->in_channels, TK_LANES);
     const size_t chunks = tk_ceiling(s->out_channels, TK_CHUNK);
     for (; c.first < all; c.first += c.tiles) {

@@ -7,6 +7,16 @@
 // 16 or 24 of NEON's 32.
 enum { TK_ROWS_WIDE = 14, TK_ROWS_NARROW = 6 };
 
+// Whether there are 32 registers of sixteen floats.
+static inline bool tk_has_wide_registers(void) {
+#if defined(__x86_64__) && defined(__linux__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("x86-64-v4");
+#else
+    return false;
+#endif
+}
+
 // sums (rows x 16 vectors) += a (rows x depth) b (depth x 16 vectors). Element (i, k) of a lies at i * a_row +
 // k * a_step, row k of b at k * b_step. `ahead` walks `ahead_step` bytes for each k over memory that is needed next.
 TK_INLINE void tk_accumulate(tk_sixteen *sums, const int rows, const int vectors, const float *a, const size_t a_row,
