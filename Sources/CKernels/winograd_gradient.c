@@ -7,9 +7,10 @@
 #include "winograd_weights.h"
 
 enum {
-    // Transformed maps of a span: 40 MB. Sums that continue in the next span must be kept, at four times the weights'
-    // size, so spans are large.
+    // Transformed maps are made at once up to 40 MB. Beyond it tiles are taken in spans, and the sums of all channels are
+    // kept between them.
     GRADIENT_FLOATS = 10 << 20,
+    GRADIENT_TILES = 64,
     SQUARE_IN = 4,   // vectors of input channels
     SQUARE_OUT = 2,  // vectors of output channels
 };
@@ -25,11 +26,14 @@ typedef struct gradient_context {
     size_t sums_count;        // for each thread, 0 when all are kept
 } gradient_context;
 
+// Tiles of a span. Where sums are kept, they are read and written for each span: with many channels it must be longer.
 static size_t span_tiles(const tk_winograd_shape *s) {
-    const size_t channels = tk_ceiling(s->in_channels, TK_LANES) + tk_ceiling(s->out_channels, TK_LANES);
-    const size_t all = tk_winograd_tiles(s), fit = GRADIENT_FLOATS / (tk_winograd_points(s) * channels * TK_LANES);
-    const size_t spans = tk_ceiling(all, fit < 64 ? 64 : fit);
-    return spans ? tk_ceiling(all, spans) : 0;
+    const size_t in = tk_ceiling(s->in_channels, TK_LANES) * TK_LANES;
+    const size_t out = tk_ceiling(s->out_channels, TK_LANES) * TK_LANES;
+    const size_t all = tk_winograd_tiles(s);
+    if (all * (in + out) * tk_winograd_points(s) <= GRADIENT_FLOATS) return all;
+    const size_t balanced = in * out / (2 * (in + out));
+    return tk_ceiling(all, tk_ceiling(all, balanced < GRADIENT_TILES ? GRADIENT_TILES : balanced));
 }
 
 // Items are (channel block of x, then of dy; tile).
