@@ -29,10 +29,11 @@ typedef struct span_plan {
 
 static span_plan plan_spans(const tk_winograd_shape *s, bool in_chunks) {
     span_plan plan = {.wide = tk_has_wide_registers()};
-    const size_t most = plan.wide ? TK_ROWS_WIDE : TK_ROWS_NARROW, all = tk_winograd_tiles(s);
+    const size_t most = plan.wide ? TK_ROWS_WIDE : TK_ROWS_NARROW, count = tk_winograd_tiles(s);
+    const size_t all = count > 0 ? count : 1;
     const size_t fit = SPAN_FLOATS / (tk_winograd_points(s) * tk_ceiling(s->in_channels, TK_LANES) * TK_LANES);
     const size_t spans = tk_ceiling(all, (fit < SPAN_TILES ? SPAN_TILES : fit) * (in_chunks ? SPAN_FACTOR : 1));
-    plan.tiles = tk_ceiling(all, spans ? spans : 1);
+    plan.tiles = tk_ceiling(all, spans);
     plan.rows = tk_ceiling(plan.tiles, tk_ceiling(plan.tiles, most));
     const size_t blocks = tk_ceiling(plan.tiles, plan.rows);
     const size_t most_blocks = GROUP_TILES / most;

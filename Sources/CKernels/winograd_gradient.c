@@ -198,6 +198,7 @@ void tk_winograd_weight_gradient_f32(float *dw, const float *x, const float *dy,
     gradient_context c = {.shape = s, .dw = dw, .x = x, .dy = dy};
     lay_out(&c, scratch);
     const size_t all = tk_winograd_tiles(s), full = c.tiles;
+    if (all == 0) memset(dw, 0, s->out_channels * s->in_channels * 9 * sizeof(float));
     for (; c.first < all; c.first += c.tiles) {
         c.tiles = tk_least(all - c.first, full);
         c.is_last = c.first + c.tiles == all;

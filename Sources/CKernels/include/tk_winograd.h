@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 typedef struct tk_winograd_shape {
-    size_t batch, in_channels, out_channels;
+    size_t batch, in_channels, out_channels;  // channels at least 1
     size_t height, width;          // of x
     size_t out_height, out_width;  // of y
     size_t pad_top, pad_left;      // zeros before x; those after follow from the sizes
