@@ -55,6 +55,19 @@ struct KernelTable {
 // MARK: The committed file
 
 extension KernelTable {
+    /// The same choices without rows that the next one includes.
+    static func merged(_ rows: [Row]) -> [Row] {
+        rows.reversed().reduce(into: [Row]()) { kept, row in
+            if let next = kept.first, next.instructionSet == row.instructionSet, next.pass == row.pass,
+                next.kind == row.kind, next.kernel == row.kernel, next.pixels >= row.pixels,
+                next.channels >= row.channels
+            {
+                return
+            }
+            kept.insert(row, at: 0)
+        }
+    }
+
     /// The Swift file of a table, with these rows in the place of those of their instruction sets.
     static func source(replacing measured: [Row], in rows: [Row] = KernelTable.rows) -> String {
         let sets = Set(measured.map(\.instructionSet))

@@ -55,7 +55,7 @@ extension KernelBenchmark {
                         + "channels: \(kernel) (µs: \(list))")
             }
         }
-        return KernelTable.source(replacing: rows)
+        return KernelTable.source(replacing: KernelTable.merged(rows))
     }
 
     /// Seconds of each kernel over the shapes of a class.
