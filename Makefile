@@ -23,9 +23,12 @@ demo: build
 test: setup
 	OMP_WAIT_POLICY=passive swift test $(DEBUG)
 
+# After a change to a convolution kernel, measure the table of kernels anew:
+#   atelier bench ops --write-table Sources/TensorCore/CPU/KernelTable+Rows.swift
 bench: build
 	$(ATELIER) bench ops
 	python3 Tests/Fixtures/peers/bench_conv.py
+	@echo "Kernel table: $(ATELIER) bench ops --write-table Sources/TensorCore/CPU/KernelTable+Rows.swift"
 
 fuzz: setup
 	ATELIER_FUZZ_ITERATIONS=10000000 swift test $(RELEASE) -Xswiftc -enable-testing --filter Fuzz

@@ -19,6 +19,8 @@ struct BenchOps: ParsableCommand {
     var json = false
     @Option(name: [.short, .long], help: "Threads (default: all cores).")
     var threads: Int?
+    @Option(help: "Measure every convolution kernel and write the kernel table, a Swift file, instead.")
+    var writeTable: String?
 
     private static let convolutions: [KernelBenchmark.ConvolutionShape] = [
         .init(320, 320, size: 64), .init(640, 640, size: 32), .init(1280, 1280, size: 16), .init(1280, 1280, size: 8),
@@ -33,6 +35,10 @@ struct BenchOps: ParsableCommand {
     func run() throws {
         if let threads { ComputeThread.shared.threadCount = threads }
         let backend = CPUBackend.shared
+        if let writeTable {
+            let source = KernelBenchmark(repetitions: quick ? 3 : 15).kernelTableSource { print($0) }
+            return try Data(source.utf8).write(to: URL(filePath: writeTable), options: .atomic)
+        }
         if !json {
             print("kernels \(backend.instructionSet), \(ComputeThread.shared.threadCount) threads")
             print("peak fp32 \(Int(backend.peakRate())) GFLOP/s\n")

@@ -19,6 +19,7 @@
 #include "tk_norm.h"
 #include "tk_gated.h"
 #include "tk_attention.h"
+#include "tk_winograd.h"
 #include "tk_gather.h"
 #include "tk_resample.h"
 #include "tk_optimizer.h"

@@ -7,14 +7,21 @@ extension CPUBackend {
         if geometry.isPointwise(weight.shape) {
             return asMap(linear(rows(x), weight: matrix(weight), bias: bias), like: x.shape)
         }
+        let key = key(.forward, x.shape, weight.shape, geometry, hasBias: bias != nil)
+        return convolution(x, weight: weight, bias: bias, key)
+    }
+
+    func convolution(_ x: Tensor, weight: Tensor, bias: Tensor?, _ key: ConvolutionKey) -> Tensor {
+        if let tile = key.kernel.winogradTile {
+            return winograd(x, weight: weight, bias: bias, tile: tile, key)
+        }
         let x = x.channelsLast()
         let bias = bias?.contiguous()
-        let key = key(.forward, x.shape, weight.shape, geometry, hasBias: bias != nil)
         let out = Tensor.empty(Layout(shape: key.outputShape, order: [0, 2, 3, 1]))
         return kernel(into: out, from: x, weight, bias) {
             let plan = products.convolutionPlan(key)
             let input = plan.packedInput(x)
-            let packedWeight = packed(weight, plan, key)
+            let packedWeight = packed(weight, plan)
             plan.writing(output: out) { output in
                 if let bias {
                     plan.primitive.execute(
@@ -34,13 +41,20 @@ extension CPUBackend {
             return asMap(linear(rows(gradient), weight: matrix(weight).transposed(0, 1), bias: nil), like: inputShape)
         }
         if gradient.count == 0 { return full(0, shape: inputShape, dtype: .float32) }
+        return convolutionInputGradient(
+            gradient, weight: weight, key(.inputGradient, inputShape, weight.shape, geometry))
+    }
+
+    func convolutionInputGradient(_ gradient: Tensor, weight: Tensor, _ key: ConvolutionKey) -> Tensor {
+        if let tile = key.kernel.winogradTile {
+            return winogradInputGradient(gradient, weight: weight, tile: tile, key)
+        }
         let gradient = gradient.channelsLast()
-        let key = key(.inputGradient, inputShape, weight.shape, geometry)
-        let out = Tensor.empty(Layout(shape: inputShape, order: [0, 2, 3, 1]))
+        let out = Tensor.empty(Layout(shape: key.inputShape, order: [0, 2, 3, 1]))
         return kernel(into: out, from: gradient, weight) {
             let plan = products.convolutionPlan(key)
             let output = plan.packedOutput(gradient)
-            let packedWeight = packed(weight, plan, key)
+            let packedWeight = packed(weight, plan)
             plan.writing(input: out) { input in
                 plan.primitive.execute(input.rawPointer, packedWeight.rawPointer, output.rawPointer)
             }
@@ -59,52 +73,52 @@ extension CPUBackend {
         }
         // oneDNN divides by the batch when it plans, so an empty one must not reach it.
         if gradient.count == 0 || x.count == 0 { return full(0, shape: weightShape, dtype: .float32) }
+        return convolutionWeightGradient(gradient, x: x, key(.weightGradient, x.shape, weightShape, geometry))
+    }
+
+    func convolutionWeightGradient(_ gradient: Tensor, x: Tensor, _ key: ConvolutionKey) -> Tensor {
+        if let tile = key.kernel.winogradTile {
+            return winogradWeightGradient(gradient, x: x, tile: tile, key)
+        }
         let (x, gradient) = (x.channelsLast(), gradient.channelsLast())
-        let key = key(.weightGradient, x.shape, weightShape, geometry)
-        let out = Tensor.empty(weightShape)
+        let out = Tensor.empty(key.weightShape)
         return kernel(into: out, from: gradient, x) {
             let plan = products.convolutionPlan(key)
             let input = plan.packedInput(x)
             let output = plan.packedOutput(gradient)
-            let shape = ConvolutionPlan.groupedShape(weightShape, geometry.groups)
-            let plain = DNNL.memory(shape, strides: Layout.rowMajorStrides(shape))
-            let packed = Tensor.empty([DNNL.byteCount(plan.formats.weight)], dtype: .uint8)
-            plan.primitive.execute(input.rawPointer, packed.rawPointer, output.rawPointer)
-            DNNLPrimitive(reorder: plan.formats.weight, to: plain).execute(packed.rawPointer, out.rawPointer)
-            withExtendedLifetime((input, output, packed)) {}
+            plan.writing(weight: out) { weight in
+                plan.primitive.execute(input.rawPointer, weight.rawPointer, output.rawPointer)
+            }
+            withExtendedLifetime((input, output)) {}
         }
     }
 
-    /// The oneDNN implementation that a convolution runs on, such as `jit:avx2`.
+    /// What a convolution runs on: `winograd`, or the name of a oneDNN implementation such as `jit:avx2`.
     public func convolutionImplementation(
         inputShape: [Int], weightShape: [Int], _ geometry: ConvolutionGeometry
     ) -> String {
-        ComputeThread.shared.run {
-            products.convolutionPlan(key(.forward, inputShape, weightShape, geometry)).implementation
-        }
+        let key = key(.forward, inputShape, weightShape, geometry)
+        if key.kernel.winogradTile != nil { return key.kernel.rawValue }
+        return ComputeThread.shared.run { products.convolutionPlan(key).implementation }
     }
 
-    private func key(
+    /// - Parameter kernel: instead of the one that the table gives.
+    func key(
         _ pass: ConvolutionPass, _ inputShape: [Int], _ weightShape: [Int], _ geometry: ConvolutionGeometry,
-        hasBias: Bool = false
+        hasBias: Bool = false, kernel: ConvolutionKernel? = nil
     ) -> ConvolutionKey {
-        let choice = ConvolutionKernel.choice(
-            pass, inputShape: inputShape, weightShape: weightShape, geometry: geometry,
-            instructionSet: instructionSet)
+        let choice =
+            kernel ?? kernelTable.kernel(pass, inputShape: inputShape, weightShape: weightShape, geometry)
         return ConvolutionKey(
             pass: pass, inputShape: inputShape, weightShape: weightShape, geometry: geometry, hasBias: hasBias,
             kernel: choice)
     }
 
-    private func packed(_ weight: Tensor, _ plan: ConvolutionPlan, _ key: ConvolutionKey) -> Tensor {
-        return products.packed(weight, format: plan.weightFormatID) {
+    private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
+        products.packed(weight, format: .primitive(plan.weightFormatID)) {
             let plain = weight.converted(to: .float32).contiguous()
-            let shape = ConvolutionPlan.groupedShape(weight.shape, key.geometry.groups)
-            let source = DNNL.memory(shape, strides: Layout.rowMajorStrides(shape))
-            let packed = Tensor.empty([DNNL.byteCount(plan.formats.weight)], dtype: .uint8)
-            DNNLPrimitive(reorder: source, to: plan.formats.weight).execute(plain.rawPointer, packed.rawPointer)
-            withExtendedLifetime(plain) {}
-            return packed
+            defer { withExtendedLifetime(plain) {} }
+            return plan.packedWeight(plain)
         }
     }
 

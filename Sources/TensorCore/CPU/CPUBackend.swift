@@ -8,6 +8,7 @@ public final class CPUBackend: Backend {
     public static let shared = CPUBackend()
 
     let products = ProductEngine()
+    let kernelTable = KernelTable(instructionSet: String(cString: tk_instruction_set()))
 
     private init() {}
 

@@ -1,28 +1,44 @@
 /// A way to compute a convolution on the CPU.
 public enum ConvolutionKernel: String, Sendable, Hashable, CaseIterable, Codable {
+    /// The engine's own F(4x4, 3x3) of Winograd's minimal filtering, on channels-last maps as they are.
+    case winograd
+    /// The engine's own F(2x2, 3x3): for small maps, where tiles of four would be mostly padding.
+    case smallWinograd
     /// oneDNN's direct kernel on channels-last maps, without reorders.
     case directChannelsLast
     /// oneDNN's direct kernel on its own blocked maps, reordered before and after.
     case directBlocked
-    /// oneDNN's Winograd kernel (AVX-512 only, stride 1, 3x3), reordered before and after.
-    case winograd
+    /// oneDNN's Winograd kernel (AVX-512 only), reordered before and after.
+    case blockedWinograd
+
+    /// Outputs on a tile's side where the kernel is the engine's own, nil where it is oneDNN's.
+    var winogradTile: Int? {
+        switch self {
+        case .winograd: 4
+        case .smallWinograd: 2
+        case .directChannelsLast, .directBlocked, .blockedWinograd: nil
+        }
+    }
 }
 
-extension ConvolutionKernel {
-    /// The kernel for a problem: a pure function of the shape, never of the batch size nor of a measurement at run time,
-    /// so that a recipe always gives the same bytes.
-    static func choice(
-        _ pass: ConvolutionPass, inputShape: [Int], weightShape: [Int], geometry: ConvolutionGeometry,
-        instructionSet: String
-    ) -> ConvolutionKernel {
-        let spatial = inputShape[2] * inputShape[3]
-        let isWinogradShape =
+/// What oneDNN and the Winograd kernels tell convolutions apart by.
+enum ConvolutionKind: String, Sendable, Hashable, CaseIterable {
+    /// 3x3, stride 1, no dilation, one group, at most two zeros on a side.
+    case unitStride3x3
+    /// Everything else.
+    case other
+
+    init(_ weightShape: [Int], _ geometry: ConvolutionGeometry) {
+        let padding = geometry.paddingBefore + geometry.paddingAfter
+        let isUnitStride3x3 =
             weightShape[2] == 3 && weightShape[3] == 3 && geometry.stride == 1 && geometry.dilation == 1
-            && geometry.groups == 1 && geometry.paddingBefore == [1, 1] && geometry.paddingAfter == [1, 1]
-        if instructionSet == "x86-64-v4" {
-            if isWinogradShape && spatial >= 256 && weightShape[0] >= 32 && weightShape[1] >= 32 { return .winograd }
-            return .directChannelsLast
-        }
-        return .directBlocked
+            && geometry.groups == 1 && padding.allSatisfy { (0...2).contains($0) } && weightShape[0] > 0
+            && weightShape[1] > 0
+        self = isUnitStride3x3 ? .unitStride3x3 : .other
+    }
+
+    /// The kernels that can run it, in order of preference.
+    var kernels: [ConvolutionKernel] {
+        self == .unitStride3x3 ? ConvolutionKernel.allCases : [.directChannelsLast, .directBlocked]
     }
 }

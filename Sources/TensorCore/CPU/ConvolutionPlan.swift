@@ -1,7 +1,7 @@
 internal import COneDNN
 
 /// The three products of a convolution.
-enum ConvolutionPass: Hashable {
+enum ConvolutionPass: Hashable, Sendable, CaseIterable {
     case forward, inputGradient, weightGradient
 }
 
@@ -30,16 +30,20 @@ final class ConvolutionPlan {
     /// The number of the weights' format among those seen.
     let weightFormatID: Int
     let implementation: String
-    private let plain: (input: dnnl_memory_desc_t, output: dnnl_memory_desc_t)
+    private let plain: (input: dnnl_memory_desc_t, weight: dnnl_memory_desc_t, output: dnnl_memory_desc_t)
     private var reorders: [Reorder: DNNLPrimitive] = [:]
 
-    private enum Reorder: Hashable { case inputIn, inputOut, outputIn, outputOut }
+    private enum Reorder: Hashable { case inputIn, inputOut, outputIn, outputOut, weightIn, weightOut }
 
     init(_ key: ConvolutionKey, formats index: inout FormatIndex) {
         func channelsLast(_ shape: [Int]) -> dnnl_memory_desc_t {
             DNNL.memory(shape, strides: Layout(shape: shape, order: [0, 2, 3, 1]).strides)
         }
-        plain = (channelsLast(key.inputShape), channelsLast(key.outputShape))
+        let weightShape = ConvolutionPlan.groupedShape(key.weightShape, key.geometry.groups)
+        plain = (
+            channelsLast(key.inputShape), DNNL.memory(weightShape, strides: Layout.rowMajorStrides(weightShape)),
+            channelsLast(key.outputShape)
+        )
         let descriptor =
             ConvolutionPlan.descriptor(key, key.kernel) ?? ConvolutionPlan.descriptor(key, .directBlocked)
         guard let descriptor else { preconditionFailure("oneDNN: no convolution for \(key)") }
@@ -97,7 +101,7 @@ final class ConvolutionPlan {
         let dilation = [Int64](repeating: Int64(geometry.dilation - 1), count: 2)
         let before = geometry.paddingBefore.map(Int64.init)
         let after = geometry.paddingAfter.map(Int64.init)
-        let algorithm = kernel == .winograd ? dnnl_convolution_winograd : dnnl_convolution_direct
+        let algorithm = kernel == .blockedWinograd ? dnnl_convolution_winograd : dnnl_convolution_direct
 
         var forward = dnnl_convolution_desc_t()
         let status =
@@ -137,6 +141,12 @@ final class ConvolutionPlan {
     /// The map in the primitive's format.
     func packedInput(_ x: Tensor) -> Tensor { pack(x, .inputIn, plain.input, formats.input) }
     func packedOutput(_ x: Tensor) -> Tensor { pack(x, .outputIn, plain.output, formats.output) }
+    /// Row-major weights in the primitive's format, in memory of their own.
+    func packedWeight(_ weight: Tensor) -> Tensor {
+        let packed = Tensor.empty([DNNL.byteCount(formats.weight)], dtype: .uint8)
+        reorder(.weightIn, plain.weight, formats.weight).execute(weight.rawPointer, packed.rawPointer)
+        return packed
+    }
 
     /// Memory for the primitive to write, and the step that brings it to `out` when the formats differ.
     func writing(input out: Tensor, _ body: (Tensor) -> Void) {
@@ -144,6 +154,10 @@ final class ConvolutionPlan {
     }
     func writing(output out: Tensor, _ body: (Tensor) -> Void) {
         unpack(out, .outputOut, formats.output, plain.output, body)
+    }
+
+    func writing(weight out: Tensor, _ body: (Tensor) -> Void) {
+        unpack(out, .weightOut, formats.weight, plain.weight, body)
     }
 
     private func pack(

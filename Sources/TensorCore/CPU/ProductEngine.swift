@@ -43,7 +43,7 @@ final class ProductEngine: @unchecked Sendable {
     }
 
     /// The form of frozen weights in a format, made once.
-    func packed(_ weight: Tensor, format: Int, make: () -> Tensor) -> Tensor {
+    func packed(_ weight: Tensor, format: PackedFormat, make: () -> Tensor) -> Tensor {
         guard weight.storage.isFrozen else { return make() }
         let key = PackedWeights.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
@@ -53,9 +53,27 @@ final class ProductEngine: @unchecked Sendable {
         return made
     }
 
+    /// The form of frozen weights in a format that is larger than the weights: kept only where the budget has room left,
+    /// so that it never drives out another. Nil where it is not kept.
+    func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, make: () -> Tensor) -> Tensor? {
+        guard weight.storage.isFrozen else { return nil }
+        let key = PackedWeights.Key(
+            storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
+        let (found, hasRoom) = packedWeights.withLock { ($0.entries[key], $0.hasRoom(for: byteCount)) }
+        return found ?? (hasRoom ? packed(weight, format: format, make: make) : nil)
+    }
+
     func forget(_ storage: Storage) {
         packedWeights.withLock { $0.remove(ObjectIdentifier(storage)) }
     }
+}
+
+/// A form of weights that a kernel reads.
+enum PackedFormat: Hashable {
+    /// A format of oneDNN's by its number in a `FormatIndex`.
+    case primitive(Int)
+    /// Transformed by `tk_winograd_transform_weights_f32` for tiles of a size; reversed for input gradients.
+    case winograd(tile: Int, isReversed: Bool)
 }
 
 /// Numbers for memory formats: primitives that read one format share packed weights.
@@ -74,7 +92,7 @@ private struct PackedWeights: Sendable {
     struct Key: Hashable {
         let storage: ObjectIdentifier
         let layout: Layout
-        let format: Int
+        let format: PackedFormat
     }
 
     var entries: [Key: Tensor] = [:]
@@ -83,6 +101,8 @@ private struct PackedWeights: Sendable {
     private let byteBudget: Int
 
     init(byteBudget: Int) { self.byteBudget = byteBudget }
+
+    func hasRoom(for count: Int) -> Bool { byteCount + count <= byteBudget }
 
     mutating func insert(_ tensor: Tensor, for key: Key) {
         entries[key] = tensor

@@ -113,27 +113,31 @@ public struct KernelBenchmark: Sendable {
     }
 
     private func row(_ name: String, _ gigaflop: Double, _ candidates: [(String, () -> Void)]) -> Row {
+        let rates = shortestTimes(candidates.map(\.1)).map { gigaflop / $0 }
+        return Row(
+            name: name, gigaflop: gigaflop, ours: rates[0],
+            primitives: Dictionary(zip(candidates.map(\.0), rates).dropFirst(), uniquingKeysWith: max))
+    }
+
+    /// Seconds of each candidate; they take turns.
+    func shortestTimes(_ candidates: [() -> Void]) -> [Double] {
         ComputeThread.shared.run {
             var best = [Double](repeating: .infinity, count: candidates.count)
             for repetition in 0...repetitions {
                 for (index, candidate) in candidates.enumerated() {
                     let start = ContinuousClock.now
-                    candidate.1()
+                    candidate()
                     let seconds = (ContinuousClock.now - start).seconds
                     // The first round compiles and packs.
                     if repetition > 0 { best[index] = min(best[index], seconds) }
                 }
             }
-            let rates = best.map { gigaflop / $0 }
-            return Row(
-                name: name, gigaflop: gigaflop, ours: rates[0],
-                primitives: Dictionary(
-                    zip(candidates.map(\.0), rates).dropFirst(), uniquingKeysWith: max))
+            return best
         }
     }
 
     /// Values of both signs that neither vanish nor overflow.
-    private func ramp(_ shape: [Int]) -> Tensor {
+    func ramp(_ shape: [Int]) -> Tensor {
         let count = shape.reduce(1, *)
         return Tensor((0..<count).map { Float($0 % 17) / 17 - 0.4 }, shape: shape)
     }
