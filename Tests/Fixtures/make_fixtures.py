@@ -1,7 +1,8 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
-    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline pipeline_images schedulers
-                                             scheduler_variants sampler_grid optimizers single_file torch_checkpoints]
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline pipeline_images
+                                             pipeline_xl schedulers scheduler_variants sampler_grid optimizers
+                                             single_file torch_checkpoints]
 """
 
 import importlib
@@ -23,6 +24,7 @@ SUBJECTS = {
     "vae": "subjects.vae",
     "pipeline": "subjects.pipeline",
     "pipeline_images": "subjects.pipeline_images",
+    "pipeline_xl": "subjects.pipeline_xl",
     "schedulers": "subjects.schedulers",
     "scheduler_variants": "subjects.scheduler_variants",
     "sampler_grid": "subjects.sampler_grid",
