@@ -1,9 +1,10 @@
 /// A way to compute a convolution on the CPU.
 public enum ConvolutionKernel: String, Sendable, Hashable, CaseIterable, Codable {
-    /// The engine's own F(4x4, 3x3) of Winograd's minimal filtering, on channels-last maps as they are.
-    case winograd
-    /// The engine's own F(2x2, 3x3): for small maps, where tiles of four would be mostly padding.
+    /// The engine's own F(2x2, 3x3) of Winograd's minimal filtering, on channels-last maps as they are: for small maps,
+    /// where tiles of four would be mostly padding. Its transformed weights are less than half as large as `winograd`'s.
     case smallWinograd
+    /// The engine's own F(4x4, 3x3).
+    case winograd
     /// oneDNN's direct kernel on channels-last maps, without reorders.
     case directChannelsLast
     /// oneDNN's direct kernel on its own blocked maps, reordered before and after.
