@@ -1,14 +1,14 @@
 // Weight gradient of a 3x3 convolution in Winograd's domain.
 //
-// Inputs and output gradients of a span of tiles are transformed once; then work is divided by squares of 64 input by 32
-// output channels: the products of all points, summed over the tiles, and, after the last span, the transform to the nine
-// weights. The order of the sums depends on the shape only.
+// Inputs and output gradients of a span of tiles are transformed once; then work is divided by squares of 64 input by
+// 32 output channels: the products of all points, summed over the tiles, and, after the last span, the transform to the
+// nine weights. The order of the sums depends on the shape only.
 #include "winograd_product.h"
 #include "winograd_weights.h"
 
 enum {
-    // Transformed maps are made at once up to 40 MB. Beyond it tiles are taken in spans, and the sums of all channels are
-    // kept between them.
+    // Transformed maps are made at once up to 40 MB. Beyond it tiles are taken in spans, and the sums of all channels
+    // are kept between them.
     GRADIENT_FLOATS = 10 << 20,
     GRADIENT_TILES = 64,
     SQUARE_IN = 4,   // vectors of input channels
@@ -26,7 +26,8 @@ typedef struct gradient_context {
     size_t sums_count;        // for each thread, 0 when all are kept
 } gradient_context;
 
-// Tiles of a span. Where sums are kept, they are read and written for each span: with many channels it must be longer.
+// Tiles of a span. Where sums are kept, they are read and written for each span: with many channels it must be
+// longer.
 static size_t span_tiles(const tk_winograd_shape *s) {
     const size_t in = tk_ceiling(s->in_channels, TK_LANES) * TK_LANES;
     const size_t out = tk_ceiling(s->out_channels, TK_LANES) * TK_LANES;
@@ -82,7 +83,8 @@ TK_INLINE void correlate_rows(float *sums, const float *a, const float *b, size_
         tk_sixteen lines[TK_LANES];
         TK_UNROLL for (int i = 0; i < rows; i++) lines[i] = 0.0f;
         const size_t depth = tk_least(tiles - start, TK_CHAIN);
-        tk_accumulate(lines, rows, 1, a + start * TK_LANES, 1, TK_LANES, b + start * TK_LANES, TK_LANES, depth, NULL, 0);
+        tk_accumulate(lines, rows, 1, a + start * TK_LANES, 1, TK_LANES, b + start * TK_LANES, TK_LANES, depth, NULL,
+                      0);
         TK_UNROLL for (int i = 0; i < rows; i++) {
             float *line = sums + i * TK_LANES;
             tk_store(line, start || accumulate ? tk_load(line) + lines[i] : lines[i]);

@@ -1,7 +1,7 @@
 // Winograd's transforms of one tile, on sixteen channels at a time, and what the convolution kernels share.
 //
 // F(4, 3) interpolates at 0, +-5/8, +-3/2 and infinity, F(2, 3) at 0, +-1 and infinity. The usual points +-1, +-2 of
-// F(4, 3) lose three times as many bits; these two keep all constants exact or nearly so.
+// F(4, 3) double the error; the fractions here are exact in binary, but for G's three divisors.
 #pragma once
 #include <string.h>
 
@@ -180,11 +180,10 @@ TK_INLINE void tk_winograd_gather(tk_sixteen *d, const float *x, ptrdiff_t row, 
     for (int i = 0; i < side; i++) {
         for (int j = 0; j < side; j++) {
             const ptrdiff_t r = row + i, c = column + j;
-            const bool exists = r >= 0 && c >= 0 && (size_t)r < height && (size_t)c < width;
+            d[i * side + j] = 0.0f;
+            if (r < 0 || c < 0 || (size_t)r >= height || (size_t)c >= width) continue;
             const float *pixel = x + ((size_t)r * width + (size_t)c) * channels;
-            tk_sixteen line = 0.0f;
-            if (exists) line = lanes == TK_LANES ? tk_load(pixel) : tk_load_part(pixel, lanes);
-            d[i * side + j] = line;
+            d[i * side + j] = lanes == TK_LANES ? tk_load(pixel) : tk_load_part(pixel, lanes);
         }
     }
 }

@@ -45,9 +45,10 @@ TK_INLINE void tk_winograd_load_taps(tk_sixteen *taps, tk_winograd_weights weigh
         tk_sixteen lines[TK_LANES];
         const size_t lanes = run > piece * TK_LANES ? tk_least(run - piece * TK_LANES, TK_LANES) : 0;
         TK_UNROLL for (size_t row = 0; row < TK_LANES; row++) {
-            const float *line = weights.values + ((first_outer + row) * inner + first_inner) * 9 + piece * TK_LANES;
             lines[row] = 0.0f;
-            if (row < rows) lines[row] = lanes == TK_LANES ? tk_load(line) : tk_load_part(line, lanes);
+            if (row >= rows || lanes == 0) continue;
+            const float *line = weights.values + ((first_outer + row) * inner + first_inner) * 9 + piece * TK_LANES;
+            lines[row] = lanes == TK_LANES ? tk_load(line) : tk_load_part(line, lanes);
         }
         tk_transpose_16x16(lines);
         TK_UNROLL for (size_t i = 0; i < TK_LANES; i++) taps[piece * TK_LANES + i] = lines[i];
