@@ -73,8 +73,8 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
                 throw GenerationError("clip skip", expected: "1 to \(model.text.layers)", found: "\(clipSkip)")
             }
         }
-        guard guidanceScale.isFinite && guidanceScale >= 0 else {
-            throw GenerationError("guidance scale", expected: "a number from 0", found: "\(guidanceScale)")
+        guard (0...1000).contains(guidanceScale) else {
+            throw GenerationError("guidance scale", expected: "0 to 1000", found: "\(guidanceScale)")
         }
         if let guidanceRescale, !(0...1).contains(guidanceRescale) {
             throw GenerationError("guidance rescale", expected: "a number from 0 to 1", found: "\(guidanceRescale)")

@@ -29,8 +29,11 @@ public struct CLIPTextConfiguration: ModelConfiguration {
             ("vocab_size", vocabularySize), ("hidden_size", hiddenSize), ("intermediate_size", intermediateSize),
             ("num_hidden_layers", layers), ("num_attention_heads", heads),
             ("max_position_embeddings", maximumTokens), ("projection_dim", projectionSize),
-        ] where value < 1 {
-            throw ConfigurationError(key: key, expected: "at least 1", found: "\(value)")
+        ] {
+            let most = key == "vocab_size" ? 1 << 24 : key == "num_hidden_layers" ? 256 : 65_536
+            guard (1...most).contains(value) else {
+                throw ConfigurationError(key: key, expected: "1 to \(most)", found: "\(value)")
+            }
         }
         guard hiddenSize % heads == 0 else {
             throw ConfigurationError(

@@ -44,6 +44,7 @@ enum Assets {
 
     /// The folder of a model: a path, or the name of an embedded one.
     static func model(_ name: String, assets: String?) throws -> URL {
+        guard !name.isEmpty else { throw UsageError(description: "--model: expected a path or a name, found nothing") }
         if FileManager.default.fileExists(atPath: name) || name.contains("/") {
             return URL(filePath: name, directoryHint: .isDirectory)
         }

@@ -33,7 +33,7 @@ struct BenchOps: ParsableCommand {
     ]
 
     func run() throws {
-        if let threads { ComputeThread.shared.threadCount = threads }
+        try useThreads(threads)
         let backend = CPUBackend.shared
         if let writeTable {
             let source = KernelBenchmark(repetitions: quick ? 3 : 15).kernelTableSource { print($0) }

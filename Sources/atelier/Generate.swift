@@ -16,28 +16,36 @@ struct Generate: AsyncParsableCommand {
     var prompt: String
     @Option(name: [.customShort("n"), .long], help: "What to avoid.")
     var negativePrompt: String?
-    @Option(help: "Sampling steps (default: the model's own, mostly 20).")
+    @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own, mostly 20).")
     var steps: Int?
     @Option(
         help: "How strongly the prompt pulls; 1 and below leaves the guidance out (default: the model's own, mostly 7)."
     )
     var cfgScale: Double?
-    @Option(name: [.short, .long], help: "The seed of the first picture; picture i uses seed + i. -1 draws one.")
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: "The seed of the first picture; picture i uses seed + i. -1 draws one.")
     var seed: Int = 42
-    @Option(name: [.customShort("W"), .long], help: "Width in pixels (default: the model's own).")
+    @Option(
+        name: [.customShort("W"), .long], parsing: .unconditional, help: "Width in pixels (default: the model's own).")
     var width: Int?
-    @Option(name: [.customShort("H"), .long], help: "Height in pixels (default: the model's own).")
+    @Option(
+        name: [.customShort("H"), .long], parsing: .unconditional, help: "Height in pixels (default: the model's own).")
     var height: Int?
-    @Option(name: [.short, .long], help: "How many pictures to draw.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "How many pictures to draw.")
     var batchCount = 1
     @Option(help: "The sampler: \(SamplingMethod.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
     var samplingMethod: String?
     @Option(
         help: "The schedule: \(SamplingSchedule.all.map(\.name).joined(separator: ", ")) (default: the model's own).")
     var scheduler: String?
-    @Option(help: "The share of fresh noise, for ddim, euler_a and tcd (default: the sampler's own).")
+    @Option(
+        parsing: .unconditional,
+        help: "The share of fresh noise, for ddim, euler_a and tcd (default: the sampler's own).")
     var eta: Float?
-    @Option(help: "How far guidance goes back to the unguided spread, from 0 to 1; 0.7 for zero-terminal-SNR models.")
+    @Option(
+        parsing: .unconditional,
+        help: "How far guidance goes back to the unguided spread, from 0 to 1; 0.7 for zero-terminal-SNR models.")
     var guidanceRescale: Double?
     @Option(
         help:
@@ -46,13 +54,15 @@ struct Generate: AsyncParsableCommand {
     var prediction: String?
     @Option(name: [.customShort("i"), .long], help: "A picture to start from.")
     var initImg: String?
-    @Option(help: "How much of the way from noise is done again with --init-img, above 0 up to 1.")
+    @Option(
+        parsing: .unconditional, help: "How much of the way from noise is done again with --init-img, above 0 up to 1.")
     var strength = 0.75
     @Option(help: "A mask for --init-img: white is painted anew, black stays.")
     var mask: String?
-    @Option(help: "The layer of the text encoder that is read, counted from the last, which is 1.")
+    @Option(
+        parsing: .unconditional, help: "The layer of the text encoder that is read, counted from the last, which is 1.")
     var clipSkip: Int?
-    @Option(name: [.short, .long], help: "Threads (default: all cores).")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
     var precision: Precision = .fp32
@@ -68,16 +78,18 @@ struct Generate: AsyncParsableCommand {
     var assets: String?
 
     func run() async throws {
-        guard batchCount >= 1 else {
-            throw UsageError(description: "--batch-count: expected at least 1, found \(batchCount)")
+        guard (1...100_000).contains(batchCount) else {
+            throw UsageError(description: "--batch-count: expected 1 to 100000, found \(batchCount)")
         }
-        if let threads {
-            guard (1...1024).contains(threads) else {
-                throw UsageError(description: "--threads: expected 1 to 1024, found \(threads)")
-            }
-            ComputeThread.shared.threadCount = threads
+        guard seed >= -1 else {
+            throw UsageError(description: "--seed: expected a number from 0, or -1 to draw one, found \(seed)")
         }
+        try useThreads(threads)
         let outputs = try OutputPattern(output, count: batchCount)
+        if let saveLatents { try outputs.checkBeside(saveLatents, option: "--save-latents", count: batchCount) }
+        guard strength > 0 && strength <= 1 else {
+            throw UsageError(description: "--strength: expected above 0 up to 1, found \(strength)")
+        }
         guard mask == nil || initImg != nil else {
             throw UsageError(description: "--mask: expected --init-img beside it, found none")
         }
@@ -129,6 +141,10 @@ struct Generate: AsyncParsableCommand {
                 denoising.advance()
                 progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
             }
+            guard denoising.latents.floats.allSatisfy(\.isFinite) else {
+                throw GenerationError(
+                    store.path, expected: "weights that give finite latents", found: "infinite or NaN ones")
+            }
             let picture = denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
             var recipe = PictureRecipe(
@@ -137,7 +153,7 @@ struct Generate: AsyncParsableCommand {
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata())
-            latents.append(denoising.latents)
+            if saveLatents != nil { latents.append(denoising.latents) }
             if json {
                 let line = GenerationLine(
                     path: path, seed: request.seed, seconds: seconds, steps: request.steps,
@@ -177,9 +193,17 @@ struct Generate: AsyncParsableCommand {
             try request.validate(for: network)
             _ = try request.makeSampler(network.scheduler)
         } catch let error as GenerationError {
+            // Without an option the value is the model's own.
+            let options: [String: Bool] = ["width": width != nil, "height": height != nil, "steps": steps != nil]
+            guard options[error.subject] ?? true else { throw error }
             throw UsageError(description: error.description)
-        } catch let error as SamplerError {
-            throw UsageError(description: error.description)
+        } catch {
+            guard samplingMethod != nil || scheduler != nil || prediction != nil || eta != nil || steps != nil else {
+                throw GenerationError(
+                    "\(model): scheduler/scheduler_config.json", expected: "a sampler that is known here",
+                    found: "\(error)")
+            }
+            throw UsageError(description: "\(error)")
         }
         return request
     }

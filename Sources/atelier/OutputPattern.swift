@@ -17,11 +17,37 @@ struct OutputPattern {
             throw UsageError(
                 description: "--output \(pattern): expected a number such as %03d for \(count) pictures, found none")
         }
-        let folder = URL(filePath: pattern).deletingLastPathComponent().path
+        let numbers = pattern.ranges(of: /%0?[0-9]*d/)
+        guard numbers.count <= 1, numbers.allSatisfy({ pattern[$0].count <= 4 }) else {
+            throw UsageError(
+                description: "--output \(pattern): expected one number of up to two digits, such as %03d, found "
+                    + (numbers.count > 1 ? "\(numbers.count)" : "a wider one"))
+        }
+        try Self.checkWritable(pattern)
+    }
+
+    /// Checks, before any work, that a file can be written: its folder is there, and no folder has its name.
+    static func checkWritable(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            throw OutputError(description: "\(path): expected a file to write, found a folder")
+        }
+        let folder = URL(filePath: path).deletingLastPathComponent().path
         guard FileManager.default.isWritableFile(atPath: folder) else {
             throw OutputError(
                 description: "\(folder): expected a folder that can be written, found "
                     + (FileManager.default.fileExists(atPath: folder) ? "one that cannot" : "nothing there"))
+        }
+    }
+
+    /// Checks another output of the same command: it can be written, and is none of the pictures.
+    func checkBeside(_ other: String, option: String, count: Int) throws {
+        try Self.checkWritable(other)
+        func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+        let pictures = (0..<count).lazy.map { resolved(path($0)) }
+        guard !pictures.contains(resolved(other)) else {
+            throw UsageError(
+                description: "\(option) \(other): expected another file than the picture's, found the same")
         }
     }
 

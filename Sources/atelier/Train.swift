@@ -24,23 +24,47 @@ struct TrainBase: AsyncParsableCommand {
         name: .customLong("warm-start"),
         help: "A trained model folder to start from, with a fresh optimiser; parts it lacks start at random.")
     var warmStart: String?
-    @Option(name: [.short, .long], help: "Threads (default: all cores).")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
 
     func run() async throws {
-        if let threads { ComputeThread.shared.threadCount = threads }
+        try useThreads(threads)
         let decoded = try decodeRecipe(BaseRecipe.self, at: recipe)
         Interrupt.watch()
         let reporter = TrainingReporter()
         let context = TrainingContext(
             folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
             shouldStop: { Interrupt.isRequested })
-        let training = try BaseTraining(
-            recipe: decoded, context: context, warmStart: try warmStart.map(WarmStart.init(path:)))
+        do {
+            try FileManager.default.createDirectory(at: context.folder, withIntermediateDirectories: true)
+        } catch {
+            throw OutputError(description: "\(output): expected a folder that can be written, found none")
+        }
+        let start = try warmStart.map(WarmStart.init(path:))
+        let training: BaseTraining
+        do {
+            training = try BaseTraining(recipe: decoded, context: context, warmStart: start)
+        } catch let error as TrainingError {
+            throw RecipeFault(description: "\(recipe): \(error)")
+        }
         let folder = try await ComputeThread.shared.perform { try training.run() }
         guard let folder else { throw Interrupted() }
         print(folder.path)
     }
+}
+
+/// A recipe that cannot be trained, with the file's name.
+private struct RecipeFault: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Sets how many threads kernels use, when the user says so.
+func useThreads(_ threads: Int?) throws {
+    guard let threads else { return }
+    guard (1...1024).contains(threads) else {
+        throw UsageError(description: "--threads: expected 1 to 1024, found \(threads)")
+    }
+    ComputeThread.shared.threadCount = threads
 }
 
 /// Shows training events on stderr.

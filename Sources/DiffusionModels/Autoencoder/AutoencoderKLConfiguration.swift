@@ -36,7 +36,7 @@ public struct AutoencoderKLConfiguration: ModelConfiguration {
         func check(_ isRight: Bool, _ key: String, _ expected: String, _ found: Any) throws {
             guard isRight else { throw ConfigurationError(key: key, expected: expected, found: "\(found)") }
         }
-        try check(count > 0, "down_block_types", "at least one block", downBlockTypes)
+        try check((1...16).contains(count), "down_block_types", "1 to 16 blocks", "\(count)")
         for type in downBlockTypes {
             try check(type == "DownEncoderBlock2D", "down_block_types", "DownEncoderBlock2D", type)
         }
@@ -47,14 +47,16 @@ public struct AutoencoderKLConfiguration: ModelConfiguration {
             ("in_channels", inChannels), ("out_channels", outChannels), ("latent_channels", latentChannels),
             ("norm_num_groups", normGroups), ("layers_per_block", layersPerBlock),
         ] {
-            try check(value > 0, key, "at least 1", value)
+            let most = key == "layers_per_block" ? 64 : 65_536
+            try check((1...most).contains(value), key, "1 to \(most)", value)
         }
         for channels in blockOutChannels {
             try check(
-                channels > 0 && channels % normGroups == 0, "block_out_channels",
+                (1...65_536).contains(channels) && channels % normGroups == 0, "block_out_channels",
                 "multiples of norm_num_groups \(normGroups)", blockOutChannels)
         }
-        try check(scalingFactor > 0, "scaling_factor", "more than 0", scalingFactor)
+        try check(
+            scalingFactor > 0 && scalingFactor.isFinite, "scaling_factor", "a number above 0", scalingFactor)
     }
 
     enum CodingKeys: String, CodingKey {

@@ -57,7 +57,7 @@ public struct UNet2DConditionConfiguration: ModelConfiguration {
         func check(_ isRight: Bool, _ key: String, _ expected: @autoclosure () -> String, _ found: Any) throws {
             guard isRight else { throw ConfigurationError(key: key, expected: expected(), found: "\(found)") }
         }
-        try check(count > 0, "down_block_types", "at least one block", downBlockTypes)
+        try check((1...16).contains(count), "down_block_types", "1 to 16 blocks", "\(count)")
         for type in downBlockTypes {
             try check(Self.downTypes.contains(type), "down_block_types", "any of \(Self.downTypes)", type)
         }
@@ -73,16 +73,27 @@ public struct UNet2DConditionConfiguration: ModelConfiguration {
         for (key, value) in [
             ("in_channels", inChannels), ("out_channels", outChannels), ("norm_num_groups", normGroups),
         ] {
-            try check(value > 0, key, "at least 1", value)
+            try check((1...65_536).contains(value), key, "1 to 65536", value)
+        }
+        try check((1...65_536).contains(sampleSize), "sample_size", "1 to 65536", sampleSize)
+        try check(normEpsilon > 0 && normEpsilon.isFinite, "norm_eps", "above 0", normEpsilon)
+        for (key, value) in [
+            ("addition_time_embed_dim", additionTimeEmbedDim),
+            ("projection_class_embeddings_input_dim", projectionInputDim), ("time_cond_proj_dim", timeCondProjDim),
+        ] {
+            try check((1...1_048_576).contains(value ?? 1), key, "1 to 1048576", value ?? 0)
         }
         let blocks = try blocks()
         for (index, block) in blocks.enumerated() {
             try check(
                 block.channels > 0 && block.channels % normGroups == 0, "block_out_channels",
                 "multiples of norm_num_groups \(normGroups)", blockOutChannels)
-            try check(block.layers > 0, "layers_per_block", "at least 1", block.layers)
-            try check(block.depth > 0, "transformer_layers_per_block", "at least 1", block.depth)
-            try check(block.contextChannels > 0, "cross_attention_dim", "at least 1", block.contextChannels)
+            try check((1...64).contains(block.layers), "layers_per_block", "1 to 64", block.layers)
+            try check((1...64).contains(block.depth), "transformer_layers_per_block", "1 to 64", block.depth)
+            try check(
+                (1...65_536).contains(block.contextChannels), "cross_attention_dim", "1 to 65536", block.contextChannels
+            )
+            try check(block.channels <= 65_536, "block_out_channels", "at most 65536", block.channels)
             let hasAttention =
                 downBlockTypes[index].hasPrefix("CrossAttn") || upBlockTypes[count - 1 - index].hasPrefix("CrossAttn")
                 || (index == count - 1 && midBlockType == "UNetMidBlock2DCrossAttn")

@@ -104,7 +104,7 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         var fields = [
             Infotext.Field("Steps", String(request.steps)),
             Infotext.Field("Sampler", sampler ?? request.sampler ?? "default"),
-            Infotext.Field("CFG scale", scale == scale.rounded() ? String(Int(scale)) : String(scale)),
+            Infotext.Field("CFG scale", Int(exactly: scale).map(String.init) ?? String(scale)),
             Infotext.Field("Seed", String(request.seed)),
             Infotext.Field("Size", "\(request.width)x\(request.height)"),
             Infotext.Field("Model hash", String(modelHash.prefix(10))),

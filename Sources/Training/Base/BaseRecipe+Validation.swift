@@ -1,4 +1,6 @@
 import DiffusionModels
+import Layers
+import Samplers
 import TextModels
 
 extension BaseRecipe {
@@ -24,10 +26,20 @@ extension BaseRecipe {
             ((hasAutoencoder ? 0 : 1)...100_000_000).contains(autoencoder.steps), "autoencoder.steps",
             hasAutoencoder ? "0 or more" : "at least 1 (0 needs a warm start with a vae)", autoencoder.steps)
         for (key, value) in [
-            ("autoencoder.batch", autoencoder.batch),
-            ("reading.steps", reading?.steps ?? 1), ("reading.batch", reading?.batch ?? 1),
-            ("denoiser.steps", denoiser.steps), ("denoiser.batch", denoiser.batch),
-        ] { try require((1...100_000_000).contains(value), key, "at least 1", value) }
+            ("reading.steps", reading?.steps ?? 1), ("denoiser.steps", denoiser.steps),
+            ("autoencoder.samples_every", autoencoder.samplesEvery),
+            ("autoencoder.checkpoint_every", autoencoder.checkpointEvery),
+            ("reading.checkpoint_every", reading?.checkpointEvery ?? 1),
+            ("denoiser.samples_every", denoiser.samplesEvery),
+            ("denoiser.checkpoint_every", denoiser.checkpointEvery),
+        ] { try require((1...100_000_000).contains(value), key, "1 to 100000000", value) }
+        for (key, value) in [
+            ("autoencoder.batch", autoencoder.batch), ("reading.batch", reading?.batch ?? 1),
+            ("denoiser.batch", denoiser.batch),
+        ] { try require((1...4096).contains(value), key, "1 to 4096", value) }
+        try require(
+            (0...1e6).contains(denoiser.minSNRGamma), "denoiser.min_snr_gamma", "0 to 1000000", denoiser.minSNRGamma)
+        try checkNetworks()
         try require((8...1024).contains(tokenizer.length), "tokenizer.length", "8 to 1024 tokens", tokenizer.length)
         try require((0...50_000).contains(tokenizer.merges), "tokenizer.merges", "0 to 50000", tokenizer.merges)
         try require(
@@ -43,8 +55,8 @@ extension BaseRecipe {
             denoiser.textEncoderRate)
         if let sampling {
             try require(
-                sampling.guidanceScale.isFinite && sampling.guidanceScale >= 0, "sampling.guidance_scale",
-                "a number from 0", sampling.guidanceScale)
+                (0...1000).contains(sampling.guidanceScale), "sampling.guidance_scale", "0 to 1000",
+                sampling.guidanceScale)
             try require((1...1000).contains(sampling.steps), "sampling.steps", "1 to 1000", sampling.steps)
         }
         for (key, optimizer) in [
@@ -56,7 +68,43 @@ extension BaseRecipe {
                 optimizer.learningRate > 0 && optimizer.learningRate.isFinite, key + ".learning_rate",
                 "a positive number", optimizer.learningRate)
             try require((0..<1).contains(optimizer.emaDecay), key + ".ema_decay", "0 to below 1", optimizer.emaDecay)
+            try require((0..<1).contains(optimizer.beta2), key + ".beta2", "0 to below 1", optimizer.beta2)
+            try require(
+                (0...10).contains(optimizer.weightDecay), key + ".weight_decay", "0 to 10", optimizer.weightDecay)
+            try require(
+                (0...100_000_000).contains(optimizer.warmupSteps), key + ".warmup_steps", "0 to 100000000",
+                optimizer.warmupSteps)
             try require(optimizer.clipNorm > 0, key + ".clip_norm", "a positive number", optimizer.clipNorm)
+        }
+    }
+
+    /// Checks the three networks and the scheduler as the finished model's reader will, and that they fit together.
+    private func checkNetworks() throws {
+        func check(_ part: String, _ body: () throws -> Void) throws {
+            do {
+                try body()
+            } catch let error as ConfigurationError {
+                throw TrainingError.invalidRecipe(
+                    key: "\(part).\(error.key)", expected: error.expected, found: error.found)
+            } catch let error as SamplerError {
+                throw TrainingError.invalidRecipe(
+                    key: part, expected: "a schedule that can be sampled", found: error.description)
+            }
+        }
+        try check("vae", vae.validate)
+        try check("text_encoder", textEncoder.validate)
+        try check("unet", unet.validate)
+        guard unet.crossAttentionDim == .all(textEncoder.hiddenSize) else {
+            throw TrainingError.invalidRecipe(
+                key: "unet.cross_attention_dim", expected: "text_encoder.hidden_size \(textEncoder.hiddenSize)",
+                found: "\(unet.crossAttentionDim)")
+        }
+        guard unet.additionEmbedType == nil else {
+            throw TrainingError.invalidRecipe(
+                key: "unet.addition_embed_type", expected: "none", found: unet.additionEmbedType ?? "")
+        }
+        try check("scheduler") {
+            _ = try Sampler(named: scheduler.samplerName, configuration: scheduler, steps: 2)
         }
     }
 }
