@@ -102,6 +102,7 @@ final class DNNLPrimitive {
     private let handle: dnnl_primitive_t
     private var arguments: [dnnl_exec_arg_t] = []
     private let scratchByteCount: Int
+    private var heldScratch: Storage?
 
     /// - Parameter arguments: argument numbers (`DNNL_ARG_...`) with the memory each expects, in the order in which
     ///   `execute` gets their pointers.
@@ -145,13 +146,18 @@ final class DNNLPrimitive {
         dnnl_primitive_destroy(handle)
     }
 
+    /// Keeps one scratch memory for all executions instead of taking it from the pool for each.
+    func holdScratch() {
+        if scratchByteCount > 0 { heldScratch = Storage(byteCount: scratchByteCount) }
+    }
+
     func execute(_ pointers: UnsafeRawPointer...) {
         var scratch: Storage?
         for (argument, pointer) in zip(arguments, pointers) {
             dnnl_memory_set_data_handle(argument.memory, UnsafeMutableRawPointer(mutating: pointer))
         }
         if scratchByteCount > 0, let last = arguments.last {
-            let memory = Storage(byteCount: scratchByteCount)
+            let memory = heldScratch ?? Storage(byteCount: scratchByteCount)
             dnnl_memory_set_data_handle(last.memory, memory.pointer)
             scratch = memory
         }

@@ -79,6 +79,8 @@ struct RawConvolution {
     static func runner(_ descriptor: DNNLPrimitiveDescriptor, _ arguments: [(Int32, dnnl_query_t)]) -> () -> Void {
         let memory = arguments.map { ($0.0, descriptor.memory($0.1)) }
         let primitive = DNNLPrimitive(descriptor, arguments: memory)
+        // Winograd on large maps takes a gigabyte of scratch; fresh pages for it would slow the primitive down threefold.
+        primitive.holdScratch()
         let buffers = memory.map { Tensor.full(0, shape: [DNNL.byteCount($0.1)], dtype: .uint8) }
         return { primitive.execute(buffers[0].rawPointer, buffers[1].rawPointer, buffers[2].rawPointer) }
     }
