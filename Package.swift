@@ -68,7 +68,7 @@ let package = Package(
             "Training",
             [
                 "Generation", "World", "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Optimizers",
-                "Recipes", "Tokenizers", "Imaging", "Drawing", "TensorCore",
+                "Recipes", "Tokenizers", "Imaging", "TensorCore",
             ]),
         // 9
         .executableTarget(

@@ -160,9 +160,9 @@ struct Generate: AsyncParsableCommand {
                     sampler: denoising.samplerName, modelHash: modelHash)
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                print(String(decoding: try encoder.encode(line), as: UTF8.self))
+                try report(String(decoding: try encoder.encode(line), as: UTF8.self))
             } else {
-                print(path)
+                try report(path)
             }
         }
         if let saveLatents {
@@ -177,6 +177,15 @@ struct Generate: AsyncParsableCommand {
         let files = PictureRecipe.Start(
             picture: try .init(path: initImg), mask: try mask.map { try .init(path: $0) }, strength: strength)
         return (start, files)
+    }
+
+    /// Prints a line at once, so that a reader at the other end of a pipe gets each picture as it is done.
+    private func report(_ line: String) throws {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8))
+        } catch {
+            throw OutputError(description: "standard output: expected a reader, found that nothing can be written")
+        }
     }
 
     private func request(_ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64) throws

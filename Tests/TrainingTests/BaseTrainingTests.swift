@@ -172,6 +172,13 @@ import Weights
         ("steps: 4\n  batch: 2\n  crop", "steps: 0\n  batch: 2\n  crop", "autoencoder.steps"),
         ("crop: 16", "crop: 15", "autoencoder.crop"), ("prompt_dropout: 0.5", "prompt_dropout: 2", "prompt_dropout"),
         ("size: 32", "size: 31", "data.size"),
+        ("cross_attention_dim: 16", "cross_attention_dim: 24", "unet.cross_attention_dim"),
+        ("num_attention_heads: 2", "num_attention_heads: 3", "text_encoder.num_attention_heads"),
+        ("layers_per_block: 1", "layers_per_block: 9999999999", "vae.layers_per_block"),
+        ("_class_name: DDIMScheduler", "_class_name: FooScheduler", "scheduler"),
+        ("min_snr_gamma: 5", "min_snr_gamma: -4", "min_snr_gamma"), ("beta2: 0.99", "beta2: 5", "beta2"),
+        ("warmup_steps: 1", "warmup_steps: -9", "warmup_steps"),
+        ("samples_every: 100", "samples_every: 0", "samples_every"),
     ])
     func `a recipe that cannot work is refused by its key`(_ old: String, _ new: String, _ key: String) throws {
         let text = Self.yaml.replacing(old, with: new)

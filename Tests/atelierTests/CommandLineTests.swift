@@ -130,6 +130,26 @@ import Weights
         (["generate", "-p", "x", "-m", model, "-o", "/nowhere/at/all.png"], 1, ["/nowhere/at", "expected", "found"]),
         (["generate", "-p", "x", "-m", model, "--precision", "fp8"], 2, ["fp8"]),
         (["generate", "-p", "x", "-m", model, "--threads", "0"], 2, ["threads", "0"]),
+        (["generate", "-p", "x", "-m", model, "-s", "-2"], 2, ["--seed", "-2"]),
+        (["generate", "-p", "x", "-m", model, "--steps", "-5"], 2, ["steps", "-5"]),
+        (["generate", "-p", "x", "-m", model, "--cfg-scale", "1e19"], 2, ["guidance scale", "1e+19"]),
+        (["generate", "-p", "x", "-m", model, "-b", "99999999999"], 2, ["--batch-count", "99999999999"]),
+        (["generate", "-p", "x", "-m", ""], 2, ["--model"]),
+        (["generate", "-p", "x", "-m", model, "-o", "a%03d%03d.png"], 2, ["a%03d%03d.png"]),
+        (
+            ["generate", "-p", "x", "-m", model, "-o", "q.png", "--save-latents", "q.png"], 2,
+            ["--save-latents", "q.png"]
+        ),
+        (
+            ["generate", "-p", "x", "-m", model, "--save-latents", "/nowhere/l.safetensors"], 1,
+            ["/nowhere", "expected", "found"]
+        ),
+        (["generate", "-p", "x", "-m", model, "--mask", "m.png"], 2, ["--mask", "--init-img"]),
+        (["generate", "-p", "x", "-m", model, "-i", "/nowhere/i.png"], 1, ["/nowhere/i.png"]),
+        (["generate", "-p", "x", "-m", model, "--strength", "0"], 2, ["--strength", "0"]),
+        (["verify", "/nowhere/p.png"], 1, ["/nowhere/p.png"]),
+        (["models", "inspect", "/nowhere/m.safetensors"], 1, ["/nowhere/m.safetensors"]),
+        (["train", "base", "x.yaml", "-o", "/tmp/none", "-t", "0"], 2, ["--threads", "0"]),
         (["train", "base", "/nowhere/recipe.yaml", "-o", "/tmp/none"], 1, ["/nowhere/recipe.yaml"]),
         (["paint"], 2, ["paint"]),
     ]
@@ -149,6 +169,20 @@ import Weights
             #expect(lines.count == 1, "\(outcome.errors)")
             for word in words { #expect(outcome.errors.contains(word), "\(word) in \(outcome.errors)") }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        }
+    }
+
+    @Test func `a seed of -1 draws one`() throws {
+        try inTemporaryFolder { folder in
+            func draw() throws -> String {
+                try run([
+                    "generate", "-m", Self.model, "-p", "x", "--steps", "1", "-W", "32", "-H", "32", "-s", "-1",
+                    "--json",
+                    "-o", folder.appending(path: "x.png").path,
+                ]).output
+            }
+            let seeds = [try draw(), try draw()]
+            #expect(seeds[0].contains("\"seed\":") && seeds[0] != seeds[1])
         }
     }
 
