@@ -46,9 +46,8 @@ public struct Denoising: Sendable {
         evaluation = sampler.evaluation(beginning: firstStep)
         // An inpainting UNet that starts from pure noise draws that noise first.
         if let picture, !model.readsMask || picture.strength < 1 {
-            let start = StartingLatents(
-                picture, request, model, sampler, at: evaluation, random: &random, pass)
-            latents = start.latents
+            let start = StartingLatents(picture, request, model, random: &random, pass)
+            latents = start.initial(sampler, at: evaluation)
             self.start = model.readsMask ? nil : start
         } else {
             let factor = model.latentFactor

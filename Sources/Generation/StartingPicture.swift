@@ -23,6 +23,11 @@ public struct StartingPicture: Sendable, Equatable {
     /// Follows diffusers `StableDiffusionImg2ImgPipeline.get_timesteps`.
     func firstStep(of steps: Int) -> Int { steps - min(Int(Double(steps) * strength), steps) }
 
+    /// The picture in the size of the request: `[1, 3, height, width]` in -1...1.
+    func pixels(for request: GenerationRequest) -> Tensor {
+        Tensor(images: [picture.resized(width: request.width, height: request.height)])
+    }
+
     func validate(for request: GenerationRequest) throws {
         guard strength > 0 && strength <= 1 else {
             throw GenerationError("strength", expected: "above 0 up to 1", found: "\(strength)")
@@ -35,34 +40,42 @@ public struct StartingPicture: Sendable, Equatable {
     }
 }
 
+extension StableDiffusion {
+    /// Pixels as latents of the diffusion model's scale, drawn from the autoencoder's distribution.
+    fileprivate func encode(_ pixels: Tensor, random: inout TorchGenerator, _ pass: Pass) -> Tensor {
+        let posterior = autoencoder.encode(pixels, pass)
+        return autoencoder.scaled(posterior.sample(noise: random.normal(posterior.mean.shape)))
+    }
+}
+
 /// The parts of a starting picture that the denoising loop uses, as latents.
 struct StartingLatents: Sendable {
-    /// Where the trajectory begins.
-    let latents: Tensor
     /// The picture without noise.
     private let clean: Tensor
     private let noise: Tensor
     /// 1 where the picture is painted anew: `[1, 1, height, width]`.
     private let mask: Tensor?
+    private let beginsWithNoise: Bool
 
-    /// Encodes the picture and adds the noise of the first step.
+    /// Encodes the picture and draws its noise.
     ///
     /// The random stream is used in diffusers' order: the autoencoder's sample first, then the noise.
     init(
-        _ start: StartingPicture, _ request: GenerationRequest, _ model: StableDiffusion, _ sampler: Sampler,
-        at evaluation: Int, random: inout TorchGenerator, _ pass: Pass
+        _ start: StartingPicture, _ request: GenerationRequest, _ model: StableDiffusion,
+        random: inout TorchGenerator, _ pass: Pass
     ) {
-        let pixels = Tensor(images: [start.picture.resized(width: request.width, height: request.height)])
-        let posterior = model.autoencoder.encode(pixels, pass)
-        clean = model.autoencoder.scaled(posterior.sample(noise: random.normal(posterior.mean.shape)))
+        clean = model.encode(start.pixels(for: request), random: &random, pass)
         noise = random.normal(clean.shape)
-        // At full strength the trajectory begins at pure noise, as without a picture.
-        latents =
-            start.mask != nil && start.strength == 1
-            ? noise * Double(sampler.initialNoiseScale) : sampler.noised(clean, noise: noise, at: evaluation)
         mask = start.mask.map { $0.latentMask(request, factor: model.latentFactor) }
+        beginsWithNoise = start.mask != nil && start.strength == 1
         // diffusers encodes the masked picture, too, for UNets that read it; others only use up its random numbers.
         if mask != nil && !model.readsMask { _ = random.normal(clean.shape) }
+    }
+
+    /// Where the trajectory begins: at pure noise where all of a masked picture is done again.
+    func initial(_ sampler: Sampler, at evaluation: Int) -> Tensor {
+        beginsWithNoise
+            ? noise * Double(sampler.initialNoiseScale) : sampler.noised(clean, noise: noise, at: evaluation)
     }
 
     /// Puts the picture's own latents, with the noise of the next step, back where nothing is to change.
@@ -107,14 +120,11 @@ struct InpaintingChannels: Sendable {
         random: inout TorchGenerator, _ pass: Pass
     ) {
         guard model.readsMask else { return nil }
-        let (width, height, factor) = (request.width, request.height, model.latentFactor)
-        let white = Image(width: width, height: height)
-        let mask = (start?.mask ?? white).binaryMask(width: width, height: height)
-        let pixels = start.map { Tensor(images: [$0.picture.resized(width: width, height: height)]) }
-        let visible = pixels.map { $0 * (1 - mask) } ?? Tensor.zeros([1, 3, height, width])
-        let posterior = model.autoencoder.encode(visible, pass)
-        let latents = model.autoencoder.scaled(posterior.sample(noise: random.normal(posterior.mean.shape)))
-        channels = concatenated(
-            [(start?.mask ?? white).latentMask(request, factor: factor), latents], axis: 1)
+        let (width, height) = (request.width, request.height)
+        let mask = start?.mask ?? Image(width: width, height: height)
+        let hidden = mask.binaryMask(width: width, height: height)
+        let visible = start.map { $0.pixels(for: request) * (1 - hidden) } ?? Tensor.zeros([1, 3, height, width])
+        let latents = model.encode(visible, random: &random, pass)
+        channels = concatenated([mask.latentMask(request, factor: model.latentFactor), latents], axis: 1)
     }
 }

@@ -135,12 +135,7 @@ struct Generate: AsyncParsableCommand {
             let request = try request(network, defaults, seed: firstSeed &+ UInt64(index))
             let start = ContinuousClock.now
             var denoising = try Denoising(request, model: network, startingFrom: origin?.picture)
-            var progress = TerminalProgress()
-            while !denoising.isComplete {
-                if Interrupt.isRequested { throw Interrupted() }
-                denoising.advance()
-                progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
-            }
+            try takeSteps(of: &denoising)
             guard denoising.latents.floats.allSatisfy(\.isFinite) else {
                 throw GenerationError(
                     store.path, expected: "weights that give finite latents", found: "infinite or NaN ones")
@@ -215,6 +210,16 @@ struct Generate: AsyncParsableCommand {
             throw UsageError(description: "\(error)")
         }
         return request
+    }
+}
+
+/// Takes all steps, with a progress bar; stops between two when the user asks for it.
+func takeSteps(of denoising: inout Denoising) throws {
+    var progress = TerminalProgress()
+    while !denoising.isComplete {
+        if Interrupt.isRequested { throw Interrupted() }
+        denoising.advance()
+        progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
     }
 }
 

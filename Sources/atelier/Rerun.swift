@@ -22,7 +22,7 @@ struct Rerun: AsyncParsableCommand {
         let work = { @Sendable in
             let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets)
             for change in rerun.changedInputs { complain("\(job.picture): not the same: \(change)") }
-            let denoising = try rerun.finish()
+            let denoising = try rerun.redrawn()
             var recipe = rerun.recipe
             recipe.engine = engineVersion
             recipe.modelHash = rerun.modelHash
@@ -52,7 +52,7 @@ struct Verify: AsyncParsableCommand {
         let work = { @Sendable () -> PictureVerdict in
             let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets)
             return rerun.recipe.verdict(
-                on: rerun.image, against: try rerun.finish(), model: rerun.network,
+                on: rerun.image, against: try rerun.redrawn(), model: rerun.network,
                 changedInputs: rerun.changedInputs)
         }
         Interrupt.watch()
@@ -90,14 +90,9 @@ private struct RecipeRun {
     }
 
     /// Takes all steps.
-    func finish() throws -> Denoising {
+    func redrawn() throws -> Denoising {
         var denoising = try recipe.denoising(with: network)
-        var progress = TerminalProgress()
-        while !denoising.isComplete {
-            if Interrupt.isRequested { throw Interrupted() }
-            denoising.advance()
-            progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
-        }
+        try takeSteps(of: &denoising)
         return denoising
     }
 }

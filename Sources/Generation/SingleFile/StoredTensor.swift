@@ -36,9 +36,7 @@ struct RenamedSource: WeightSource {
         guard let entry = entries[key], let stored = try source.tensor(entry.key, shape: nil, initial: nil) else {
             return nil
         }
-        let tensor = try view(stored, entry)
-        guard let floatingPoint, tensor.dtype.isFloatingPoint, tensor.dtype != floatingPoint else { return tensor }
-        return tensor.converted(to: floatingPoint).frozen()
+        return try view(stored, entry).loaded(as: floatingPoint)
     }
 
     private func view(_ stored: Tensor, _ entry: StoredTensor) throws -> Tensor {

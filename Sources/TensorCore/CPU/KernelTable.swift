@@ -72,7 +72,9 @@ extension KernelTable {
     static func source(replacing measured: [Row], in rows: [Row] = KernelTable.rows) -> String {
         let sets = Set(measured.map(\.instructionSet))
         let all = rows.filter { !sets.contains($0.instructionSet) } + measured
-        let lines = all.sorted { $0.instructionSet > $1.instructionSet }.map { row in
+        // Within an instruction set the first row that fits counts, so their order must stay.
+        let order = Set(all.map(\.instructionSet)).sorted(by: >)
+        let lines = order.flatMap { name in all.filter { $0.instructionSet == name } }.map { row in
             var arguments = ["\"\(row.instructionSet)\"", ".\(row.pass)", ".\(row.kind)"]
             if row.pixels < .max { arguments.append("pixels: \(row.pixels)") }
             if row.channels < .max { arguments.append("channels: \(row.channels)") }

@@ -104,6 +104,10 @@ extension BaseRecipe {
                 key: "unet.addition_embed_type", expected: "none", found: unet.additionEmbedType ?? "")
         }
         try check("scheduler") {
+            guard scheduler.predictionType != .flow else {
+                throw SamplerError.configuration(
+                    key: "prediction_type", expected: "epsilon, v_prediction or sample", found: "flow_prediction")
+            }
             _ = try Sampler(named: scheduler.samplerName, configuration: scheduler, steps: 2)
         }
     }

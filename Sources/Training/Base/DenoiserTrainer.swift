@@ -31,10 +31,6 @@ public struct DenoiserTrainer: StageTrainer {
         self.tokenizer = tokenizer
         self.autoencoder = autoencoder
         schedule = try NoiseSchedule(recipe.scheduler)
-        guard recipe.scheduler.predictionType != .flow else {
-            throw SamplerError.configuration(
-                key: "prediction_type", expected: "epsilon, v_prediction or sample", found: "flow_prediction")
-        }
         var parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
             _ = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
             _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
@@ -71,14 +67,17 @@ public struct DenoiserTrainer: StageTrainer {
         let unet = try UNet2DConditionModel(recipe.unet, weights: parameters.weights.scope("unet"))
         let pass = Pass()
         let context = textEncoder(tokens, pass).lastHiddenState
-        let prediction = unet(noisy, timesteps: Tensor(timesteps.map(Float.init)), context: context, pass)
+        let times = Tensor(timesteps.map(Float.init))
+        let prediction = unet(noisy, timesteps: times, context: context, pass)
         let errors = mean(square(prediction - target), axes: [1, 2, 3])
         let loss = mean(errors * weights)
         let rate = learner.learningRate
         var values = ["loss": Double(loss.item), "error": Double(mean(errors).item), "learning_rate": rate]
         if learner.step % 50 == 0 {
+            let untracked = ParameterSet(learner.parameters).weights.scope("unet")
             let wrong = rolledRows(context.detached)
-            let mistaken = unet(noisy, timesteps: Tensor(timesteps.map(Float.init)), context: wrong, pass)
+            let mistaken = try UNet2DConditionModel(recipe.unet, weights: untracked)(
+                noisy, timesteps: times, context: wrong, pass)
             values["caption_gain"] = Double(mean(square(mistaken - target)).item) - Double(mean(errors).item)
         }
         values["gradient_norm"] = try learner.update(gradients: parameters.gradients(gradients(of: loss)))
@@ -95,14 +94,11 @@ public struct DenoiserTrainer: StageTrainer {
     private mutating func drawTokens(_ indices: [Int]) -> Tensor {
         let dropped = learner.random.uniform([indices.count]).floats
         let variations = learner.random.integers(below: 1 << 30, count: indices.count)
-        var tokens: [Int64] = []
-        for (position, index) in indices.enumerated() {
-            let text =
-                Double(dropped[position]) < recipe.denoiser.promptDropout
+        let texts = indices.enumerated().map { position, index in
+            Double(dropped[position]) < recipe.denoiser.promptDropout
                 ? "" : caption(for: data.scenes[index], variation: UInt64(variations[position])).text
-            tokens += tokenizer.tokens(for: text).map(Int64.init)
         }
-        return Tensor(tokens, shape: [indices.count, tokens.count / max(indices.count, 1)])
+        return tokenizer.rows(of: texts)
     }
 
     /// A grid of fixed captions from fixed noise, by the averaged weights.
@@ -112,8 +108,7 @@ public struct DenoiserTrainer: StageTrainer {
         let weights = ParameterSet(learner.average.parameters).weights
         let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
         let unet = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
-        let rows = ([String](repeating: "", count: prompts.count) + prompts).flatMap { tokenizer.tokens(for: $0) }
-        let tokens = Tensor(rows.map(Int64.init), shape: [2 * prompts.count, -1].inferring(rows.count))
+        let tokens = tokenizer.rows(of: [String](repeating: "", count: prompts.count) + prompts)
         let context = textEncoder(tokens, Pass()).lastHiddenState
 
         var random = TorchGenerator(seed: recipe.seed)
@@ -128,13 +123,5 @@ public struct DenoiserTrainer: StageTrainer {
             latents = sampler.step(guided, latents: latents, at: index, random: &random)
         }
         return grid(of: autoencoder.decode(autoencoder.unscaled(latents), Pass()).images(), columns: 8)
-    }
-}
-
-extension [Int] {
-    /// The shape with its -1 replaced so that it holds `count` elements.
-    fileprivate func inferring(_ count: Int) -> [Int] {
-        let known = filter { $0 != -1 }.reduce(1, *)
-        return map { $0 == -1 ? count / known : $0 }
     }
 }

@@ -56,15 +56,14 @@ public struct ReadingTrainer: StageTrainer {
 
     public mutating func trainStep() throws -> [String: Double] {
         let captions = drawCaptions()
-        let rows = captions.map { tokenizer.tokens(for: $0.text) }
         let targets = classesNamed(in: captions)
-        let mask = fromEndOn(rows)
+        let mask = fromEndOn(captions)
 
         let parameters = ParameterSet(learner.parameters).tracked()
         let encoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))
         let head = try Linear(recipe.textEncoder.hiddenSize, classes.count, parameters.weights.scope("head"))
         let pass = Pass()
-        let tokens = Tensor(rows.flatMap { $0.map(Int64.init) }, shape: [rows.count, recipe.tokenizer.length])
+        let tokens = tokenizer.rows(of: captions.map(\.text))
         let logits = head(encoder(tokens, pass).lastHiddenState, pass)
         let errors = mean(softplus(logits) - targets * logits, axes: [2])
         let loss = sum(errors * mask) / sum(mask)
@@ -96,12 +95,13 @@ public struct ReadingTrainer: StageTrainer {
     }
 
     /// `[batch, tokens]`: 1 from the end token on, where a causal encoder has seen the whole caption.
-    private func fromEndOn(_ rows: [[Int]]) -> Tensor {
-        let values = rows.flatMap { row -> [Float] in
+    private func fromEndOn(_ captions: [Caption]) -> Tensor {
+        let values = captions.flatMap { caption -> [Float] in
+            let row = tokenizer.tokens(for: caption.text)
             let end = row.firstIndex(of: tokenizer.eosID) ?? row.count
             return row.indices.map { $0 >= end ? 1 : 0 }
         }
-        return Tensor(values, shape: [rows.count, recipe.tokenizer.length])
+        return Tensor(values, shape: [captions.count, recipe.tokenizer.length])
     }
 
     public func samplePicture() -> Image? { nil }

@@ -1,4 +1,3 @@
-import Foundation
 import Generation
 import Layers
 import TensorCore
@@ -9,19 +8,17 @@ import Weights
 ///
 /// Parts that the folder does not have (`vae`, `text_encoder`, `unet`) start at random.
 public struct WarmStart: Sendable {
-    private let folder: URL
+    private let store: ModelFolder
     /// The SHA-256 of the folder, part of the training's identity.
     let hash: String
 
     /// - Throws: `GenerationError` when the folder is no model folder.
     public init(path: String) throws {
-        hash = try ModelFolder(path: path).hash()
-        folder = URL(filePath: path, directoryHint: .isDirectory)
+        store = try ModelFolder(path: path)
+        hash = try store.hash()
     }
 
-    func holds(_ part: String) -> Bool {
-        FileManager.default.fileExists(atPath: folder.appending(path: part).path)
-    }
+    func holds(_ part: String) -> Bool { store.holds(part) }
 
     /// Replaces the random values of a part by the folder's.
     ///
@@ -31,15 +28,13 @@ public struct WarmStart: Sendable {
     /// - Throws: `TrainingError.checkpointMismatch` when a parameter is missing or has another shape.
     func replace(_ part: String, prefix: String, in parameters: inout ParameterSet) throws {
         guard holds(part) else { return }
-        let name = part == "text_encoder" ? "model" : "diffusion_pytorch_model"
-        let path = folder.appending(path: part).path
-        let source = try WeightFiles(in: path, baseName: name).source(floatingPoint: .float32)
+        let source = try store.weights(of: part, floatingPoint: .float32)
         for (key, tensor) in parameters.tensors where key.hasPrefix(prefix) {
             let stored = String(key.dropFirst(prefix.count))
             guard let found = try source.tensor(stored, shape: tensor.shape, initial: nil), found.shape == tensor.shape
             else {
                 throw TrainingError.checkpointMismatch(
-                    path: "\(path): \(stored)", expected: "\(tensor.shape)",
+                    path: "\(store.path)/\(part): \(stored)", expected: "\(tensor.shape)",
                     found: try source.tensor(stored, shape: nil, initial: nil).map { "\($0.shape)" } ?? "nothing")
             }
             // A copy: frozen storage is mapped, and its products are packed for good.
@@ -50,14 +45,14 @@ public struct WarmStart: Sendable {
     /// A text encoder reads token numbers, so its words must have kept theirs.
     func checkVocabulary(_ tokenizer: CLIPTokenizer) throws {
         guard holds("text_encoder") else { return }
-        let path = folder.appending(path: "tokenizer").path
-        let stored = try CLIPTokenizer(folder: URL(filePath: path, directoryHint: .isDirectory))
+        let stored = try store.tokenizer("tokenizer")
         let isSame =
             stored.vocabularySize == tokenizer.vocabularySize
             && (0..<stored.vocabularySize).allSatisfy { stored.token($0) == tokenizer.token($0) }
         guard isSame else {
             throw TrainingError.checkpointMismatch(
-                path: path, expected: "the recipe's vocabulary of \(tokenizer.vocabularySize) tokens",
+                path: store.path + "/tokenizer",
+                expected: "the recipe's vocabulary of \(tokenizer.vocabularySize) tokens",
                 found: "another one of \(stored.vocabularySize)")
         }
     }

@@ -16,8 +16,7 @@ public struct SafetensorsSource: WeightSource {
 
     public func tensor(_ key: String, shape: [Int]?, initial: Initialization?) throws -> Tensor? {
         guard let tensor = try files.file(of: key)?.tensor(key) else { return nil }
-        guard let floatingPoint, tensor.dtype.isFloatingPoint, tensor.dtype != floatingPoint else { return tensor }
-        return tensor.converted(to: floatingPoint).frozen()
+        return tensor.loaded(as: floatingPoint)
     }
 
     public func origin(of key: String) -> String {

@@ -55,3 +55,13 @@ public struct LayeredSource: WeightSource {
         return sources.map { $0.origin(of: key) }.joined(separator: ", ")
     }
 }
+
+extension Tensor {
+    /// The stored tensor in the number format that a model is loaded in.
+    ///
+    /// - Parameter floatingPoint: the type of floating-point tensors; nil keeps them as they are stored, and mapped.
+    public func loaded(as floatingPoint: DType?) -> Tensor {
+        guard let floatingPoint, dtype.isFloatingPoint, dtype != floatingPoint else { return self }
+        return converted(to: floatingPoint).frozen()
+    }
+}

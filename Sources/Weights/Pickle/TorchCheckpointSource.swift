@@ -45,8 +45,7 @@ public struct TorchCheckpointSource: WeightSource {
 
     public func tensor(_ key: String, shape: [Int]?, initial: Initialization?) throws -> Tensor? {
         guard let holder = holders[key], let tensor = try checkpoints[holder].tensor(key) else { return nil }
-        guard let floatingPoint, tensor.dtype.isFloatingPoint, tensor.dtype != floatingPoint else { return tensor }
-        return tensor.converted(to: floatingPoint).frozen()
+        return tensor.loaded(as: floatingPoint)
     }
 
     public func origin(of key: String) -> String {
