@@ -74,8 +74,8 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "World", "Layers", "Recipes", "Weights", "Samplers", "Imaging", "Drawing",
-                "TensorCore", argumentParser,
+                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Layers", "Recipes", "Weights", "Samplers",
+                "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.

@@ -2,6 +2,11 @@
 #include "include/tk_threads.h"
 
 #include <stdint.h>
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "parallel.h"
 
@@ -25,6 +30,25 @@ const char *tk_instruction_set(void) {
     return "generic";
 #endif
 }
+
+#if defined(__x86_64__) && defined(__linux__)
+bool tk_has_amx(void) {
+    enum { UNKNOWN, ABSENT, PRESENT };
+    static int known = UNKNOWN;  // the answer never changes, so a race writes the same value twice
+    if (known == UNKNOWN) {
+        enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, BFLOAT16 = 1 << 22, TILES = 1 << 24 };
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        const bool exists = __builtin_cpu_supports("x86-64-v4") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+                            (d & BFLOAT16) && (d & TILES);
+        known = exists && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0 ? PRESENT : ABSENT;
+    }
+    return known == PRESENT;
+}
+#else
+bool tk_has_amx(void) {
+    return false;
+}
+#endif
 
 enum { PEAK_CHAINS = 12, PEAK_LANES = 8 };
 

@@ -74,7 +74,9 @@ public struct Attention: Layer {
         let scale = 1 / Float(q.size(3)).squareRoot()
         guard pass.isVisiting(site, .scores) || pass.isVisiting(site, .pattern) else {
             return attention(
-                queries: q, keys: k, values: v, AttentionOptions(scale: scale, isCausal: isCausal))
+                queries: q, keys: k, values: v,
+                AttentionOptions(
+                    scale: scale, isCausal: isCausal, allowsBFloat16: queries.weight.dtype == .bfloat16))
         }
         var scores = matmul(q.permuted([0, 2, 1, 3]), k.permuted([0, 2, 3, 1])) * Double(scale)
         if isCausal { scores = scores + causalMask(queries: q.size(1), keys: k.size(1)) }

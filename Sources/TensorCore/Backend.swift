@@ -201,11 +201,14 @@ public struct AttentionOptions: Sendable {
     /// Added to the scores: broadcastable to `[batch, heads, queryTokens, keyTokens]`. A tracked mask gets a gradient,
     /// at the price of the whole score matrix.
     public var mask: Tensor?
+    /// Whether operands may be rounded to bfloat16 where that is faster; sums and the softmax stay fp32.
+    public var allowsBFloat16: Bool
 
-    public init(scale: Float, isCausal: Bool = false, mask: Tensor? = nil) {
+    public init(scale: Float, isCausal: Bool = false, mask: Tensor? = nil, allowsBFloat16: Bool = false) {
         self.scale = scale
         self.isCausal = isCausal
         self.mask = mask
+        self.allowsBFloat16 = allowsBFloat16
     }
 }
 

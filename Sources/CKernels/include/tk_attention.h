@@ -39,3 +39,11 @@ void tk_attention_backward_f32(float *dq, float *dk, float *dv, const float *dou
                                float *scratch);
 // In floats, for the present number of threads.
 size_t tk_attention_backward_scratch(const tk_attention_shape *shape);
+
+// The same forward with operands rounded to bfloat16 for both products, on tile registers; scores, softmax and sums stay
+// fp32. Only where `fits` says so: a processor with the registers, no mask, not causal, at least one key.
+bool tk_attention_forward_bf16_fits(const tk_attention_shape *shape);
+// In floats, for the present number of threads.
+size_t tk_attention_forward_bf16_scratch(const tk_attention_shape *shape);
+void tk_attention_forward_bf16(float *out, float *lse, const float *q, const float *k, const float *v,
+                               const tk_attention_shape *shape, float *scratch);

@@ -1,5 +1,6 @@
 // The team of threads that every kernel of this library uses, and the yardstick for benchmarks.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 // Sets how many threads kernels called from this thread use (at least 1). Each calling thread has its own setting.
@@ -10,6 +11,9 @@ size_t tk_threads(void);
 
 // The instruction set the kernels were resolved to on this machine: "x86-64-v4", "x86-64-v3", "x86-64" or "generic".
 const char *tk_instruction_set(void);
+
+// Whether the processor has bfloat16 tile registers (AMX) and the system lets this process use them. Asks the system once.
+bool tk_has_amx(void);
 
 // Runs `iterations` rounds of independent fp32 multiply-adds in every thread, touching no memory.
 // Returns the floating-point operations done (a multiply-add counts 2); divide by the time it took for the peak rate.

@@ -10,6 +10,12 @@ extension CPUBackend {
         let mask = options.mask?.expanded(to: [q.size(0), q.size(2), q.size(1), k.size(1)])
         var shape = attentionShape(q, k, v, out, options, mask)
         _ = kernel(into: out, from: q, k, v, mask) {
+            if options.allowsBFloat16 && tk_attention_forward_bf16_fits(&shape) {
+                return withScratch(tk_attention_forward_bf16_scratch(&shape)) { scratch in
+                    tk_attention_forward_bf16(
+                        out.pointer(), logSumExp.pointer(), q.pointer(), k.pointer(), v.pointer(), &shape, scratch)
+                }
+            }
             withScratch(tk_attention_forward_scratch(&shape)) { scratch in
                 tk_attention_forward_f32(
                     out.pointer(), logSumExp.pointer(), q.pointer(), k.pointer(), v.pointer(), &shape, scratch)

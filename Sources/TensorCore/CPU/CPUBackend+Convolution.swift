@@ -7,7 +7,9 @@ extension CPUBackend {
         if geometry.isPointwise(weight.shape) {
             return asMap(linear(rows(x), weight: matrix(weight), bias: bias), like: x.shape)
         }
-        let key = key(.forward, x.shape, weight.shape, geometry, hasBias: bias != nil)
+        let key = key(
+            .forward, x.shape, weight.shape, geometry, hasBias: bias != nil,
+            kernel: weight.dtype == .bfloat16 ? kernelTable.kernel(bfloat16: x.shape, weight.shape, geometry) : nil)
         return convolution(x, weight: weight, bias: bias, key)
     }
 
@@ -15,7 +17,7 @@ extension CPUBackend {
         if let tile = key.kernel.winogradTile {
             return winograd(x, weight: weight, bias: bias, tile: tile, key)
         }
-        let x = x.channelsLast()
+        let x = x.channelsLast().converted(to: key.operandType)
         let bias = bias?.contiguous()
         let out = Tensor.empty(Layout(shape: key.outputShape, order: [0, 2, 3, 1]))
         return kernel(into: out, from: x, weight, bias) {
@@ -116,7 +118,7 @@ extension CPUBackend {
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
         products.packed(weight, format: .primitive(plan.weightFormatID)) {
-            let plain = weight.converted(to: .float32).contiguous()
+            let plain = weight.converted(to: plan.operandType).contiguous()
             defer { withExtendedLifetime(plain) {} }
             return plan.packedWeight(plain)
         }

@@ -11,13 +11,15 @@ public enum ConvolutionKernel: String, Sendable, Hashable, CaseIterable, Codable
     case directBlocked
     /// oneDNN's Winograd kernel (AVX-512 only), reordered before and after.
     case blockedWinograd
+    /// oneDNN's direct kernel on channels-last maps rounded to bfloat16, for models loaded in bf16: sums stay fp32.
+    case directBFloat16
 
     /// Outputs on a tile's side where the kernel is the engine's own, nil where it is oneDNN's.
     var winogradTile: Int? {
         switch self {
         case .winograd: 4
         case .smallWinograd: 2
-        case .directChannelsLast, .directBlocked, .blockedWinograd: nil
+        case .directChannelsLast, .directBlocked, .blockedWinograd, .directBFloat16: nil
         }
     }
 }
@@ -40,6 +42,7 @@ enum ConvolutionKind: String, Sendable, Hashable, CaseIterable {
 
     /// The kernels that can run it, in order of preference.
     var kernels: [ConvolutionKernel] {
-        self == .unitStride3x3 ? ConvolutionKernel.allCases : [.directChannelsLast, .directBlocked]
+        self == .unitStride3x3
+            ? ConvolutionKernel.allCases.filter { $0 != .directBFloat16 } : [.directChannelsLast, .directBlocked]
     }
 }

@@ -14,6 +14,9 @@ struct ConvolutionKey: Hashable {
     var hasBias: Bool
     var kernel: ConvolutionKernel
 
+    /// The number format of input and weights; the output is fp32.
+    var operandType: DType { kernel == .directBFloat16 ? .bfloat16 : .float32 }
+
     var outputShape: [Int] {
         [inputShape[0], weightShape[0]]
             + (0..<2).map {
@@ -30,19 +33,22 @@ final class ConvolutionPlan {
     /// The number of the weights' format among those seen.
     let weightFormatID: Int
     let implementation: String
+    let operandType: DType
     private let plain: (input: dnnl_memory_desc_t, weight: dnnl_memory_desc_t, output: dnnl_memory_desc_t)
     private var reorders: [Reorder: DNNLPrimitive] = [:]
 
     private enum Reorder: Hashable { case inputIn, inputOut, outputIn, outputOut, weightIn, weightOut }
 
     init(_ key: ConvolutionKey, formats index: inout FormatIndex) {
-        func channelsLast(_ shape: [Int]) -> dnnl_memory_desc_t {
-            DNNL.memory(shape, strides: Layout(shape: shape, order: [0, 2, 3, 1]).strides)
+        operandType = key.operandType
+        func channelsLast(_ shape: [Int], _ type: DType) -> dnnl_memory_desc_t {
+            DNNL.memory(shape, strides: Layout(shape: shape, order: [0, 2, 3, 1]).strides, type)
         }
         let weightShape = ConvolutionPlan.groupedShape(key.weightShape, key.geometry.groups)
         plain = (
-            channelsLast(key.inputShape), DNNL.memory(weightShape, strides: Layout.rowMajorStrides(weightShape)),
-            channelsLast(key.outputShape)
+            channelsLast(key.inputShape, operandType),
+            DNNL.memory(weightShape, strides: Layout.rowMajorStrides(weightShape), operandType),
+            channelsLast(key.outputShape, .float32)
         )
         let descriptor =
             ConvolutionPlan.descriptor(key, key.kernel) ?? ConvolutionPlan.descriptor(key, .directBlocked)
@@ -88,14 +94,16 @@ final class ConvolutionPlan {
 
     /// Nil when oneDNN cannot run the problem with this kernel.
     private static func descriptor(_ key: ConvolutionKey, _ kernel: ConvolutionKernel) -> DNNLPrimitiveDescriptor? {
-        func map(_ shape: [Int]) -> dnnl_memory_desc_t {
-            let strides = kernel == .directChannelsLast ? Layout(shape: shape, order: [0, 2, 3, 1]).strides : nil
-            return DNNL.memory(shape, strides: strides)
+        func map(_ shape: [Int], _ type: DType = .float32) -> dnnl_memory_desc_t {
+            let isChannelsLast = kernel == .directChannelsLast || kernel == .directBFloat16
+            return DNNL.memory(
+                shape, strides: isChannelsLast ? Layout(shape: shape, order: [0, 2, 3, 1]).strides : nil, type)
         }
         let geometry = key.geometry
-        var input = map(key.inputShape)
+        var input = map(key.inputShape, key.operandType)
         var output = map(key.outputShape)
-        var weight = DNNL.memory(ConvolutionPlan.groupedShape(key.weightShape, geometry.groups), strides: nil)
+        var weight = DNNL.memory(
+            ConvolutionPlan.groupedShape(key.weightShape, geometry.groups), strides: nil, key.operandType)
         var bias = DNNL.memory([key.weightShape[0]], strides: [1])
         let strides = [Int64](repeating: Int64(geometry.stride), count: 2)
         let dilation = [Int64](repeating: Int64(geometry.dilation - 1), count: 2)

@@ -34,7 +34,7 @@ public final class InitializingSource: WeightSource {
 
 extension Initialization {
     /// A tensor of this initialization.
-    fileprivate func draw(_ shape: [Int], from numbers: InitialNumbers) -> Tensor {
+    func draw(_ shape: [Int], from numbers: InitialNumbers) -> Tensor {
         Tensor.filled(shape: shape, dtype: .float32) { bytes in
             let elements = bytes.bindMemory(to: Float.self)
             switch self {

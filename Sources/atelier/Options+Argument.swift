@@ -2,3 +2,4 @@ public import ArgumentParser
 public import Generation
 
 extension Precision: ExpressibleByArgument {}
+extension StandardArchitecture: ExpressibleByArgument {}

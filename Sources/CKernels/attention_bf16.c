@@ -1,0 +1,261 @@
+// Attention forward with bfloat16 products on tile registers: fp32 in and out, scores, softmax and sums in fp32.
+//
+// One item is a tile of queries of one head, as in attention.c. Keys and values of a head are rounded and packed once a
+// thread: keys as [key / 16][depth / 2][key % 16][2], values as [key / 32][column / 16][key / 2 % 16][column % 16][2],
+// which is how a tile product reads its right operand.
+#include <math.h>
+
+#include "amx.h"
+#include "attention_math.h"
+#include "include/tk_attention.h"
+#include "include/tk_threads.h"
+#include "vector_math.h"
+
+#if TK_HAS_AMX_CODE
+
+enum { QUERIES = 64, KEYS = 512, SIDE = 16, PAIRS = 32 };
+
+typedef struct context_bf16 {
+    const tk_attention_shape *shape;
+    float *out, *lse;
+    const float *q, *k, *v;
+    float *scratch;
+    size_t per_thread;
+} context_bf16;
+
+// Where each part of a thread's scratch begins, in floats; bfloat16 parts take half a float an element.
+typedef struct scratch_bf16 {
+    size_t depth, width, keys;  // padded sizes
+    size_t packed_keys, packed_values, queries, scores, weights, sums, end;
+} scratch_bf16;
+
+static scratch_bf16 layout_bf16(const tk_attention_shape *s) {
+    scratch_bf16 at;
+    at.depth = round_up(s->head_dimension, PAIRS);
+    at.width = round_up(s->value_dimension, SIDE);
+    at.keys = round_up(s->keys, PAIRS);
+    at.packed_keys = 0;
+    at.packed_values = at.packed_keys + at.keys * at.depth / 2;
+    at.queries = at.packed_values + at.keys * at.width / 2;
+    at.scores = at.queries + QUERIES * at.depth / 2;
+    at.weights = at.scores + QUERIES * KEYS;
+    at.sums = at.weights + QUERIES * KEYS / 2;
+    at.end = round_up(at.sums + QUERIES * at.width, 64);
+    return at;
+}
+
+typedef __bf16 bfloat;
+
+TK_AMX static inline void round16(bfloat *out, const float *x, size_t count, float scale) {
+    const __mmask16 mask = count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);
+    const __m512 values = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x), _mm512_set1_ps(scale));
+    const __m256bh rounded = _mm512_cvtneps_pbh(values);
+    memcpy(out, &rounded, 32);
+}
+
+// Rows of x, scaled and rounded, zeros after `columns` and after `rows`: (all_rows, width).
+TK_AMX static void round_rows(bfloat *out, const float *x, ptrdiff_t row, size_t rows, size_t all_rows, size_t columns,
+                              size_t width, float scale) {
+    for (size_t i = 0; i < all_rows; i++) {
+        for (size_t j = 0; j < width; j += 16) {
+            const size_t count = i < rows && j < columns ? columns - j : 0;
+            round16(out + i * width + j, x + (count ? (ptrdiff_t)i * row + (ptrdiff_t)j : 0), count, scale);
+        }
+    }
+}
+
+TK_AMX static void pack_keys(bfloat *out, const float *k, ptrdiff_t row, size_t keys, size_t all_keys, size_t columns,
+                             size_t depth) {
+    bfloat line[32];
+    for (size_t key = 0; key < all_keys; key++) {
+        bfloat *block = out + key / SIDE * SIDE * depth + key % SIDE * 2;
+        for (size_t j = 0; j < depth; j += 16) {
+            const size_t count = key < keys && j < columns ? columns - j : 0;
+            round16(line, k + (count ? (ptrdiff_t)key * row + (ptrdiff_t)j : 0), count, 1.0f);
+            for (size_t pair = 0; pair < 8; pair++) memcpy(block + (j / 2 + pair) * PAIRS, line + pair * 2, 4);
+        }
+    }
+}
+
+TK_AMX static void pack_values(bfloat *out, const float *v, ptrdiff_t row, size_t keys, size_t all_keys,
+                               size_t columns, size_t width) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    bfloat lines[32];
+    for (size_t key = 0; key < all_keys; key += 2) {
+        for (size_t j = 0; j < width; j += SIDE) {
+            for (size_t i = 0; i < 2; i++) {
+                const size_t count = key + i < keys && j < columns ? columns - j : 0;
+                round16(lines + i * SIDE, v + (count ? (ptrdiff_t)(key + i) * row + (ptrdiff_t)j : 0), count, 1.0f);
+            }
+            const __m512i mixed = _mm512_permutexvar_epi16(order, _mm512_loadu_si512(lines));
+            bfloat *tile = out + (key / PAIRS * (width / SIDE) + j / SIDE) * (SIDE * PAIRS);
+            _mm512_storeu_si512(tile + key % PAIRS / 2 * PAIRS, mixed);
+        }
+    }
+}
+
+// scores (64 x keys, rows KEYS apart) = queries (64 x depth) by packed keys; `keys` is a multiple of 32.
+TK_AMX static void score_tiles(float *scores, const bfloat *queries, const bfloat *keys, size_t count, size_t depth) {
+    for (size_t key = 0; key < count; key += 2 * SIDE) {
+        const bfloat *first = keys + key * depth, *second = first + SIDE * depth;
+        for (size_t row = 0; row < QUERIES; row += 2 * SIDE) {
+            _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
+            for (size_t d = 0; d < depth; d += PAIRS) {
+                _tile_loadd(4, queries + row * depth + d, depth * 2);
+                _tile_loadd(5, queries + (row + SIDE) * depth + d, depth * 2);
+                _tile_loadd(6, first + d * SIDE, 64);
+                _tile_loadd(7, second + d * SIDE, 64);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_dpbf16ps(1, 4, 7);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+            float *c = scores + row * KEYS + key;
+            _tile_stored(0, c, KEYS * 4);
+            _tile_stored(1, c + SIDE, KEYS * 4);
+            _tile_stored(2, c + SIDE * KEYS, KEYS * 4);
+            _tile_stored(3, c + SIDE * KEYS + SIDE, KEYS * 4);
+        }
+    }
+}
+
+// sums (64 x width) += weights (64 x keys, rows KEYS apart) by packed values; `count` is a multiple of 32.
+TK_AMX static void value_tiles(float *sums, const bfloat *weights, const bfloat *values, size_t count, size_t width) {
+    for (size_t column = 0; column < width; column += SIDE) {
+        float *c = sums + column;
+        _tile_loadd(0, c, width * 4);
+        _tile_loadd(1, c + SIDE * width, width * 4);
+        _tile_loadd(2, c + 2 * SIDE * width, width * 4);
+        _tile_loadd(3, c + 3 * SIDE * width, width * 4);
+        for (size_t key = 0; key < count; key += PAIRS) {
+            _tile_loadd(7, values + (key / PAIRS * (width / SIDE) + column / SIDE) * (SIDE * PAIRS), 64);
+            _tile_loadd(4, weights + key, KEYS * 2);
+            _tile_dpbf16ps(0, 4, 7);
+            _tile_loadd(5, weights + SIDE * KEYS + key, KEYS * 2);
+            _tile_dpbf16ps(1, 5, 7);
+            _tile_loadd(6, weights + 2 * SIDE * KEYS + key, KEYS * 2);
+            _tile_dpbf16ps(2, 6, 7);
+            _tile_loadd(4, weights + 3 * SIDE * KEYS + key, KEYS * 2);
+            _tile_dpbf16ps(3, 4, 7);
+        }
+        _tile_stored(0, c, width * 4);
+        _tile_stored(1, c + SIDE * width, width * 4);
+        _tile_stored(2, c + 2 * SIDE * width, width * 4);
+        _tile_stored(3, c + 3 * SIDE * width, width * 4);
+    }
+}
+
+// 2^x for x <= 0, sixteen at a time: a cubic would not do for fp32, but its error, 1e-4, is below bfloat16's 4e-3.
+TK_AMX static inline __m512 exp2_lanes(__m512 x) {
+    const __m512 floor = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    const __m512 r = _mm512_sub_ps(x, floor);
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.078024828f), r, _mm512_set1_ps(0.22606674f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.69583366f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.99992522f));
+    return _mm512_scalef_ps(p, floor);
+}
+
+// One row of scores as rounded weights exp2(score - maximum), zeros from `present` up to `padded`; raises the maximum.
+// Returns the sum of the weights, as they are before rounding; `correction` is the factor for older sums.
+TK_AMX static float weigh(bfloat *weights, float *scores, size_t present, size_t padded, float *maximum,
+                          float *correction) {
+    for (size_t i = present; i < padded; i++) scores[i] = -INFINITY;
+    __m512 top = _mm512_set1_ps(*maximum);
+    for (size_t i = 0; i < padded; i += 16) top = _mm512_max_ps(top, _mm512_loadu_ps(scores + i));
+    const float largest = _mm512_reduce_max_ps(top);
+    *correction = tk_exp2_nonpositive(*maximum - largest);
+    *maximum = largest;
+    const __m512 shift = _mm512_set1_ps(largest);
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t i = 0; i < padded; i += 16) {
+        const __m512 p = exp2_lanes(_mm512_sub_ps(_mm512_loadu_ps(scores + i), shift));
+        sum = _mm512_add_ps(sum, p);
+        const __m256bh rounded = _mm512_cvtneps_pbh(p);
+        memcpy(weights + i, &rounded, 32);
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thread) {
+    const context_bf16 *c = context;
+    const tk_attention_shape *s = c->shape;
+    const scratch_bf16 at = layout_bf16(s);
+    float *scratch = c->scratch + thread * c->per_thread;
+    bfloat *keys = (bfloat *)(scratch + at.packed_keys), *values = (bfloat *)(scratch + at.packed_values);
+    bfloat *queries = (bfloat *)(scratch + at.queries), *weights = (bfloat *)(scratch + at.weights);
+    float *scores = scratch + at.scores, *sums = scratch + at.sums;
+    float maximum[QUERIES], total[QUERIES];
+    const size_t tiles = (s->queries + QUERIES - 1) / QUERIES;
+    size_t packed = SIZE_MAX;
+    tk_configure_tiles();
+    for (; begin < end; begin++) {
+        const size_t head_index = begin / tiles, batch = head_index / s->heads, head = head_index % s->heads;
+        const size_t first = begin % tiles * QUERIES;
+        const size_t rows = s->queries - first < QUERIES ? s->queries - first : QUERIES;
+        if (packed != head_index) {
+            packed = head_index;
+            pack_keys(keys, at_head(c->k, s->k, batch, head), s->k.t, s->keys, at.keys, s->head_dimension, at.depth);
+            pack_values(values, at_head(c->v, s->v, batch, head), s->v.t, s->keys, at.keys, s->value_dimension,
+                        at.width);
+        }
+        round_rows(queries, at_head(c->q, s->q, batch, head) + (ptrdiff_t)first * s->q.t, s->q.t, rows, QUERIES,
+                   s->head_dimension, at.depth, s->scale * LOG2_E);
+        for (size_t row = 0; row < QUERIES; row++) {
+            maximum[row] = -INFINITY;
+            total[row] = 0.0f;
+        }
+        memset(sums, 0, QUERIES * at.width * sizeof(float));
+        for (size_t key = 0; key < s->keys; key += KEYS) {
+            const size_t present = s->keys - key < KEYS ? s->keys - key : KEYS, padded = round_up(present, PAIRS);
+            score_tiles(scores, queries, keys + key * at.depth, padded, at.depth);
+            for (size_t row = 0; row < QUERIES; row++) {
+                float correction;
+                const float sum =
+                    weigh(weights + row * KEYS, scores + row * KEYS, present, padded, &maximum[row], &correction);
+                total[row] = total[row] * correction + sum;
+                if (correction != 1.0f && key > 0) {
+                    const __m512 factor = _mm512_set1_ps(correction);
+                    for (size_t i = 0; i < at.width; i += 16) {
+                        float *x = sums + row * at.width + i;
+                        _mm512_storeu_ps(x, _mm512_mul_ps(_mm512_loadu_ps(x), factor));
+                    }
+                }
+            }
+            value_tiles(sums, weights, values + key * at.width, padded, at.width);
+        }
+        for (size_t row = 0; row < rows; row++) {
+            float *out = (float *)at_head(c->out, s->out, batch, head) + (ptrdiff_t)(first + row) * s->out.t;
+            const float scale = 1.0f / total[row];
+            for (size_t i = 0; i < s->value_dimension; i++) out[i] = sums[row * at.width + i] * scale;
+            if (c->lse) c->lse[head_index * s->queries + first + row] = maximum[row] * LN_2 + tk_log(total[row]);
+        }
+    }
+    _tile_release();
+}
+
+bool tk_attention_forward_bf16_fits(const tk_attention_shape *shape) {
+    return tk_has_amx() && !shape->causal && !shape->mask && shape->keys > 0;
+}
+
+size_t tk_attention_forward_bf16_scratch(const tk_attention_shape *shape) {
+    return layout_bf16(shape).end * (size_t)omp_get_max_threads();
+}
+
+void tk_attention_forward_bf16(float *out, float *lse, const float *q, const float *k, const float *v,
+                               const tk_attention_shape *shape, float *scratch) {
+    context_bf16 context = {shape, out, lse, q, k, v, scratch, layout_bf16(shape).end};
+    const size_t tiles = (shape->queries + QUERIES - 1) / QUERIES;
+    tk_parallel_for(shape->batch * shape->heads * tiles, 1, body_bf16, &context);
+}
+
+#else
+
+bool tk_attention_forward_bf16_fits(const tk_attention_shape *shape) { (void)shape; return false; }
+size_t tk_attention_forward_bf16_scratch(const tk_attention_shape *shape) { (void)shape; return 0; }
+void tk_attention_forward_bf16(float *out, float *lse, const float *q, const float *k, const float *v,
+                               const tk_attention_shape *shape, float *scratch) {
+    tk_attention_forward_f32(out, lse, q, k, v, shape, scratch);
+}
+
+#endif

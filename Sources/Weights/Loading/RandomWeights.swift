@@ -1,0 +1,25 @@
+public import TensorCore
+
+/// Frozen random parameters of any shape, for measurements of networks whose weights do not matter.
+///
+/// Unlike `InitializingSource` it keeps nothing: a layer's tensor is freed with the layer.
+public struct RandomWeights: WeightSource {
+    private let seed: UInt64
+    private let floatingPoint: DType
+
+    /// - Parameter floatingPoint: the number format of the weights.
+    public init(seed: UInt64 = 0, floatingPoint: DType = .float32) {
+        self.seed = seed
+        self.floatingPoint = floatingPoint
+    }
+
+    public var keys: Set<String> { [] }
+
+    public func tensor(_ key: String, shape: [Int]?, initial: Initialization?) -> Tensor? {
+        guard let shape, let initial else { return nil }
+        let tensor = initial.draw(shape, from: InitialNumbers(seed: seed, key: key))
+        return tensor.converted(to: floatingPoint).frozen()
+    }
+
+    public func origin(of key: String) -> String { "random weights" }
+}

@@ -1,0 +1,158 @@
+import ArgumentParser
+import DiffusionModels
+import Foundation
+import Generation
+import Layers
+import TensorCore
+import TextModels
+import Weights
+
+/// What `bench unet`, `bench vae` and `bench text` share.
+struct NetworkBenchOptions: ParsableArguments {
+    @Option(help: "The shape of the network: \(StandardArchitecture.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var arch: StandardArchitecture = .sd15
+    @Option(help: "Number format of weights and products: fp32 or bf16.")
+    var precision: Precision = .fp32
+    @Option(name: [.short, .long], help: "Rows of a batch.")
+    var batch = 1
+    @Option(name: [.short, .long], help: "Threads (default: all cores).")
+    var threads: Int?
+    @Option(help: "Timed runs, after one that packs the weights.")
+    var repeats = 3
+    @Option(help: "Height and width of the latents (default: the architecture's own).")
+    var latent: Int?
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard (1...64).contains(batch) else { throw ValidationError("--batch: expected 1 to 64, found \(batch)") }
+        guard (1...1000).contains(repeats) else {
+            throw ValidationError("--repeats: expected 1 to 1000, found \(repeats)")
+        }
+        let latent = latent ?? 64
+        guard (8...512).contains(latent), latent % 8 == 0 else {
+            throw ValidationError("--latent: expected a multiple of 8 from 8 to 512, found \(latent)")
+        }
+    }
+
+    var latentSize: Int { latent ?? arch.unet.sampleSize }
+    var weights: ScopedWeights {
+        ScopedWeights(RandomWeights(floatingPoint: precision == .bf16 ? .bfloat16 : .float32))
+    }
+
+    /// Runs on the compute thread: one run to pack weights, then the timed ones.
+    func measure(_ network: String, _ run: () -> Void) throws {
+        run()
+        MemoryPool.shared.resetPeak()
+        let live = MemoryPool.shared.statistics.liveBytes
+        let seconds = (0..<repeats).map { _ in
+            let start = ContinuousClock.now
+            run()
+            return (ContinuousClock.now - start).seconds
+        }.sorted()
+        let row = NetworkBenchRow(
+            network: network, arch: arch.rawValue, precision: precision.rawValue, batch: batch,
+            threads: ComputeThread.shared.threadCount, seconds: seconds[seconds.count / 2], best: seconds[0],
+            activationBytes: MemoryPool.shared.statistics.peakLiveBytes - live, peakBytes: peakResidentBytes())
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys]
+            return print(String(decoding: try encoder.encode(row), as: UTF8.self))
+        }
+        print(
+            "\(network) \(arch.rawValue) \(precision.rawValue) batch \(batch), \(row.threads) threads: "
+                + String(format: "%.3f s (best %.3f), ", row.seconds, row.best)
+                + "activations \(row.activationBytes >> 20) MiB, process peak \(row.peakBytes >> 20) MiB")
+    }
+}
+
+/// One measurement; `seconds` is the median.
+private struct NetworkBenchRow: Encodable {
+    let network: String
+    let arch: String
+    let precision: String
+    let batch: Int
+    let threads: Int
+    let seconds: Double
+    let best: Double
+    let activationBytes: Int
+    let peakBytes: Int
+
+    enum CodingKeys: String, CodingKey {
+        case network, arch, precision, batch, threads, seconds, best
+        case activationBytes = "activation_bytes"
+        case peakBytes = "peak_bytes"
+    }
+}
+
+/// The largest resident size of the process so far; 0 where the system does not say.
+private func peakResidentBytes() -> Int {
+    var usage = rusage()
+    guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+    return usage.ru_maxrss * 1024
+}
+
+/// `atelier bench unet`: one evaluation of a UNet.
+struct BenchUNet: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unet", abstract: "Time one evaluation of a UNet with random weights.")
+    @OptionGroup var options: NetworkBenchOptions
+
+    func run() throws {
+        try useThreads(options.threads)
+        try ComputeThread.shared.run {
+            let configuration = options.arch.unet
+            let unet = try UNet2DConditionModel(configuration, weights: options.weights)
+            var random = TorchGenerator(seed: 0)
+            let latents = random.normal([options.batch, configuration.inChannels, options.latentSize, options.latentSize])
+            let width = options.arch.textEncoders.reduce(0) { $0 + $1.hiddenSize }
+            let context = random.normal([options.batch, 77, width])
+            let isXL = configuration.additionEmbedType != nil
+            let added = AddedConditioning(
+                pooledText: random.normal([options.batch, 1280]),
+                timeIDs: random.normal([options.batch, 6]))
+            try options.measure("unet") {
+                _ = unet(
+                    latents, timesteps: Tensor([Float(500)], shape: [1]), context: context, added: isXL ? added : nil, Pass())
+            }
+        }
+    }
+}
+
+/// `atelier bench vae`: one decoded picture.
+struct BenchVAE: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vae", abstract: "Time the decoding of a picture with random weights.")
+    @OptionGroup var options: NetworkBenchOptions
+
+    func run() throws {
+        try useThreads(options.threads)
+        try ComputeThread.shared.run {
+            let configuration = options.arch.autoencoder
+            let autoencoder = try AutoencoderKL(configuration, weights: options.weights)
+            var random = TorchGenerator(seed: 0)
+            let latents = random.normal(
+                [options.batch, configuration.latentChannels, options.latentSize, options.latentSize])
+            try options.measure("vae") { _ = autoencoder.decode(latents, Pass()) }
+        }
+    }
+}
+
+/// `atelier bench text`: 77 tokens through the text encoders.
+struct BenchText: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "text", abstract: "Time 77 tokens through the text encoders with random weights.")
+    @OptionGroup var options: NetworkBenchOptions
+
+    func run() throws {
+        try useThreads(options.threads)
+        try ComputeThread.shared.run {
+            let encoders = try options.arch.textEncoders.map { try CLIPTextModel($0, weights: options.weights) }
+            let tokens = Tensor.filled(shape: [options.batch, 77], dtype: .int64) { bytes in
+                let ids = bytes.bindMemory(to: Int64.self)
+                for index in ids.indices { ids[index] = index % 77 == 76 ? 49_407 : Int64(index % 77 * 101) }
+            }
+            try options.measure("text") { for encoder in encoders { _ = encoder(tokens, Pass()) } }
+        }
+    }
+}
