@@ -74,7 +74,8 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Layers", "Recipes", "Weights", "Samplers",
+                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Layers", "Recipes", "Weights",
+                "Samplers",
                 "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),

@@ -104,7 +104,9 @@ struct BenchUNet: ParsableCommand {
             let configuration = options.arch.unet
             let unet = try UNet2DConditionModel(configuration, weights: options.weights)
             var random = TorchGenerator(seed: 0)
-            let latents = random.normal([options.batch, configuration.inChannels, options.latentSize, options.latentSize])
+            let latents = random.normal([
+                options.batch, configuration.inChannels, options.latentSize, options.latentSize,
+            ])
             let width = options.arch.textEncoders.reduce(0) { $0 + $1.hiddenSize }
             let context = random.normal([options.batch, 77, width])
             let isXL = configuration.additionEmbedType != nil
@@ -113,7 +115,8 @@ struct BenchUNet: ParsableCommand {
                 timeIDs: random.normal([options.batch, 6]))
             try options.measure("unet") {
                 _ = unet(
-                    latents, timesteps: Tensor([Float(500)], shape: [1]), context: context, added: isXL ? added : nil, Pass())
+                    latents, timesteps: Tensor([Float(500)], shape: [1]), context: context, added: isXL ? added : nil,
+                    Pass())
             }
         }
     }

@@ -20,6 +20,9 @@ public final class CPUBackend: Backend {
     /// Whether products of bfloat16 numbers run in the processor's own instructions.
     public var hasBFloat16: Bool { DNNL.hasBFloat16 }
 
+    /// Whether the processor has tile registers for products of bfloat16 numbers (AMX).
+    public var hasBFloat16Tiles: Bool { tk_has_amx() }
+
     public func forget(_ storage: Storage) {
         if storage.isFrozen { products.forget(storage) }
     }
