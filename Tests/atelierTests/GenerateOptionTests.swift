@@ -1,0 +1,81 @@
+import Foundation
+import Imaging
+import TestSupport
+import Testing
+
+/// Options of `atelier generate` beyond the prompt, and that a picture's recipe holds them.
+@Suite(.serialized) struct GenerateOptionTests {
+    private let program = CommandLineTests()
+    private let base = [
+        "generate", "-m", CommandLineTests.model, "-p", "a house", "--steps", "2", "-W", "32", "-H", "32",
+        "--sampling-method", "euler",
+    ]
+
+    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try body(folder)
+    }
+
+    /// Options, and what the recipe must say of them.
+    static let options: [([String], String)] = [
+        (["--vae", Fixtures.path("tiny-vae")], "\"role\":\"vae\""),
+        (["--taesd", Fixtures.path("tiny-taesd/taesd_decoder.safetensors")], "\"role\":\"taesd\""),
+        (["--vae-tiling", "-W", "64"], "\"vaeTiling\":true"),
+        (["--hires", "--hires-scale", "1.5", "--hires-steps", "3"], "\"scale\":1.5"),
+    ]
+
+    @Test(arguments: options)
+    func `a picture's recipe holds the option, and makes the same picture`(_ options: [String], _ words: String) throws
+    {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "x.png").path
+            let drawn = try program.run(base + options + ["-o", path])
+            #expect(drawn.code == 0, "\(drawn.errors)")
+            #expect(try readImage(at: path).metadata["atelier"]?.contains(words) == true)
+            let verified = try program.run(["verify", path])
+            #expect(verified.code == 0 && verified.output.contains("identical"), "\(verified.output)\(verified.errors)")
+        }
+    }
+
+    @Test func `a dry run prints the recipe and draws nothing`() throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "x-%d.png").path
+            let outcome = try program.run(base + ["-o", path, "--dry-run", "-b", "2", "--precision", "bf16"])
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let lines = outcome.output.split(separator: "\n")
+            #expect(lines.count == 2)
+            for line in lines {
+                let recipe = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+                #expect(recipe?["sampler"] as? String == "euler" && recipe?["precision"] as? String == "bf16")
+                #expect(recipe?["latentsHash"] == nil)
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        }
+    }
+
+    /// Options, the exit code, and what the one sentence must name.
+    static let refusals: [([String], Int32, [String])] = [
+        (["--vae", "/nowhere/vae"], 1, ["/nowhere/vae"]),
+        (["--vae", Fixtures.path("tiny-clip/model.safetensors")], 1, ["tiny-clip", "autoencoder"]),
+        (["--taesd", Fixtures.path("tiny-vae")], 1, ["tiny-vae", "tiny autoencoder"]),
+        (["--hires", "--hires-scale", "100"], 2, ["hires scale", "100"]),
+        (["--hires", "--hires-upscaler", "magic"], 2, ["--hires-upscaler", "magic", "Latent"]),
+        (["--hires", "-i", "x.png"], 2, ["--hires", "--init-img"]),
+    ]
+
+    @Test(arguments: refusals)
+    func `mistakes are one sentence, in a dry run too`(_ options: [String], _ code: Int32, _ words: [String]) throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "x.png").path
+            for more in [[], ["--dry-run"]] {
+                let outcome = try program.run(base + options + more + ["-o", path])
+                #expect(outcome.code == code, "\(outcome.errors)")
+                #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+                for word in words { #expect(outcome.errors.contains(word), "\(word) in \(outcome.errors)") }
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        }
+    }
+}
