@@ -25,7 +25,7 @@ public struct Denoising: Sendable {
     /// Evaluations of the model done.
     private var evaluation: Int
     private var random: TorchGenerator
-    private let model: StableDiffusion
+    let model: StableDiffusion
     private var guided: GuidedRows
     private let start: StartingLatents?
     private var inpainting: InpaintingChannels?
@@ -136,8 +136,10 @@ public struct Denoising: Sendable {
 
 extension StableDiffusion {
     /// Decodes latents of the diffusion model's scale.
-    func picture(of latents: Tensor, isTiled: Bool = false, _ pass: Pass = Pass()) -> Image {
-        if let tinyAutoencoder { return tinyAutoencoder.decode(latents, pass).images()[0] }
+    ///
+    /// - Parameter usesTiny: whether the tiny autoencoder decodes where there is one.
+    func picture(of latents: Tensor, isTiled: Bool = false, usesTiny: Bool = true, _ pass: Pass = Pass()) -> Image {
+        if usesTiny, let tinyAutoencoder { return tinyAutoencoder.decode(latents, pass).images()[0] }
         let unscaled = autoencoder.unscaled(latents)
         let decoded = isTiled ? autoencoder.decodeTiled(unscaled, pass) : autoencoder.decode(unscaled, pass)
         return decoded.images()[0]

@@ -34,7 +34,9 @@ public struct StableDiffusion: Sendable {
         let sites = SiteIndex()
         let floatingPoint: DType? = precision == .bf16 ? .bfloat16 : nil
         var unused = store.strayKeys
-        text = try TextConditioner(store, sites: sites, floatingPoint: floatingPoint, unused: &unused)
+        let inversions = try additions.filter { $0.role == .embedding }.map { try TextualInversion(path: $0.file.path) }
+        text = try TextConditioner(
+            store, inversions: inversions, sites: sites, floatingPoint: floatingPoint, unused: &unused)
         let unetConfiguration = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
         var report: LoadReport
         (unet, report) = try ScopedWeights.load(

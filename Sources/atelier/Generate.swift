@@ -76,6 +76,7 @@ struct Generate: AsyncParsableCommand {
     var output = "output.png"
     @Option(help: "Also write the final latents to this safetensors file, under the key `latents`.")
     var saveLatents: String?
+    @OptionGroup(title: "Previews") var previews: PreviewOptions
     @Flag(help: "Check everything, print each picture's recipe as a JSON object on stdout, and draw nothing.")
     var dryRun = false
     @Flag(help: "Print one JSON object a picture on stdout.")
@@ -92,6 +93,7 @@ struct Generate: AsyncParsableCommand {
         }
         try useThreads(threads)
         let outputs = try OutputPattern(output, count: batchCount)
+        let preview = try previews.writer(beside: outputs, count: batchCount)
         if let saveLatents { try outputs.checkBeside(saveLatents, option: "--save-latents", count: batchCount) }
         guard strength > 0 && strength <= 1 else {
             throw UsageError(description: "--strength: expected above 0 up to 1, found \(strength)")
@@ -106,7 +108,7 @@ struct Generate: AsyncParsableCommand {
         let store = try Assets.store(model, assets: assets)
         Interrupt.watch()
         let job = self
-        let work = { @Sendable in try job.draw(store, outputs) }
+        let work = { @Sendable in try job.draw(store, outputs, preview) }
         try await ComputeThread.shared.perform(work)
     }
 
@@ -127,8 +129,8 @@ struct Generate: AsyncParsableCommand {
     }
 
     /// Runs on the compute thread.
-    private func draw(_ store: any ModelStore, _ outputs: OutputPattern) throws {
-        let additions = try parts.additions()
+    private func draw(_ store: any ModelStore, _ outputs: OutputPattern, _ preview: PreviewWriter?) throws {
+        let additions = try parts.additions(for: [prompt, negativePrompt ?? ""])
         // Rounding weights reads them; a dry run reads headers alone.
         let network = try StableDiffusion(store, precision: dryRun ? .fp32 : precision, additions: additions)
         if !network.unusedKeys.isEmpty {
@@ -136,6 +138,11 @@ struct Generate: AsyncParsableCommand {
         }
         if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
+        }
+        do {
+            try preview?.method.validate(for: network)
+        } catch {
+            throw UsageError(description: "--\(error)")
         }
         let modelHash = try store.hash()
         let defaults = try store.samplingDefaults()
@@ -156,7 +163,7 @@ struct Generate: AsyncParsableCommand {
             }
             let start = ContinuousClock.now
             var denoising = try Denoising(request, model: network, startingFrom: origin?.picture)
-            try takeSteps(of: &denoising)
+            try takeSteps(of: &denoising) { try preview?($0) }
             guard denoising.latents.floats.allSatisfy(\.isFinite) else {
                 throw GenerationError(
                     store.path, expected: "weights that give finite latents", found: "infinite or NaN ones")
@@ -234,11 +241,14 @@ struct Generate: AsyncParsableCommand {
 }
 
 /// Takes all steps, with a progress bar; stops between two when the user asks for it.
-func takeSteps(of denoising: inout Denoising) throws {
+///
+/// - Parameter afterStep: is shown the drawing after each step.
+func takeSteps(of denoising: inout Denoising, afterStep: (Denoising) throws -> Void = { _ in }) throws {
     var progress = TerminalProgress()
     while !denoising.isComplete {
         if Interrupt.isRequested { throw Interrupted() }
         denoising.advance()
+        try afterStep(denoising)
         progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
     }
 }

@@ -57,7 +57,8 @@ import Testing
 
     @Test(arguments: [
         (HiresFix(scale: 0.5), "hires scale"), (HiresFix(scale: 2, denoisingStrength: 0), "strength"),
-        (HiresFix(scale: 2, steps: 0), "hires steps"), (HiresFix(scale: 2, steps: 3, denoisingStrength: 0.1), "strength"),
+        (HiresFix(scale: 2, steps: 0), "hires steps"),
+        (HiresFix(scale: 2, steps: 3, denoisingStrength: 0.1), "strength"),
         (HiresFix(scale: .nan), "hires scale"),
     ])
     func `what cannot be is refused before any compute`(_ hires: HiresFix, _ word: String) throws {

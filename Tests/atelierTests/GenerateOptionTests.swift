@@ -1,7 +1,9 @@
 import Foundation
 import Imaging
+import TensorCore
 import TestSupport
 import Testing
+import Weights
 
 /// Options of `atelier generate` beyond the prompt, and that a picture's recipe holds them.
 @Suite(.serialized) struct GenerateOptionTests {
@@ -55,6 +57,37 @@ import Testing
         }
     }
 
+    @Test(arguments: [["proj"], ["vae"], ["tae", "--taesd", Fixtures.path("tiny-taesd")]])
+    func `previews are written every few steps and change nothing`(_ preview: [String]) throws {
+        try inTemporaryFolder { folder in
+            let (path, plain) = (folder.appending(path: "x.png").path, folder.appending(path: "y.png").path)
+            let look = folder.appending(path: "look.png").path
+            let parts = Array(preview.dropFirst())
+            let outcome = try program.run(
+                base + parts + ["--preview", preview[0], "--preview-path", look, "-o", path])
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let side = preview[0] == "proj" ? 8 : 32
+            let seen = try readImage(at: look).image
+            #expect(seen.width == side && seen.height == side)
+            #expect(try program.run(base + parts + ["-o", plain]).code == 0)
+            #expect(try Data(contentsOf: URL(filePath: path)) == Data(contentsOf: URL(filePath: plain)))
+        }
+    }
+
+    @Test func `a textual inversion is found by its word and kept in the recipe`() throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "x.png").path
+            try writeSafetensors(
+                ["emb_params": Tensor.ones([2, 32])], to: folder.appending(path: "shiny.safetensors").path)
+            let drawn = try program.run(
+                base + ["-p", "a shiny house", "--embd-dir", folder.path, "-o", path])
+            #expect(drawn.code == 0, "\(drawn.errors)")
+            #expect(try readImage(at: path).metadata["atelier"]?.contains("\"role\":\"embedding\"") == true)
+            let verified = try program.run(["verify", path])
+            #expect(verified.code == 0 && verified.output.contains("identical"), "\(verified.output)\(verified.errors)")
+        }
+    }
+
     /// Options, the exit code, and what the one sentence must name.
     static let refusals: [([String], Int32, [String])] = [
         (["--vae", "/nowhere/vae"], 1, ["/nowhere/vae"]),
@@ -62,6 +95,10 @@ import Testing
         (["--taesd", Fixtures.path("tiny-vae")], 1, ["tiny-vae", "tiny autoencoder"]),
         (["--hires", "--hires-scale", "100"], 2, ["hires scale", "100"]),
         (["--hires", "--hires-upscaler", "magic"], 2, ["--hires-upscaler", "magic", "Latent"]),
+        (["--preview", "magic"], 2, ["--preview", "magic", "proj"]),
+        (["--preview", "tae"], 2, ["--preview tae", "--taesd"]),
+        (["--preview", "proj", "--preview-interval", "0"], 2, ["--preview-interval", "0"]),
+        (["--embd-dir", "/nowhere/words"], 1, ["/nowhere/words"]),
         (["--hires", "-i", "x.png"], 2, ["--hires", "--init-img"]),
     ]
 

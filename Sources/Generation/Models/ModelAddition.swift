@@ -7,6 +7,8 @@ public struct ModelAddition: Codable, Sendable, Hashable {
         case autoencoder = "vae"
         /// A tiny decoder, used in the autoencoder's place.
         case tinyAutoencoder = "taesd"
+        /// A textual inversion; the file's name without its ending is the word in the prompt.
+        case embedding
     }
 
     public var role: Role
@@ -20,5 +22,12 @@ public struct ModelAddition: Codable, Sendable, Hashable {
 }
 
 extension [ModelAddition] {
+    /// The textual inversions of a folder whose words occur in a prompt.
+    ///
+    /// - Throws: `GenerationError` when there is no such folder.
+    public static func embeddings(in folder: String, for prompts: [String]) throws -> [ModelAddition] {
+        try TextualInversion.files(in: folder, for: prompts).map { try ModelAddition(.embedding, path: $0) }
+    }
+
     func path(of role: ModelAddition.Role) -> String? { last { $0.role == role }?.file.path }
 }
