@@ -50,6 +50,7 @@ public struct StableDiffusion: Sendable {
             try Self.checkFit(latents: files.configuration.latentChannels, of: path, unetConfiguration)
             autoencoderConfiguration = files.configuration
             weights = files.source
+            unused += files.strayKeys.map { "\(path): \($0)" }
         } else {
             weights = try store.weights(of: "vae", floatingPoint: nil)
         }

@@ -1,4 +1,6 @@
 @testable import Generation
+import Layers
+import Samplers
 import TensorCore
 import TestSupport
 import Testing
@@ -47,7 +49,27 @@ import Testing
         #expect(drawn.latents.floats.allSatisfy { $0.isFinite })
     }
 
-    /// The second pass is image to image from the first one's latents: nothing else may count.
+    @Test func `the second pass is image to image from the enlarged latents`() throws {
+        let hires = HiresFix(scale: 2, steps: 5, denoisingStrength: 0.6)
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        let second = hires.request(from: request(hires), latentFactor: model.latentFactor)
+        #expect(second.width == 64 && second.height == 48 && second.steps == 5)
+        var sampler = try second.makeSampler(model.scheduler)
+        var random = TorchGenerator(seed: second.seed)
+        let start = sampler.evaluation(beginning: 2)
+        let enlarged = LatentUpscaler.bilinear(try draw(request(nil)).latents, height: 12, width: 16)
+        var latents = sampler.noised(enlarged, noise: random.normal(enlarged.shape), at: start)
+        let guided = GuidedRows(second, model, Pass())
+        for (index, evaluation) in sampler.evaluations.enumerated().dropFirst(start) {
+            let input = sampler.modelInput(latents, at: index)
+            let output = guided.predict(input, timestep: evaluation.timestep, model.unet, Pass())
+            latents = sampler.step(output, latents: latents, at: index, random: &random)
+        }
+        let drawn = try draw(request(hires))
+        #expect(drawn.steps == 4 + 3)
+        #expect(isBitEqual(drawn.latents, latents))
+    }
+
     @Test func `a strength of one draws the larger picture anew`() throws {
         let fresh = try draw(request(HiresFix(scale: 2, steps: 5, denoisingStrength: 1)))
         #expect(fresh.steps == 9)

@@ -8,6 +8,8 @@ import Weights
 struct AutoencoderFiles {
     let configuration: AutoencoderKLConfiguration
     let source: any WeightSource
+    /// Keys of a single file that no layer has a name for.
+    let strayKeys: [String]
 
     /// - Parameter own: the model's own configuration, which tells what no tensor of a single file can.
     /// - Throws: `GenerationError` when there is no autoencoder at `path`, saying what there is.
@@ -32,6 +34,7 @@ struct AutoencoderFiles {
             throw GenerationError("\(file): _class_name", expected: "AutoencoderKL", found: configuration.className)
         }
         source = try WeightFiles(in: folder, baseName: "diffusion_pytorch_model").source()
+        strayKeys = []
     }
 
     private init(file: TensorFile, own: AutoencoderKLConfiguration) throws {
@@ -40,6 +43,7 @@ struct AutoencoderFiles {
             let shapes = StoredShapes(file.shapes)
             configuration = try Self.completed(
                 AutoencoderKLConfiguration(diffusers: shapes, path: file.path), own, file)
+            strayKeys = []
             source = RenamedSource(
                 file.source,
                 shapes.renamed { key in
@@ -56,11 +60,15 @@ struct AutoencoderFiles {
                 file.path, expected: "an autoencoder (keys under decoder.up or decoder.up_blocks)",
                 found: CheckpointFamily.describe(Set(keys)))
         }
-        // Trainers keep their averages and losses beside the weights.
         let shapes = StoredShapes(file.shapes, prefix: prefix)
         configuration = try Self.completed(
             AutoencoderKLConfiguration(ldm: shapes, scalingFactor: own.scalingFactor, path: file.path), own, file)
-        source = RenamedSource(file.source, shapes.ldmAutoencoderEntries(configuration))
+        let entries = shapes.ldmAutoencoderEntries(configuration)
+        source = RenamedSource(file.source, entries)
+        // Trainers keep their averages and losses beside the weights.
+        let extras = ["loss.", "model_ema."]
+        strayKeys = Set(shapes.keys).subtracting(entries.values.map { String($0.key.dropFirst(prefix.count)) })
+            .filter { key in !extras.contains { key.hasPrefix($0) } }.sorted()
     }
 
     /// The configuration with the model's own values where no tensor tells.
