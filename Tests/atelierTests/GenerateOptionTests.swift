@@ -75,16 +75,26 @@ import Weights
     }
 
     @Test func `a textual inversion is found by its word and kept in the recipe`() throws {
+        let values: [Float] = (0..<64).map { index in Float(index % 7) - 3 }
+        let ramp = Tensor(values, shape: [2, 32])
         try inTemporaryFolder { folder in
             let path = folder.appending(path: "x.png").path
             try writeSafetensors(
-                ["emb_params": Tensor.ones([2, 32])], to: folder.appending(path: "shiny.safetensors").path)
+                ["emb_params": ramp], to: folder.appending(path: "shiny.safetensors").path)
             let drawn = try program.run(
                 base + ["-p", "a shiny house", "--embd-dir", folder.path, "-o", path])
             #expect(drawn.code == 0, "\(drawn.errors)")
             #expect(try readImage(at: path).metadata["atelier"]?.contains("\"role\":\"embedding\"") == true)
             let verified = try program.run(["verify", path])
             #expect(verified.code == 0 && verified.output.contains("identical"), "\(verified.output)\(verified.errors)")
+            #expect(try program.run(["info", path]).output.contains("shiny.safetensors sha256: "))
+
+            // Another file under the same name is another picture, and the verdict says why.
+            try writeSafetensors(
+                ["emb_params": ramp * -3], to: folder.appending(path: "shiny.safetensors").path)
+            let changed = try program.run(["verify", path])
+            #expect(
+                changed.code == 1 && changed.output.contains("shiny.safetensors (another file)"), "\(changed.output)")
         }
     }
 
