@@ -17,14 +17,18 @@ public struct Denoising: Sendable {
     public private(set) var step: Int
     /// The first step that is taken: more than 0 with a starting picture.
     public let firstStep: Int
+    /// Steps that the first pass has more than the second one skips; 0 in the first pass.
+    private var stepOffset = 0
+    private var hires: HiresFix?
+    private var request: GenerationRequest
     private var sampler: Sampler
     /// Evaluations of the model done.
     private var evaluation: Int
     private var random: TorchGenerator
-    private let model: StableDiffusion
-    private let guided: GuidedRows
+    let model: StableDiffusion
+    private var guided: GuidedRows
     private let start: StartingLatents?
-    private let inpainting: InpaintingChannels?
+    private var inpainting: InpaintingChannels?
     private let pass: Pass
 
     /// Encodes the prompts, and the starting picture if there is one, and draws the initial noise.
@@ -36,9 +40,17 @@ public struct Denoising: Sendable {
     ) throws {
         try request.validate(for: model)
         try picture?.validate(for: request)
+        guard picture == nil || request.hires == nil else {
+            throw GenerationError("hires", expected: "no starting picture beside it", found: "one")
+        }
+        self.request = request
+        hires = request.hires
         self.model = model
         self.pass = pass
         sampler = try request.makeSampler(model.scheduler)
+        if let hires = request.hires {
+            _ = try hires.request(from: request, latentFactor: model.latentFactor).makeSampler(model.scheduler)
+        }
         random = TorchGenerator(seed: request.seed)
         guided = GuidedRows(request, model, pass)
         firstStep = picture?.firstStep(of: sampler.stepCount) ?? 0
@@ -59,7 +71,13 @@ public struct Denoising: Sendable {
         inpainting = InpaintingChannels(picture, request, model, random: &random, pass)
     }
 
-    public var totalSteps: Int { sampler.stepCount }
+    /// Steps of all passes.
+    public var totalSteps: Int {
+        let steps = stepOffset + sampler.stepCount
+        guard let hires else { return steps }
+        let second = hires.steps ?? request.steps
+        return steps + second - hires.firstStep(of: second)
+    }
     public var isComplete: Bool { step == totalSteps }
     /// The sampler's canonical name.
     public var samplerName: String { sampler.method.name }
@@ -67,6 +85,7 @@ public struct Denoising: Sendable {
     /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {
         precondition(!isComplete, "advance: all \(totalSteps) steps are done")
+        if let hires, step == sampler.stepCount { enlarge(hires) }
         var isWithinStep = true
         while isWithinStep {
             evaluate()
@@ -89,16 +108,40 @@ public struct Denoising: Sendable {
         }
     }
 
+    /// Begins the second pass: larger latents, with the noise of the step that it starts at.
+    private mutating func enlarge(_ hires: HiresFix) {
+        self.hires = nil
+        let second = hires.request(from: request, latentFactor: model.latentFactor)
+        // The sampler is of the same kind; `init` made one for these steps.
+        guard let next = try? second.makeSampler(model.scheduler) else { preconditionFailure("hires: no sampler") }
+        let first = hires.firstStep(of: next.stepCount)
+        stepOffset = step - first
+        request = second
+        sampler = next
+        evaluation = sampler.evaluation(beginning: first)
+        random = TorchGenerator(seed: second.seed)
+        guided = GuidedRows(second, model, pass)
+        let factor = model.latentFactor
+        let clean = hires.upscaler(latents, height: second.height / factor, width: second.width / factor)
+        latents = sampler.noised(clean, noise: random.normal(clean.shape), at: evaluation)
+        inpainting = InpaintingChannels(nil, second, model, random: &random, pass)
+    }
+
     /// The picture that the model had in mind at the last evaluation, in latents: good for a preview.
     public var denoised: Tensor? { sampler.denoised }
 
     /// The picture of the present latents.
-    public func picture() -> Image { model.picture(of: latents, pass) }
+    public func picture() -> Image { model.picture(of: latents, isTiled: request.vaeTiling ?? false, pass) }
 }
 
 extension StableDiffusion {
     /// Decodes latents of the diffusion model's scale.
-    func picture(of latents: Tensor, _ pass: Pass = Pass()) -> Image {
-        autoencoder.decode(autoencoder.unscaled(latents), pass).images()[0]
+    ///
+    /// - Parameter usesTiny: whether the tiny autoencoder decodes where there is one.
+    func picture(of latents: Tensor, isTiled: Bool = false, usesTiny: Bool = true, _ pass: Pass = Pass()) -> Image {
+        if usesTiny, let tinyAutoencoder { return tinyAutoencoder.decode(latents, pass).images()[0] }
+        let unscaled = autoencoder.unscaled(latents)
+        let decoded = isTiled ? autoencoder.decodeTiled(unscaled, pass) : autoencoder.decode(unscaled, pass)
+        return decoded.images()[0]
     }
 }

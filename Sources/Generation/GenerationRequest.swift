@@ -23,6 +23,10 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     public var guidanceRescale: Double?
     /// What the model predicts; nil takes its scheduler's word.
     public var prediction: PredictionType?
+    /// A second pass at a larger size.
+    public var hires: HiresFix?
+    /// Whether the picture is decoded in tiles, which needs less memory; nil decodes it at once.
+    public var vaeTiling: Bool?
 
     public init(
         prompt: String, negativePrompt: String? = nil, steps: Int = 20, guidanceScale: Double = 7, seed: UInt64 = 42,
@@ -79,5 +83,6 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         if let guidanceRescale, !(0...1).contains(guidanceRescale) {
             throw GenerationError("guidance rescale", expected: "a number from 0 to 1", found: "\(guidanceRescale)")
         }
+        try hires?.validate(self, for: model)
     }
 }

@@ -18,29 +18,73 @@ public struct StableDiffusion: Sendable {
     public let text: TextConditioner
     public let unet: UNet2DConditionModel
     public let autoencoder: AutoencoderKL
+    /// Decodes in the autoencoder's place.
+    public let tinyAutoencoder: AutoencoderTiny?
     public let scheduler: SchedulerConfiguration
     /// Keys of the weight files that no part used.
     public let unusedKeys: [String]
 
     /// Loads a model; weights stay mapped until they are used.
-    public init(_ store: any ModelStore, precision: Precision = .fp32) throws {
+    ///
+    /// - Parameter additions: files that take the place of a part, or add to one.
+    public init(
+        _ store: any ModelStore, precision: Precision = .fp32, additions: [ModelAddition] = []
+    ) throws {
         scheduler = try store.scheduler()
         let sites = SiteIndex()
         let floatingPoint: DType? = precision == .bf16 ? .bfloat16 : nil
         var unused = store.strayKeys
-        text = try TextConditioner(store, sites: sites, floatingPoint: floatingPoint, unused: &unused)
+        let inversions = try additions.filter { $0.role == .embedding }.map { try TextualInversion(path: $0.file.path) }
+        text = try TextConditioner(
+            store, inversions: inversions, sites: sites, floatingPoint: floatingPoint, unused: &unused)
         let unetConfiguration = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
         var report: LoadReport
         (unet, report) = try ScopedWeights.load(
             try store.weights(of: "unet", floatingPoint: floatingPoint), root: "unet", sites: sites
         ) { try UNet2DConditionModel(unetConfiguration, weights: $0) }
         unused += report.unused.map { "unet.\($0)" }
-        let autoencoderConfiguration = try store.configuration(AutoencoderKLConfiguration.self, of: "vae")
-        (autoencoder, report) = try ScopedWeights.load(
-            try store.weights(of: "vae", floatingPoint: nil), root: "vae", sites: sites
-        ) { try AutoencoderKL(autoencoderConfiguration, weights: $0) }
-        unusedKeys = unused + report.unused.map { "vae.\($0)" }
+        var autoencoderConfiguration = try store.configuration(AutoencoderKLConfiguration.self, of: "vae")
+        let weights: any WeightSource
+        if let path = additions.path(of: .autoencoder) {
+            let files = try AutoencoderFiles(path: path, own: autoencoderConfiguration)
+            try Self.checkFit(latents: files.configuration.latentChannels, of: path, unetConfiguration)
+            autoencoderConfiguration = files.configuration
+            weights = files.source
+            unused += files.strayKeys.map { "\(path): \($0)" }
+        } else {
+            weights = try store.weights(of: "vae", floatingPoint: nil)
+        }
+        (autoencoder, report) = try ScopedWeights.load(weights, root: "vae", sites: sites) {
+            [autoencoderConfiguration] in try AutoencoderKL(autoencoderConfiguration, weights: $0)
+        }
+        unused += report.unused.map { "vae.\($0)" }
+        if let path = additions.path(of: .tinyAutoencoder) {
+            let tiny: AutoencoderTiny
+            (tiny, report) = try AutoencoderTiny.load(path, sites: sites)
+            try Self.checkFit(latents: tiny.latentChannels, of: path, unetConfiguration)
+            guard tiny.upsamplingFactor == autoencoderConfiguration.downsamplingFactor else {
+                throw GenerationError(
+                    path, expected: "a decoder that enlarges \(autoencoderConfiguration.downsamplingFactor) times",
+                    found: "\(tiny.upsamplingFactor) times")
+            }
+            unused += report.unused.map { "taesd.\($0)" }
+            tinyAutoencoder = tiny
+        } else {
+            tinyAutoencoder = nil
+        }
+        unusedKeys = unused
         try checkFit(store.path)
+    }
+
+    /// Checks that an autoencoder from elsewhere has the UNet's latents.
+    private static func checkFit(
+        latents: Int, of path: String, _ unet: UNet2DConditionConfiguration
+    ) throws {
+        guard latents == unet.outChannels else {
+            throw GenerationError(
+                path, expected: "an autoencoder with the UNet's \(unet.outChannels) latent channels",
+                found: "\(latents)")
+        }
     }
 
     /// Checks that the parts belong together, so that no forward pass can meet a shape it does not expect.

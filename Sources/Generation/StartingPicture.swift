@@ -28,7 +28,8 @@ public struct StartingPicture: Sendable, Equatable {
         Tensor(images: [picture.resized(width: request.width, height: request.height)])
     }
 
-    func validate(for request: GenerationRequest) throws {
+    /// Checks the strength against a request before any compute.
+    public func validate(for request: GenerationRequest) throws {
         guard strength > 0 && strength <= 1 else {
             throw GenerationError("strength", expected: "above 0 up to 1", found: "\(strength)")
         }

@@ -48,9 +48,11 @@ public struct CLIPTextModel: Layer {
         encoderSite = encoder.site
     }
 
-    /// - Parameter tokens: `[batch, tokens]`, int64, below the size of the vocabulary; at most `maximumTokens` wide.
-    public func callAsFunction(_ tokens: Tensor, _ pass: Pass) -> CLIPTextOutput {
-        var h = embeddings(tokens, pass)
+    /// - Parameters:
+    ///   - tokens: `[batch, tokens]`, int64, below the size of the vocabulary; at most `maximumTokens` wide.
+    ///   - added: `[count, hidden]`: the vectors of the `count` ids from the size of the vocabulary on.
+    public func callAsFunction(_ tokens: Tensor, added: Tensor? = nil, _ pass: Pass) -> CLIPTextOutput {
+        var h = embeddings(tokens, added: added, pass)
         var states = [h]
         for layer in layers {
             h = layer.checkpointed([h], pass) { layer, inputs, pass in layer(inputs[0], pass) }
@@ -75,7 +77,8 @@ public struct CLIPTextModel: Layer {
         let ids = tokens.integers
         let rows = (0..<batch).map { row -> Int64 in
             let text = ids[row * length..<(row + 1) * length]
-            let wanted = end == 2 ? text.max() : Int64(end)
+            // Added ids lie above all others and end nothing.
+            let wanted = end == 2 ? text.filter { $0 < configuration.vocabularySize }.max() : Int64(end)
             let place = text.firstIndex { $0 == wanted } ?? row * length
             return Int64(place)
         }
@@ -106,9 +109,20 @@ struct CLIPTextEmbeddings: Layer {
         site = weights.site
     }
 
-    func callAsFunction(_ ids: Tensor, _ pass: Pass) -> Tensor {
+    func callAsFunction(_ ids: Tensor, added: Tensor?, _ pass: Pass) -> Tensor {
         let numbers = Tensor.indices(ids.size(1)).unsqueezed(0)
-        return pass.visit(site, .output, tokens(ids, pass) + positions(numbers, pass))
+        return pass.visit(site, .output, vectors(ids, added, pass) + positions(numbers, pass))
+    }
+
+    /// Rows of the table, and of `added` for the ids above it.
+    private func vectors(_ ids: Tensor, _ added: Tensor?, _ pass: Pass) -> Tensor {
+        guard let added else { return tokens(ids, pass) }
+        let count = Int64(tokens.weight.size(0))
+        let numbers = ids.integers
+        let known = Tensor(numbers.map { $0 < count ? $0 : 0 }, shape: ids.shape)
+        let above = Tensor(numbers.map { $0 < count ? 0 : $0 - count }, shape: ids.shape)
+        let isAdded = Tensor(numbers.map { $0 < count ? Float(0) : 1 }, shape: ids.shape + [1])
+        return tokens(known, pass) * (1 - isAdded) + embedding(above, added) * isAdded
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

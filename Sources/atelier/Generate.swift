@@ -12,6 +12,7 @@ struct Generate: AsyncParsableCommand {
 
     @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
+    @OptionGroup(title: "Parts of the model") var parts: ModelOptions
     @Option(name: [.short, .long], help: "What to draw.")
     var prompt: String
     @Option(name: [.customShort("n"), .long], help: "What to avoid.")
@@ -62,6 +63,9 @@ struct Generate: AsyncParsableCommand {
     @Option(
         parsing: .unconditional, help: "The layer of the text encoder that is read, counted from the last, which is 1.")
     var clipSkip: Int?
+    @Flag(help: "Decode the picture in tiles, in less memory.")
+    var vaeTiling = false
+    @OptionGroup(title: "A second pass at a larger size") var enlarging: HiresOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
@@ -72,6 +76,9 @@ struct Generate: AsyncParsableCommand {
     var output = "output.png"
     @Option(help: "Also write the final latents to this safetensors file, under the key `latents`.")
     var saveLatents: String?
+    @OptionGroup(title: "Previews") var previews: PreviewOptions
+    @Flag(help: "Check everything, print each picture's recipe as a JSON object on stdout, and draw nothing.")
+    var dryRun = false
     @Flag(help: "Print one JSON object a picture on stdout.")
     var json = false
     @Option(help: "The folder with the embedded models.")
@@ -86,6 +93,7 @@ struct Generate: AsyncParsableCommand {
         }
         try useThreads(threads)
         let outputs = try OutputPattern(output, count: batchCount)
+        let preview = try previews.writer(beside: outputs, count: batchCount)
         if let saveLatents { try outputs.checkBeside(saveLatents, option: "--save-latents", count: batchCount) }
         guard strength > 0 && strength <= 1 else {
             throw UsageError(description: "--strength: expected above 0 up to 1, found \(strength)")
@@ -93,11 +101,14 @@ struct Generate: AsyncParsableCommand {
         guard mask == nil || initImg != nil else {
             throw UsageError(description: "--mask: expected --init-img beside it, found none")
         }
+        guard try initImg == nil || enlarging.fix() == nil else {
+            throw UsageError(description: "--hires: expected no --init-img beside it, found one")
+        }
         try checkNames()
         let store = try Assets.store(model, assets: assets)
         Interrupt.watch()
         let job = self
-        let work = { @Sendable in try job.draw(store, outputs) }
+        let work = { @Sendable in try job.draw(store, outputs, preview) }
         try await ComputeThread.shared.perform(work)
     }
 
@@ -118,13 +129,20 @@ struct Generate: AsyncParsableCommand {
     }
 
     /// Runs on the compute thread.
-    private func draw(_ store: any ModelStore, _ outputs: OutputPattern) throws {
-        let network = try StableDiffusion(store, precision: precision)
+    private func draw(_ store: any ModelStore, _ outputs: OutputPattern, _ preview: PreviewWriter?) throws {
+        let additions = try parts.additions(for: [prompt, negativePrompt ?? ""])
+        // Rounding weights reads them; a dry run reads headers alone.
+        let network = try StableDiffusion(store, precision: dryRun ? .fp32 : precision, additions: additions)
         if !network.unusedKeys.isEmpty {
             complain("\(store.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
         }
         if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
+        }
+        do {
+            try preview?.method.validate(for: network)
+        } catch {
+            throw UsageError(description: "--\(error)")
         }
         let modelHash = try store.hash()
         let defaults = try store.samplingDefaults()
@@ -133,18 +151,25 @@ struct Generate: AsyncParsableCommand {
         var latents: [Tensor] = []
         for index in 0..<batchCount {
             let request = try request(network, defaults, seed: firstSeed &+ UInt64(index))
+            var recipe = PictureRecipe(
+                engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
+            recipe.additions = additions.isEmpty ? nil : additions
+            recipe.start = origin?.files
+            if dryRun {
+                try origin?.picture.validate(for: request)
+                recipe.sampler = try request.makeSampler(network.scheduler).method.name
+                try report(try recipe.json())
+                continue
+            }
             let start = ContinuousClock.now
             var denoising = try Denoising(request, model: network, startingFrom: origin?.picture)
-            try takeSteps(of: &denoising)
+            try takeSteps(of: &denoising) { try preview?($0) }
             guard denoising.latents.floats.allSatisfy(\.isFinite) else {
                 throw GenerationError(
                     store.path, expected: "weights that give finite latents", found: "infinite or NaN ones")
             }
             let picture = denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
-            var recipe = PictureRecipe(
-                engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
-            recipe.start = origin?.files
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata())
@@ -160,7 +185,7 @@ struct Generate: AsyncParsableCommand {
                 try report(path)
             }
         }
-        if let saveLatents {
+        if let saveLatents, !dryRun {
             try writeSafetensors(["latents": concatenated(latents, axis: 0)], to: saveLatents)
         }
     }
@@ -186,13 +211,15 @@ struct Generate: AsyncParsableCommand {
     private func request(_ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64) throws
         -> GenerationRequest
     {
-        let request = GenerationRequest(
+        var request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
             guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
             sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
             prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) },
             clipSkip: clipSkip)
+        request.hires = try enlarging.fix()
+        request.vaeTiling = vaeTiling ? true : nil
         do {
             try request.validate(for: network)
             _ = try request.makeSampler(network.scheduler)
@@ -214,11 +241,14 @@ struct Generate: AsyncParsableCommand {
 }
 
 /// Takes all steps, with a progress bar; stops between two when the user asks for it.
-func takeSteps(of denoising: inout Denoising) throws {
+///
+/// - Parameter afterStep: is shown the drawing after each step.
+func takeSteps(of denoising: inout Denoising, afterStep: (Denoising) throws -> Void = { _ in }) throws {
     var progress = TerminalProgress()
     while !denoising.isComplete {
         if Interrupt.isRequested { throw Interrupted() }
         denoising.advance()
+        try afterStep(denoising)
         progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
     }
 }

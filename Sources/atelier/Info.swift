@@ -26,6 +26,9 @@ struct Info: ParsableCommand {
         for field in shown.fields { print("\(field.name): \(field.value)") }
         if let recipe {
             print("Model sha256: \(recipe.modelHash)")
+            for addition in recipe.additions ?? [] {
+                print("\(addition.role.rawValue) \(addition.file.path) sha256: \(addition.file.hash)")
+            }
             print("Precision: \(recipe.precision.rawValue)")
             if let hash = recipe.latentsHash { print("Latents sha256: \(hash)") }
         }

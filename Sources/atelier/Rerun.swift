@@ -86,7 +86,7 @@ private struct RecipeRun {
         let store = try Assets.store(model ?? recipe.model, assets: assets)
         modelHash = try store.hash()
         changedInputs = recipe.changedInputs(modelHash: modelHash, engine: engineVersion)
-        network = try StableDiffusion(store, precision: recipe.precision)
+        network = try StableDiffusion(store, precision: recipe.precision, additions: recipe.additions ?? [])
     }
 
     /// Takes all steps.

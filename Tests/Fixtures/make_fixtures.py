@@ -1,6 +1,6 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
-    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae pipeline pipeline_images
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
                                              pipeline_xl schedulers scheduler_variants sampler_grid optimizers
                                              single_file torch_checkpoints]
 """
@@ -22,6 +22,7 @@ SUBJECTS = {
     "clip": "subjects.clip",
     "unet": "subjects.unet",
     "vae": "subjects.vae",
+    "decoders": "subjects.decoders",
     "pipeline": "subjects.pipeline",
     "pipeline_images": "subjects.pipeline_images",
     "pipeline_xl": "subjects.pipeline_xl",

@@ -10,6 +10,8 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     /// How the model was named; a path or the name of an embedded one.
     public var model: String
     public var modelHash: String
+    /// Files that took the place of a part of the model, or added to one.
+    public var additions: [ModelAddition]?
     public var precision: Precision
     /// Where the random numbers come from.
     public var noise = "torch cpu float32"
@@ -24,12 +26,14 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     /// A file that a picture was made from.
     public struct InputFile: Codable, Sendable, Hashable {
         public var path: String
-        /// The file's SHA-256.
+        /// The file's SHA-256; for a folder that of the sorted list of its files and their hashes.
         public var hash: String
 
         public init(path: String) throws {
             self.path = path
-            hash = try sha256Hex(ofFile: path)
+            var isFolder: ObjCBool = false
+            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            hash = try exists && isFolder.boolValue ? folderHash(path) : sha256Hex(ofFile: path)
         }
     }
 
@@ -69,13 +73,18 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
 
     /// The texts of a picture file: `parameters` as A1111-style readers parse it, and the whole recipe as JSON.
     public func metadata() throws -> ImageMetadata {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let json = String(decoding: try encoder.encode(self), as: UTF8.self)
+        let json = try json()
         var metadata = ImageMetadata()
         metadata["parameters"] = infotext.text
         metadata.entries.append(.init(keyword: Self.keyword, text: json, isInternational: true))
         return metadata
+    }
+
+    /// The whole recipe in one line, its keys sorted.
+    public func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
     /// The recipe that a picture carries, or nil when it carries none.
@@ -113,6 +122,15 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         if let schedule = request.schedule { fields.insert(Infotext.Field("Schedule type", schedule), at: 2) }
         if let clipSkip = request.clipSkip { fields.append(Infotext.Field("Clip skip", String(clipSkip))) }
         if let start { fields.append(Infotext.Field("Denoising strength", String(start.strength))) }
+        if let hires = request.hires {
+            fields.append(Infotext.Field("Denoising strength", String(hires.denoisingStrength)))
+            fields.append(Infotext.Field("Hires upscale", String(hires.scale)))
+            if let steps = hires.steps { fields.append(Infotext.Field("Hires steps", String(steps))) }
+            fields.append(Infotext.Field("Hires upscaler", hires.upscaler.rawValue))
+        }
+        if let path = additions?.path(of: .autoencoder) {
+            fields.append(Infotext.Field("VAE", URL(filePath: path).lastPathComponent))
+        }
         fields += [Infotext.Field("RNG", "CPU"), Infotext.Field("Version", "atelier \(engine)")]
         return Infotext(prompt: request.prompt, negativePrompt: request.negativePrompt, fields: fields)
     }

@@ -24,7 +24,9 @@ extension PictureRecipe {
         if modelHash != self.modelHash {
             changed.append("the model (\(self.modelHash.prefix(10)) then, \(modelHash.prefix(10)) now)")
         }
-        for (name, file) in [("the starting picture", start?.picture), ("the mask", start?.mask)] {
+        var files = [("the starting picture", start?.picture), ("the mask", start?.mask)]
+        files += (additions ?? []).map { ("the \($0.role.rawValue)", $0.file) }
+        for (name, file) in files {
             guard let file else { continue }
             let hash = (try? InputFile(path: file.path))?.hash
             if hash != file.hash {

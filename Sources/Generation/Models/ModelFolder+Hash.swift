@@ -2,24 +2,27 @@ import Foundation
 import Recipes
 
 extension ModelFolder {
-    /// The SHA-256 of the folder's sorted list of (path, file hash); file hashes are cached by size and time.
-    public func hash() throws -> String {
-        let root = URL(filePath: path, directoryHint: .isDirectory)
-        guard let names = try? FileManager.default.subpathsOfDirectory(atPath: path).sorted() else {
-            throw GenerationError(path, expected: "a folder that can be read", found: "one that cannot")
-        }
-        var cache = HashCache()
-        var listing = ""
-        for name in names where !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
-            let file = root.appending(path: name).resolvingSymlinksInPath()
-            guard let attributes = try? FileManager.default.attributesOfItem(atPath: file.path),
-                attributes[.type] as? FileAttributeType == .typeRegular
-            else { continue }
-            listing += "\(name)\u{0}\(try cache.hash(of: file.path, attributes))\n"
-        }
-        cache.save()
-        return sha256Hex(of: Data(listing.utf8))
+    /// The SHA-256 of the folder's files.
+    public func hash() throws -> String { try folderHash(path) }
+}
+
+/// The SHA-256 of the sorted list of a folder's (path, file hash), cached by size and time.
+func folderHash(_ path: String) throws -> String {
+    let root = URL(filePath: path, directoryHint: .isDirectory)
+    guard let names = try? FileManager.default.subpathsOfDirectory(atPath: path).sorted() else {
+        throw GenerationError(path, expected: "a folder that can be read", found: "one that cannot")
     }
+    var cache = HashCache()
+    var listing = ""
+    for name in names where !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
+        let file = root.appending(path: name).resolvingSymlinksInPath()
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: file.path),
+            attributes[.type] as? FileAttributeType == .typeRegular
+        else { continue }
+        listing += "\(name)\u{0}\(try cache.hash(of: file.path, attributes))\n"
+    }
+    cache.save()
+    return sha256Hex(of: Data(listing.utf8))
 }
 
 /// The SHA-256 of a file, cached by size and time.

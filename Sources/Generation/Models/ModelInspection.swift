@@ -57,7 +57,7 @@ public struct ModelInspection: Sendable, Codable, Equatable {
     }
 
     private static func read(_ path: String) throws -> (names: [String], part: Part, metadata: [String: String]) {
-        if SingleFileModel.isTorchFile(path) {
+        if TensorFile.isTorch(path) {
             let checkpoint = try TorchCheckpoint(path: path)
             let tensors = checkpoint.names.compactMap { checkpoint[$0] }
             var metadata: [String: String] = [:]

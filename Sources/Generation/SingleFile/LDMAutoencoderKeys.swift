@@ -40,3 +40,14 @@ extension KeyTable {
         return KeyTable(pairs)
     }
 }
+
+extension StoredShapes {
+    /// An autoencoder's stored keys by diffusers' names; attention's 1x1 kernels are matrices there.
+    func ldmAutoencoderEntries(_ configuration: AutoencoderKLConfiguration) -> [String: StoredTensor] {
+        let table = KeyTable.ldmAutoencoder(configuration)
+        return renamed { key in
+            let isProjection = key.contains(".attn_1.") && !key.contains(".norm.") && key.hasSuffix(".weight")
+            return [(table.translated(key), isProjection ? .matrix : .same)]
+        }
+    }
+}

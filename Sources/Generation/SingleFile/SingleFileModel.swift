@@ -31,35 +31,9 @@ public struct SingleFileModel: ModelStore {
     /// - Throws: `SafetensorsError` or `TorchCheckpointError` when the file breaks a rule of its format;
     ///   `GenerationError` when it is no checkpoint that is known here, saying what it seems to be.
     public init(path: String, vocabulary: URL) throws {
-        if Self.isTorchFile(path) {
-            let checkpoint = try TorchCheckpoint(path: path)
-            let shapes = Dictionary(
-                checkpoint.names.compactMap { name in checkpoint[name].map { (name, $0.shape) } },
-                uniquingKeysWith: { first, _ in first })
-            var metadata: [String: String] = [:]
-            if case .integer(let step)? = checkpoint.contents["global_step"] { metadata["global_step"] = "\(step)" }
-            try self.init(
-                path: path, source: TorchCheckpointSource(checkpoint), shapes: shapes, metadata: metadata,
-                vocabulary: vocabulary)
-            return
-        }
-        let files = try SafetensorsSet(WeightFiles(file: path))
-        let entries = files.files.flatMap(\.header.entries)
-        let shapes = Dictionary(entries.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+        let file = try TensorFile(path: path)
         try self.init(
-            path: path, source: SafetensorsSource(files), shapes: shapes,
-            metadata: files.files.first?.header.metadata ?? [:], vocabulary: vocabulary)
-    }
-
-    /// Whether a file begins like a zip archive or a pickle; a safetensors file begins with the length of its header.
-    static func isTorchFile(_ path: String) -> Bool {
-        guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)),
-            let start = try? file.read(upToCount: 8), start.count == 8
-        else { return false }
-        try? file.close()
-        let isZip = start.starts(with: [0x50, 0x4B, 0x03, 0x04])
-        // The high bytes of a header's length are 0.
-        return isZip || (start.first == 0x80 && start[start.startIndex + 7] != 0)
+            path: path, source: file.source, shapes: file.shapes, metadata: file.metadata, vocabulary: vocabulary)
     }
 
     init(
@@ -117,7 +91,7 @@ public struct SingleFileModel: ModelStore {
         var parts = [
             (
                 "unet",
-                Part(entries: renamed(unet) { [(unetTable.translated($0), .same)] }, configuration: unetConfiguration)
+                Part(entries: unet.renamed { [(unetTable.translated($0), .same)] }, configuration: unetConfiguration)
             ),
             (
                 "vae",
@@ -165,14 +139,11 @@ public struct SingleFileModel: ModelStore {
         _ shapes: StoredShapes, _ metadata: [String: String], scalingFactor: Float, path: String
     ) throws -> Part {
         let configuration = try configuration("vae", metadata, path: path) {
-            try AutoencoderKLConfiguration(ldm: shapes, scalingFactor: scalingFactor, path: path)
+            let told = try AutoencoderKLConfiguration(ldm: shapes, scalingFactor: scalingFactor, path: path)
+            try told.validate()
+            return told
         }
-        let table = KeyTable.ldmAutoencoder(configuration)
-        let entries = renamed(shapes) { key in
-            let isProjection = key.contains(".attn_1.") && !key.contains(".norm.") && key.hasSuffix(".weight")
-            return [(table.translated(key), isProjection ? .matrix : .same)]
-        }
-        return Part(entries: entries, configuration: configuration)
+        return Part(entries: shapes.ldmAutoencoderEntries(configuration), configuration: configuration)
     }
 
     private static func transformers(
@@ -180,7 +151,7 @@ public struct SingleFileModel: ModelStore {
     ) throws -> Part {
         let shapes = StoredShapes(shapes, prefix: prefix)
         return Part(
-            entries: renamed(shapes) { key in key.hasSuffix(".position_ids") ? [] : [(key, .same)] },
+            entries: shapes.renamed { key in key.hasSuffix(".position_ids") ? [] : [(key, .same)] },
             configuration: try configuration(part, metadata, path: path) {
                 try CLIPTextConfiguration(transformers: shapes, path: path)
             })
@@ -194,7 +165,7 @@ public struct SingleFileModel: ModelStore {
         let configuration = try configuration(part, metadata, path: path) {
             try CLIPTextConfiguration(openCLIP: shapes, dropsLastLayer: dropsLastLayer, path: path)
         }
-        let entries = renamed(shapes) { key in
+        let entries = shapes.renamed { key in
             if dropsLastLayer && (key == "text_projection" || OpenCLIPKeys.layerIndex(of: key) == configuration.layers)
             {
                 return []
@@ -202,19 +173,6 @@ public struct SingleFileModel: ModelStore {
             return OpenCLIPKeys.parameters(of: key).map { ($0.key, $0.part) }
         }
         return Part(entries: entries, configuration: configuration)
-    }
-
-    /// The stored keys of a part by the names that the model asks for.
-    private static func renamed(
-        _ shapes: StoredShapes, _ names: (String) -> [(String?, StoredTensor.Form)]
-    ) -> [String: StoredTensor] {
-        var entries: [String: StoredTensor] = [:]
-        for key in shapes.keys {
-            for case (let name?, let form) in names(key) {
-                entries[name] = StoredTensor(key: shapes.prefix + key, form: form)
-            }
-        }
-        return entries
     }
 
     /// What the file says of what its UNet predicts: a marker tensor, or the trainer's metadata.

@@ -35,4 +35,15 @@ struct StoredShapes: Sendable {
         }
         return (0...numbers.count).first { !numbers.contains($0) } ?? 0
     }
+
+    /// The stored keys of a part by the names that the model asks for.
+    func renamed(_ names: (String) -> [(String?, StoredTensor.Form)]) -> [String: StoredTensor] {
+        var entries: [String: StoredTensor] = [:]
+        for key in keys {
+            for case (let name?, let form) in names(key) {
+                entries[name] = StoredTensor(key: prefix + key, form: form)
+            }
+        }
+        return entries
+    }
 }

@@ -12,7 +12,9 @@ extension CLIPTokenizer {
     /// A prompt that is longer than a window goes on in the next; when a comma is among the last 20 tokens of a full
     /// window, what follows the comma moves on with it, so that phrases stay together. Follows A1111's
     /// `sd_hijack_clip.py`, tokenize_line, with its default of 20.
-    func chunks(of text: WeightedText) -> [PromptChunk] {
+    ///
+    /// - Parameter words: stand for vectors of their own, which are never parted.
+    func chunks(of text: WeightedText, words: AddedWords = .none) -> [PromptChunk] {
         let capacity = modelMaxLength - 2
         let comma = id(ofToken: ",</w>")
         var chunks: [PromptChunk] = []
@@ -32,8 +34,8 @@ extension CLIPTokenizer {
                 lastComma = nil
             }
             for piece in part {
-                for token in encode(piece.text) {
-                    if token == comma {
+                for unit in words.units(of: piece.text, self) {
+                    if let comma, unit == [comma] {
                         lastComma = open.tokens.count
                     } else if open.tokens.count == capacity, let cut = lastComma, open.tokens.count - cut <= 20 {
                         let rest = PromptChunk(
@@ -44,13 +46,13 @@ extension CLIPTokenizer {
                         open = rest
                         lastComma = nil
                     }
-                    if open.tokens.count == capacity {
+                    if open.tokens.count + unit.count > capacity {
                         chunks.append(close(open))
                         open = PromptChunk(tokens: [], weights: [])
                         lastComma = nil
                     }
-                    open.tokens.append(token)
-                    open.weights.append(piece.weight)
+                    open.tokens += unit
+                    open.weights += [Double](repeating: piece.weight, count: unit.count)
                 }
             }
         }

@@ -13,6 +13,7 @@ public struct TextConditioner: Sendable {
     public struct Encoder: Sendable {
         public let tokenizer: CLIPTokenizer
         public let model: CLIPTextModel
+        let words: AddedWords
     }
 
     public let encoders: [Encoder]
@@ -23,9 +24,15 @@ public struct TextConditioner: Sendable {
 
     /// Reads the text encoders that a model has.
     ///
-    /// - Parameter unused: gets the keys that no layer asked for.
-    init(_ store: any ModelStore, sites: SiteIndex, floatingPoint: DType?, unused: inout [String]) throws {
+    /// - Parameters:
+    ///   - inversions: words to add to the vocabularies.
+    ///   - unused: gets the keys that no layer asked for.
+    init(
+        _ store: any ModelStore, inversions: [TextualInversion], sites: SiteIndex, floatingPoint: DType?,
+        unused: inout [String]
+    ) throws {
         var encoders: [Encoder] = []
+        let isOnly = !(store.holds("text_encoder") && store.holds("text_encoder_2"))
         for (part, tokenizer) in [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")]
         where store.holds(part) {
             let configuration = try store.configuration(CLIPTextConfiguration.self, of: part)
@@ -34,7 +41,11 @@ public struct TextConditioner: Sendable {
                 source, root: part, sites: sites, ignoring: ["*.position_ids"]
             ) { try CLIPTextModel(configuration, weights: $0) }
             unused += report.unused.map { "\(part).\($0)" }
-            let encoder = Encoder(tokenizer: try store.tokenizer(tokenizer), model: model)
+            let reader = try store.tokenizer(tokenizer)
+            let words = try AddedWords(
+                inversions, for: configuration, key: part == "text_encoder" ? "clip_l" : "clip_g", isOnly: isOnly,
+                capacity: reader.modelMaxLength - 2)
+            let encoder = Encoder(tokenizer: reader, model: model, words: words)
             try encoder.check(store.path, tokenizer)
             encoders.append(encoder)
         }
@@ -68,9 +79,9 @@ public struct TextConditioner: Sendable {
         var contexts: [Tensor] = []
         for encoder in encoders {
             var states: [Tensor] = []
-            for (index, chunk) in encoder.tokenizer.chunks(of: text).enumerated() {
+            for (index, chunk) in encoder.tokenizer.chunks(of: text, words: encoder.words).enumerated() {
                 let tokens = Tensor(chunk.tokens.map(Int64.init), shape: [1, chunk.tokens.count])
-                let output = encoder.model(tokens, pass)
+                let output = encoder.model(tokens, added: encoder.words.vectors, pass)
                 states.append(emphasized(read(output, encoder.model, skip, pass), chunk.weights))
                 if index == 0 { pooled = output.projected }
             }

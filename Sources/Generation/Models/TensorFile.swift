@@ -1,0 +1,45 @@
+import Foundation
+import Weights
+
+/// A file of tensors that safetensors or torch wrote, told apart by its first bytes.
+struct TensorFile: Sendable {
+    let path: String
+    let source: any WeightSource
+    let shapes: [String: [Int]]
+    /// What the file says about itself.
+    let metadata: [String: String]
+
+    /// - Throws: `SafetensorsError` or `TorchCheckpointError` when the file breaks a rule of its format.
+    init(path: String) throws {
+        self.path = path
+        if Self.isTorch(path) {
+            let checkpoint = try TorchCheckpoint(path: path)
+            source = TorchCheckpointSource(checkpoint)
+            shapes = Dictionary(
+                checkpoint.names.compactMap { name in checkpoint[name].map { (name, $0.shape) } },
+                uniquingKeysWith: { first, _ in first })
+            if case .integer(let step)? = checkpoint.contents["global_step"] {
+                metadata = ["global_step": "\(step)"]
+            } else {
+                metadata = [:]
+            }
+            return
+        }
+        let files = try SafetensorsSet(WeightFiles(file: path))
+        source = SafetensorsSource(files)
+        shapes = Dictionary(
+            files.files.flatMap(\.header.entries).map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+        metadata = files.files.first?.header.metadata ?? [:]
+    }
+
+    /// Whether a file begins like a zip archive or a pickle; a safetensors file begins with the length of its header.
+    static func isTorch(_ path: String) -> Bool {
+        guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)),
+            let start = try? file.read(upToCount: 8), start.count == 8
+        else { return false }
+        try? file.close()
+        let isZip = start.starts(with: [0x50, 0x4B, 0x03, 0x04])
+        // The high bytes of a header's length are 0.
+        return isZip || (start.first == 0x80 && start[start.startIndex + 7] != 0)
+    }
+}
