@@ -31,7 +31,8 @@ struct WorldSheet: ParsableCommand {
 
     func validate() throws {
         guard (1...400).contains(count) else { throw ValidationError("--count: expected 1 to 400, found \(count)") }
-        guard (1...count).contains(columns) else {
+        // With all styles, each scene has a row of its own.
+        guard style == "all" || (1...count).contains(columns) else {
             throw ValidationError("--columns: expected 1 to \(count), found \(columns)")
         }
         guard (32...1024).contains(size) else { throw ValidationError("--size: expected 32 to 1024, found \(size)") }

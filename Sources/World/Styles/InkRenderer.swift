@@ -8,8 +8,8 @@ public struct InkRenderer: SceneRenderer {
         let picture = PlainPicture(scene, size: size * 2)
         let tone = picture.tone.blurred(0.6)
         let around = tone.blurred(7)
-        let edges = picture.blurred(0.4).edges
-        let strength = max(0.12, edges.quantile(0.97))
+        let edges = picture.edges
+        let strength = max(0.12, edges.quantile(0.975))
         let (paper, ink) = (RGB(hex: 0xF7F1E3), RGB(hex: 0x1B1F2E))
         // One layer a tone band: below the tone, lines at the angle (in radians), so many units apart.
         let layers: [(below: Float, angle: Double, spacing: Float)] = [
@@ -19,7 +19,7 @@ public struct InkRenderer: SceneRenderer {
         return shade(size: size, samples: 3) { x, y in
             let wobble = (noise(x * 0.09, y * 0.09) - 0.5) * 2.2
             // The tone against its surroundings, so that a dark face under dark hair keeps its eyes and mouth.
-            let level = tone.at(x, y) + 0.9 * (tone.at(x, y) - around.at(x, y)) + 0.06
+            let level = tone.at(x, y) + 0.7 * (tone.at(x, y) - around.at(x, y)) + 0.08
             var cover: Float = 0
             for (layer, (c, s)) in zip(layers, turned) where level < layer.below {
                 let across = (y * c - x * s + wobble) / layer.spacing
@@ -27,7 +27,7 @@ public struct InkRenderer: SceneRenderer {
                 let width = min(0.25, 0.07 + (layer.below - level) * 0.6)
                 cover = max(cover, 1 - smoothstep(width - 0.06, width + 0.06, distance))
             }
-            let line = smoothstep(0.45 * strength, 0.95 * strength, edges.at(x, y))
+            let line = smoothstep(0.6 * strength, 1.05 * strength, edges.at(x, y))
             let grain = (noise(x * 1.7, y * 1.7, seed: 3) - 0.5) * 0.03
             return (paper + grain).mixed(with: ink, max(cover * 0.88, line))
         }
