@@ -7,14 +7,24 @@ public struct SceneSampler: Sendable, Hashable {
     /// The share of portraits; the rest are landscapes.
     public let portraitShare: Double
 
-    public init(seed: UInt64, portraitShare: Double = 0.5) {
+    /// Whether scenes with a combination of `HeldOut` are drawn anew, from the same stream, until one has none.
+    public let holdingOut: Bool
+
+    public init(seed: UInt64, portraitShare: Double = 0.5, holdingOut: Bool = false) {
         self.seed = seed
         self.portraitShare = portraitShare
+        self.holdingOut = holdingOut
     }
 
     public func sample(index: Int) -> Scene {
         var random = SplitMix64(seed: seed, index: UInt64(bitPattern: Int64(index)))
-        return random.chance(portraitShare) ? .portrait(portrait(&random)) : .landscape(landscape(&random))
+        var scene = self.scene(&random)
+        while holdingOut && HeldOut.contains(scene) { scene = self.scene(&random) }
+        return scene
+    }
+
+    private func scene(_ random: inout SplitMix64) -> Scene {
+        random.chance(portraitShare) ? .portrait(portrait(&random)) : .landscape(landscape(&random))
     }
 
     private func portrait(_ random: inout SplitMix64) -> Portrait {
