@@ -28,6 +28,9 @@ test: setup
 bench: build
 	$(ATELIER) bench ops
 	python3 Tests/Fixtures/peers/bench_conv.py
+	$(ATELIER) bench unet && $(ATELIER) bench unet --precision bf16
+	$(ATELIER) bench vae && $(ATELIER) bench text
+	python3 Tests/Fixtures/peers/bench_unet.py --bf16
 	@echo "Kernel table: $(ATELIER) bench ops --write-table Sources/TensorCore/CPU/KernelTable+Rows.swift"
 
 fuzz: setup
