@@ -5,7 +5,8 @@ import TensorCore
 /// `atelier bench ...`: how fast this machine runs the engine.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure the engine on this machine.", subcommands: [BenchOps.self, BenchUNet.self, BenchVAE.self, BenchText.self])
+        abstract: "Measure the engine on this machine.",
+        subcommands: [BenchOps.self, BenchUNet.self, BenchVAE.self, BenchText.self])
 }
 
 /// `atelier bench ops`: convolutions, products and attention beside the raw primitives.

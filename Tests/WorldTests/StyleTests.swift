@@ -10,7 +10,9 @@ struct StyleTests {
         .landscape(Landscape(hourOfDay: 11, terrain: .mountains, house: true, detailSeed: 4)),
     ]
 
-    @Test("A style draws the same bytes each time, and another picture than the plain one", arguments: SceneStyle.allCases)
+    @Test(
+        "A style draws the same bytes each time, and another picture than the plain one", arguments: SceneStyle.allCases
+    )
     func deterministic(style: SceneStyle) {
         for scene in Self.scenes {
             let first = render(scene, style: style, size: 48)

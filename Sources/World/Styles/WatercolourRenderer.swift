@@ -14,8 +14,10 @@ public struct WatercolourRenderer: SceneRenderer {
         let edges = picture.blurred(0.7).edges.blurred(0.4)
         let paper = RGB(hex: 0xFBF8F0)
         return shade(size: size, samples: 2) { x, y in
-            let bleedX = (noise(x * 0.16, y * 0.16, seed: 1) - 0.5) * 3.2 + (noise(x * 0.6, y * 0.6, seed: 2) - 0.5) * 1.2
-            let bleedY = (noise(x * 0.16, y * 0.16, seed: 3) - 0.5) * 3.2 + (noise(x * 0.6, y * 0.6, seed: 4) - 0.5) * 1.2
+            let bleedX =
+                (noise(x * 0.16, y * 0.16, seed: 1) - 0.5) * 3.2 + (noise(x * 0.6, y * 0.6, seed: 2) - 0.5) * 1.2
+            let bleedY =
+                (noise(x * 0.16, y * 0.16, seed: 3) - 0.5) * 3.2 + (noise(x * 0.6, y * 0.6, seed: 4) - 0.5) * 1.2
             let (wx, wy) = (x + bleedX, y + bleedY)
             let color = (wash.at(wx, wy) * 0.84 + 0.16).saturated(1.35)
             let edge = min(1, edges.at(wx, wy) * 4)
