@@ -40,8 +40,19 @@ struct NetworkBenchOptions: ParsableArguments {
         ScopedWeights(RandomWeights(floatingPoint: precision == .bf16 ? .bfloat16 : .float32))
     }
 
-    /// Runs on the compute thread: one run to pack weights, then the timed ones.
-    func measure(_ network: String, _ run: () -> Void) throws {
+    /// Builds a network on the compute thread and times what `make` returns.
+    ///
+    /// - Parameter make: gets a source of numbers for inputs.
+    func time(_ network: String, _ make: @Sendable (inout TorchGenerator) throws -> () -> Void) throws {
+        try useThreads(threads)
+        try ComputeThread.shared.run {
+            var random = TorchGenerator(seed: 0)
+            try measure(network, try make(&random))
+        }
+    }
+
+    /// One run to pack weights, then the timed ones.
+    private func measure(_ network: String, _ run: () -> Void) throws {
         run()
         MemoryPool.shared.resetPeak()
         let live = MemoryPool.shared.statistics.liveBytes
@@ -57,6 +68,7 @@ struct NetworkBenchOptions: ParsableArguments {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys]
+            encoder.keyEncodingStrategy = .convertToSnakeCase
             return print(String(decoding: try encoder.encode(row), as: UTF8.self))
         }
         print(
@@ -77,12 +89,6 @@ private struct NetworkBenchRow: Encodable {
     let best: Double
     let activationBytes: Int
     let peakBytes: Int
-
-    enum CodingKeys: String, CodingKey {
-        case network, arch, precision, batch, threads, seconds, best
-        case activationBytes = "activation_bytes"
-        case peakBytes = "peak_bytes"
-    }
 }
 
 /// The largest resident size of the process so far; 0 where the system does not say.
@@ -99,25 +105,21 @@ struct BenchUNet: ParsableCommand {
     @OptionGroup var options: NetworkBenchOptions
 
     func run() throws {
-        try useThreads(options.threads)
-        try ComputeThread.shared.run {
+        try options.time("unet") { [options] random in
             let configuration = options.arch.unet
             let unet = try UNet2DConditionModel(configuration, weights: options.weights)
-            var random = TorchGenerator(seed: 0)
             let latents = random.normal([
                 options.batch, configuration.inChannels, options.latentSize, options.latentSize,
             ])
             let width = options.arch.textEncoders.reduce(0) { $0 + $1.hiddenSize }
             let context = random.normal([options.batch, 77, width])
-            let isXL = configuration.additionEmbedType != nil
-            let added = AddedConditioning(
-                pooledText: random.normal([options.batch, 1280]),
-                timeIDs: random.normal([options.batch, 6]))
-            try options.measure("unet") {
-                _ = unet(
-                    latents, timesteps: Tensor([Float(500)], shape: [1]), context: context, added: isXL ? added : nil,
-                    Pass())
+            var added: AddedConditioning?
+            if configuration.additionEmbedType != nil {
+                added = AddedConditioning(
+                    pooledText: random.normal([options.batch, 1280]), timeIDs: random.normal([options.batch, 6]))
             }
+            let timesteps = Tensor([Float(500)], shape: [1])
+            return { [added] in _ = unet(latents, timesteps: timesteps, context: context, added: added, Pass()) }
         }
     }
 }
@@ -129,14 +131,12 @@ struct BenchVAE: ParsableCommand {
     @OptionGroup var options: NetworkBenchOptions
 
     func run() throws {
-        try useThreads(options.threads)
-        try ComputeThread.shared.run {
+        try options.time("vae") { [options] random in
             let configuration = options.arch.autoencoder
             let autoencoder = try AutoencoderKL(configuration, weights: options.weights)
-            var random = TorchGenerator(seed: 0)
             let latents = random.normal(
                 [options.batch, configuration.latentChannels, options.latentSize, options.latentSize])
-            try options.measure("vae") { _ = autoencoder.decode(latents, Pass()) }
+            return { _ = autoencoder.decode(latents, Pass()) }
         }
     }
 }
@@ -148,14 +148,11 @@ struct BenchText: ParsableCommand {
     @OptionGroup var options: NetworkBenchOptions
 
     func run() throws {
-        try useThreads(options.threads)
-        try ComputeThread.shared.run {
+        try options.time("text") { [options] _ in
             let encoders = try options.arch.textEncoders.map { try CLIPTextModel($0, weights: options.weights) }
-            let tokens = Tensor.filled(shape: [options.batch, 77], dtype: .int64) { bytes in
-                let ids = bytes.bindMemory(to: Int64.self)
-                for index in ids.indices { ids[index] = index % 77 == 76 ? 49_407 : Int64(index % 77 * 101) }
-            }
-            try options.measure("text") { for encoder in encoders { _ = encoder(tokens, Pass()) } }
+            let ids = (0..<77).map { $0 == 76 ? Int64(49_407) : Int64($0 * 101) }
+            let tokens = Tensor(ids, shape: [1, 77]).expanded(to: [options.batch, 77])
+            return { for encoder in encoders { _ = encoder(tokens, Pass()) } }
         }
     }
 }

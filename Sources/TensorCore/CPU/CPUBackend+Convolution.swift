@@ -9,7 +9,7 @@ extension CPUBackend {
         }
         let key = key(
             .forward, x.shape, weight.shape, geometry, hasBias: bias != nil,
-            kernel: weight.dtype == .bfloat16 ? kernelTable.kernel(bfloat16: x.shape, weight.shape, geometry) : nil)
+            table: weight.dtype == .bfloat16 ? bfloat16Table : nil)
         return convolution(x, weight: weight, bias: bias, key)
     }
 
@@ -104,13 +104,15 @@ extension CPUBackend {
         return ComputeThread.shared.run { products.convolutionPlan(key).implementation }
     }
 
-    /// - Parameter kernel: instead of the one that the table gives.
+    /// - Parameters:
+    ///   - table: instead of the one for fp32.
+    ///   - kernel: instead of the one that the table gives.
     func key(
         _ pass: ConvolutionPass, _ inputShape: [Int], _ weightShape: [Int], _ geometry: ConvolutionGeometry,
-        hasBias: Bool = false, kernel: ConvolutionKernel? = nil
+        hasBias: Bool = false, table: KernelTable? = nil, kernel: ConvolutionKernel? = nil
     ) -> ConvolutionKey {
         let choice =
-            kernel ?? kernelTable.kernel(pass, inputShape: inputShape, weightShape: weightShape, geometry)
+            kernel ?? (table ?? kernelTable).kernel(pass, inputShape: inputShape, weightShape: weightShape, geometry)
         return ConvolutionKey(
             pass: pass, inputShape: inputShape, weightShape: weightShape, geometry: geometry, hasBias: hasBias,
             kernel: choice)

@@ -9,6 +9,12 @@ public final class CPUBackend: Backend {
 
     let products = ProductEngine()
     let kernelTable = KernelTable(instructionSet: String(cString: tk_instruction_set()))
+    /// For forward convolutions with bfloat16 weights, where the processor multiplies such numbers itself.
+    ///
+    /// Tile registers beat fp32 Winograd at every size (1460 against 383 GFLOP/s at 320x64x64 on one core, 462 against
+    /// 167 at 1280x8x8). With bfloat16 dot products alone (467 GFLOP/s at best), Winograd stays ahead from 32x32 on.
+    let bfloat16Table =
+        DNNL.hasBFloat16 ? KernelTable(instructionSet: tk_has_amx() ? "amx-bf16" : "avx512-bf16") : nil
 
     private init() {}
 

@@ -27,5 +27,10 @@ extension KernelTable {
         Row("x86-64-v3", .weightGradient, .unitStride3x3, pixels: 64, .smallWinograd),
         Row("x86-64-v3", .weightGradient, .unitStride3x3, .winograd),
         Row("x86-64-v3", .weightGradient, .other, .directBlocked),
+        Row("avx512-bf16", .forward, .unitStride3x3, pixels: 1023, .directBFloat16),
+        Row("avx512-bf16", .forward, .unitStride3x3, .winograd),
+        Row("avx512-bf16", .forward, .other, .directBFloat16),
+        Row("amx-bf16", .forward, .unitStride3x3, .directBFloat16),
+        Row("amx-bf16", .forward, .other, .directBFloat16),
     ]
 }

@@ -1,5 +1,3 @@
-internal import CKernels
-
 /// Which kernel a convolution runs on: a pure function of instruction set, pass and shape of one image, never of the
 /// batch size nor of a measurement at run time, so that a recipe always gives the same bytes.
 ///
@@ -51,21 +49,6 @@ struct KernelTable {
         let channels = min(weightShape[0], weightShape[1])
         let row = classes[Class(pass: pass, kind: kind)]?.first { pixels <= $0.pixels && channels <= $0.channels }
         return row?.kernel ?? .directBlocked
-    }
-}
-
-extension KernelTable {
-    /// The kernel of a forward convolution whose weights are bfloat16; nil where the fp32 table decides.
-    ///
-    /// Tile registers beat fp32 Winograd at every size (1460 against 383 GFLOP/s at 320x64x64 on one core, 462 against
-    /// 167 at 1280x8x8). With bfloat16 dot products alone (467 GFLOP/s at best), Winograd stays ahead from 32x32 on.
-    func kernel(bfloat16 inputShape: [Int], _ weightShape: [Int], _ geometry: ConvolutionGeometry)
-        -> ConvolutionKernel?
-    {
-        guard DNNL.hasBFloat16, inputShape.allSatisfy({ $0 > 0 }) else { return nil }
-        let isLarge = inputShape[2] * inputShape[3] >= 1024
-        let hasWinograd = ConvolutionKind(weightShape, geometry) == .unitStride3x3
-        return tk_has_amx() || !isLarge || !hasWinograd ? .directBFloat16 : nil
     }
 }
 

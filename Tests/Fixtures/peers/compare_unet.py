@@ -5,34 +5,24 @@
 The engines take turns, each counting with its best time, because the times of a shared machine drift. Random weights.
 """
 
-import argparse
 import json
-import os
 import subprocess
-import sys
 import time
 
-from peer_timing import require
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+from bench_unet import networks
+from peer_timing import options, require
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Time a UNet beside PyTorch's.")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--repeats", type=int, default=3, help="rounds; each times both engines")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
-    parser.add_argument("--binary", default=".build/release/atelier")
-    chosen = parser.parse_args()
-    require("torch", "diffusers")
+    chosen = options("Time a UNet beside PyTorch's.", precision={"choices": ["fp32", "bf16"], "default": "bf16"},
+                     binary={"default": ".build/release/atelier"})
+    require("torch", "diffusers", "transformers")
     import torch
-    from diffusers import UNet2DConditionModel
 
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16 if chosen.precision == "bf16" else torch.float32)
-    model = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8,
-                                 block_out_channels=(320, 640, 1280, 1280)).eval()
+    model = networks(None)["unet"]().eval()
     latents, context = torch.randn(1, 4, 64, 64), torch.randn(1, 77, 768)
     ours, theirs = [], []
     for _ in range(max(1, chosen.repeats)):
@@ -51,4 +41,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
