@@ -16,7 +16,7 @@ public struct AutoencoderTrainer: StageTrainer {
 
     public init(recipe: BaseRecipe, warmStart: WarmStart? = nil) throws {
         self.recipe = recipe
-        pictures = SceneSampler(seed: recipe.data.seed)
+        pictures = recipe.data.sampler()
         var parameters = try ParameterSet(initializing: recipe.seed) { weights in
             _ = try AutoencoderKL(recipe.vae, weights: weights)
         }

@@ -1,6 +1,7 @@
 public import DiffusionModels
 public import Samplers
 public import TextModels
+import World
 
 /// Everything that determines a base model trained from scratch: the pictures, the three networks, and how long.
 ///
@@ -35,6 +36,13 @@ public struct BaseRecipe: Codable, Sendable {
         public var count: Int
         /// Width and height in pixels.
         public var size: Int
+        /// Whether scenes with a combination of `HeldOut` are left out, so that a model can be judged by them.
+        public var holdingOut: Bool?
+
+        /// The scenes of the data, or of another seed under the same rule.
+        func sampler(seed other: UInt64? = nil) -> SceneSampler {
+            SceneSampler(seed: other ?? seed, holdingOut: holdingOut ?? false)
+        }
     }
 
     public struct TokenizerRecipe: Codable, Sendable {

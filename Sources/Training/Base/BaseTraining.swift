@@ -106,7 +106,7 @@ public struct BaseTraining: Sendable {
             var clock = StepClock()
             let batch = 32
             return try CaptionedLatents.encode(
-                sampler: SceneSampler(seed: recipe.data.seed), count: recipe.denoiser.pictures, size: recipe.data.size,
+                sampler: recipe.data.sampler(), count: recipe.denoiser.pictures, size: recipe.data.size,
                 autoencoder: autoencoder, batch: batch
             ) { done in
                 if context.shouldStop() { throw Stopped() }

@@ -103,7 +103,7 @@ public struct DenoiserTrainer: StageTrainer {
 
     /// A grid of fixed captions from fixed noise, by the averaged weights.
     public func samplePicture() throws -> Image? {
-        let held = SceneSampler(seed: recipe.data.seed &+ 1)
+        let held = recipe.data.sampler(seed: recipe.data.seed &+ 1)
         let prompts = (0..<16).map { caption(for: held.sample(index: $0), variation: 0).text }
         let weights = ParameterSet(learner.average.parameters).weights
         let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))

@@ -31,7 +31,7 @@ public struct ReadingTrainer: StageTrainer {
         self.recipe = recipe
         self.stage = stage
         self.tokenizer = tokenizer
-        scenes = SceneSampler(seed: recipe.data.seed)
+        scenes = recipe.data.sampler()
         classes = Self.classes(of: scenes)
         let count = classes.count
         let parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
