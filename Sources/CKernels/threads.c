@@ -1,4 +1,4 @@
-// The team's size, the chosen instruction set, and the peak rate of multiply-adds.
+// The team's size, the thread's number, the chosen instruction set, and the peak rate of multiply-adds.
 #include "include/tk_threads.h"
 
 #include <stdint.h>
@@ -18,6 +18,16 @@ void tk_set_threads(size_t count) {
 
 size_t tk_threads(void) {
     return (size_t)omp_get_max_threads();
+}
+
+static _Thread_local size_t lane_of_thread = 0;
+
+void tk_set_lane(size_t lane) {
+    lane_of_thread = lane;
+}
+
+size_t tk_lane(void) {
+    return lane_of_thread;
 }
 
 const char *tk_instruction_set(void) {

@@ -81,9 +81,9 @@ import Weights
     }
 
     /// Trains into a folder, stopping after `limit` steps when it is given.
-    private func train(_ folder: URL, limit: Int? = nil) throws -> URL? {
+    private func train(_ folder: URL, yaml: String = Self.yaml, limit: Int? = nil) throws -> URL? {
         let counter = Counter()
-        let recipe = try decodeRecipe(BaseRecipe.self, yaml: Self.yaml)
+        let recipe = try decodeRecipe(BaseRecipe.self, yaml: yaml)
         let context = TrainingContext(
             folder: folder,
             report: { event in if case .step = event { counter.increment() } },
@@ -117,6 +117,23 @@ import Weights
         }
         let log = try String(contentsOf: stopped.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
         #expect(log.split(separator: "\n").count == 4)
+    }
+
+    @Test func `shards give the same bytes on one thread and on two`() throws {
+        let yaml = Self.yaml.replacing("  batch: 2\n", with: "  batch: 2\n  shards: 2\n")
+            .replacing("batch: 2\n  shards: 2\n  optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}\n  checkpoint_every: 2\ndenoiser", with: "batch: 2\n  optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}\n  checkpoint_every: 2\ndenoiser")
+        let threads = ComputeThread.shared.threadCount
+        defer { ComputeThread.shared.threadCount = threads }
+        let models = try [1, 2].map { count in
+            ComputeThread.shared.threadCount = count
+            let folder = try temporaryFolder()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let model = try #require(try train(folder, yaml: yaml))
+            return try ["unet", "vae"].map {
+                try Data(contentsOf: model.appending(path: "\($0)/diffusion_pytorch_model.safetensors"))
+            }
+        }
+        #expect(models[0] == models[1])
     }
 
     @Test func `a warm start keeps the parts that it holds`() throws {

@@ -9,6 +9,12 @@ void tk_set_threads(size_t count);
 // How many threads kernels called from this thread use.
 size_t tk_threads(void);
 
+// Numbers the calling thread among the compute threads, from 1; 0, as every thread starts, is none of them.
+void tk_set_lane(size_t lane);
+
+// The number of the calling thread among the compute threads, 0 for any other.
+size_t tk_lane(void);
+
 // The instruction set the kernels were resolved to on this machine: "x86-64-v4", "x86-64-v3", "x86-64" or "generic".
 const char *tk_instruction_set(void);
 

@@ -7,7 +7,9 @@ internal import CKernels
 public final class CPUBackend: Backend {
     public static let shared = CPUBackend()
 
-    let products = ProductEngine()
+    private let engines = ProductEngines()
+    /// The products of the calling compute thread.
+    var products: ProductEngine { engines.current }
     let kernelTable = KernelTable(instructionSet: String(cString: tk_instruction_set()))
     /// For forward convolutions with bfloat16 weights, where the processor multiplies such numbers itself.
     ///
@@ -30,7 +32,7 @@ public final class CPUBackend: Backend {
     public var hasBFloat16Tiles: Bool { tk_has_amx() }
 
     public func forget(_ storage: Storage) {
-        if storage.isFrozen { products.forget(storage) }
+        if storage.isFrozen { engines.forget(storage) }
     }
 
     /// Runs `body` on the compute thread while `inputs` and `output` are kept alive.

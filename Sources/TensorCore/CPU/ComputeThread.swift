@@ -1,4 +1,5 @@
 internal import CKernels
+internal import Synchronization
 
 #if canImport(Glibc)
     internal import Glibc
@@ -6,33 +7,30 @@ internal import CKernels
     internal import Musl
 #endif
 
-/// The one thread that runs kernels.
+/// The one thread that runs kernels, and its helpers for work that is independent from end to end.
 ///
 /// OpenMP keeps a team of workers for each thread that opens a parallel region. Were kernels called from many threads,
 /// each would get its own team; so every kernel hops to this thread, and its team is the only one. Work that is
 /// already here runs directly: wrap a whole loop in `run` to hop once.
+///
+/// Small kernels gain little from a team, for each of them waits for its slowest member. `concurrently` runs whole
+/// pieces of work side by side instead, on helpers (lanes) that share out the threads while this one waits.
 public final class ComputeThread: Sendable {
     public static let shared = ComputeThread()
 
-    private let queue: JobQueue
-    private let thread: ThreadIdentity
+    private let main = Lane(number: 1)
+    private let helpers = Mutex<[Lane]>([])
 
-    private init() {
-        let queue = JobQueue()
-        self.queue = queue
-        thread = ThreadIdentity.start(stackByteCount: 64 << 20) {
-            while true { queue.next().run() }
-        }
-    }
+    private init() {}
 
     /// Runs `body` on the compute thread and waits for it.
     public func run<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-        if thread.isCurrent { return try body() }
+        if tk_lane() != 0 { return try body() }
         var outcome: Swift.Result<Result, Failure>?
         withoutActuallyEscaping({
             do throws(Failure) { outcome = .success(try body()) } catch { outcome = .failure(error) }
         }) { work in
-            queue.runAndWait(work)
+            main.queue.start(work).wait()
         }
         guard let outcome else { preconditionFailure("the compute thread dropped a job") }
         return try outcome.get()
@@ -41,7 +39,42 @@ public final class ComputeThread: Sendable {
     /// Runs `body` on the compute thread while the caller is suspended.
     public func perform<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
-            queue.submit { continuation.resume(with: Swift.Result { try body() }) }
+            main.queue.submit { continuation.resume(with: Swift.Result { try body() }) }
+        }
+    }
+
+    /// Runs `body(0)` to `body(count - 1)` side by side, each with a share of the threads, and waits for all of them.
+    ///
+    /// Pieces must not depend on each other. With one thread, or within such a piece, they run one after the other. The
+    /// bits of a piece do not depend on how many run at once.
+    ///
+    /// - Returns: the results in order. Throws the error of the first piece that failed.
+    public func concurrently<Result: Sendable>(
+        _ count: Int, _ body: @Sendable (_ index: Int) throws -> Result
+    ) throws -> [Result] {
+        try run {
+            let threads = Int(tk_threads())
+            let laneCount = min(count, threads)
+            guard laneCount > 1, tk_lane() == 1 else { return try (0..<count).map(body) }
+            let lanes = helpers.withLock { helpers in
+                while helpers.count < laneCount { helpers.append(Lane(number: helpers.count + 2)) }
+                return Array(helpers.prefix(laneCount))
+            }
+            let outcomes = Mutex([Swift.Result<Result, any Error>?](repeating: nil, count: count))
+            withoutActuallyEscaping(body) { body in
+                let flags = lanes.enumerated().map { position, lane in
+                    lane.queue.start {
+                        let share = threads / laneCount + (position < threads % laneCount ? 1 : 0)
+                        if tk_threads() != share { tk_set_threads(share) }
+                        for index in stride(from: position, to: count, by: laneCount) {
+                            let outcome = Swift.Result { try body(index) }
+                            outcomes.withLock { $0[index] = outcome }
+                        }
+                    }
+                }
+                for flag in flags { flag.wait() }
+            }
+            return try outcomes.withLock { try $0.compactMap { try $0?.get() } }
         }
     }
 
@@ -49,6 +82,19 @@ public final class ComputeThread: Sendable {
     public var threadCount: Int {
         get { run { Int(tk_threads()) } }
         set { run { tk_set_threads(max(newValue, 1)) } }
+    }
+}
+
+/// A thread that may call kernels, and the jobs that wait for it.
+private struct Lane: Sendable {
+    let queue = JobQueue()
+
+    /// Starts the thread. It lives as long as the process.
+    init(number: Int) {
+        startThread(stackByteCount: 64 << 20) { [queue] in
+            tk_set_lane(number)
+            while true { queue.next().run() }
+        }
     }
 }
 
@@ -68,10 +114,11 @@ private final class JobQueue: @unchecked Sendable {
 
     func submit(_ work: @escaping @Sendable () -> Void) { append(Job(work, done: nil)) }
 
-    func runAndWait(_ work: @escaping () -> Void) {
+    /// - Returns: what is raised when the work is done.
+    func start(_ work: @escaping () -> Void) -> Flag {
         let done = Flag()
         append(Job(work, done: done))
-        done.wait()
+        return done
     }
 
     func next() -> Job {
@@ -141,29 +188,22 @@ private final class Flag: @unchecked Sendable {
     }
 }
 
-/// A started thread that can tell whether it is the current one.
-private struct ThreadIdentity: @unchecked Sendable {
-    private let handle: pthread_t
-
-    var isCurrent: Bool { pthread_equal(pthread_self(), handle) != 0 }
-
-    static func start(stackByteCount: Int, _ body: @escaping @Sendable () -> Void) -> ThreadIdentity {
-        final class Start {
-            let body: @Sendable () -> Void; init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-        }
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setstacksize(&attributes, stackByteCount)
-        defer { pthread_attr_destroy(&attributes) }
-        var handle = pthread_t()
-        let argument = Unmanaged.passRetained(Start(body)).toOpaque()
-        let status = pthread_create(
-            &handle, &attributes,
-            { argument in
-                if let argument { Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body() }
-                return nil
-            }, argument)
-        precondition(status == 0, "the compute thread could not start (error \(status))")
-        return ThreadIdentity(handle: handle)
+/// Starts a thread that runs `body`.
+private func startThread(stackByteCount: Int, _ body: @escaping @Sendable () -> Void) {
+    final class Start {
+        let body: @Sendable () -> Void; init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, stackByteCount)
+    defer { pthread_attr_destroy(&attributes) }
+    var handle = pthread_t()
+    let argument = Unmanaged.passRetained(Start(body)).toOpaque()
+    let status = pthread_create(
+        &handle, &attributes,
+        { argument in
+            if let argument { Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body() }
+            return nil
+        }, argument)
+    precondition(status == 0, "a compute thread could not start (error \(status))")
 }

@@ -39,7 +39,7 @@ final class ConvolutionPlan {
 
     private enum Reorder: Hashable { case inputIn, inputOut, outputIn, outputOut, weightIn, weightOut }
 
-    init(_ key: ConvolutionKey, formats index: inout FormatIndex) {
+    init(_ key: ConvolutionKey, formats index: FormatIndex) {
         operandType = key.operandType
         func channelsLast(_ shape: [Int], _ type: DType) -> dnnl_memory_desc_t {
             DNNL.memory(shape, strides: Layout(shape: shape, order: [0, 2, 3, 1]).strides, type)

@@ -1,6 +1,7 @@
 internal import COneDNN
 
-/// The oneDNN engine and stream of the process. Used on the compute thread only.
+/// The oneDNN engine and stream of the process. Used on compute threads only; a stream of the CPU engine has no state
+/// of its own, so they may share it.
 enum DNNL {
     nonisolated(unsafe) static let engine: dnnl_engine_t? = {
         var engine: dnnl_engine_t?

@@ -21,7 +21,7 @@ final class MatmulPlan {
     let packedFormat: dnnl_memory_desc_t
     let packedFormatID: Int
 
-    init(_ key: MatmulKey, formats: inout FormatIndex) {
+    init(_ key: MatmulKey, formats: FormatIndex) {
         let isBatched = key.batch > 1
         func shape(_ rows: Int, _ columns: Int) -> [Int] { isBatched ? [key.batch, rows, columns] : [rows, columns] }
         func strides(_ all: [Int]) -> [Int] { isBatched ? all : Array(all.dropFirst()) }

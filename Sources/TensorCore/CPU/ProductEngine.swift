@@ -4,22 +4,27 @@ import Synchronization
 
 /// Compiled oneDNN products, and weights packed for them.
 ///
-/// Everything but `forget` runs on the compute thread, which makes the unguarded dictionaries safe.
+/// Each compute thread has an engine of its own, which makes the unguarded dictionaries safe; packed weights are shared.
 final class ProductEngine: @unchecked Sendable {
     private var matmulPlans: [MatmulKey: MatmulPlan] = [:]
     private var convolutionPlans: [ConvolutionKey: ConvolutionPlan] = [:]
-    private var formats = FormatIndex()
     private var plannedThreads = 0
-    private let packedWeights = Mutex(PackedWeights(byteBudget: 4 << 30))
+    private let formats: FormatIndex
+    private let packedWeights: PackedWeightStore
 
     /// Compiled primitives kept before the caches start over.
     private let planLimit = 2048
+
+    init(formats: FormatIndex, packedWeights: PackedWeightStore) {
+        self.formats = formats
+        self.packedWeights = packedWeights
+    }
 
     func matmulPlan(_ key: MatmulKey) -> MatmulPlan {
         refreshForThreads()
         if let plan = matmulPlans[key] { return plan }
         if matmulPlans.count >= planLimit { matmulPlans.removeAll() }
-        let plan = MatmulPlan(key, formats: &formats)
+        let plan = MatmulPlan(key, formats: formats)
         matmulPlans[key] = plan
         return plan
     }
@@ -28,7 +33,7 @@ final class ProductEngine: @unchecked Sendable {
         refreshForThreads()
         if let plan = convolutionPlans[key] { return plan }
         if convolutionPlans.count >= planLimit { convolutionPlans.removeAll() }
-        let plan = ConvolutionPlan(key, formats: &formats)
+        let plan = ConvolutionPlan(key, formats: formats)
         convolutionPlans[key] = plan
         return plan
     }
@@ -45,11 +50,11 @@ final class ProductEngine: @unchecked Sendable {
     /// The form of frozen weights in a format, made once.
     func packed(_ weight: Tensor, format: PackedFormat, make: () -> Tensor) -> Tensor {
         guard weight.storage.isFrozen else { return make() }
-        let key = PackedWeights.Key(
+        let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
-        if let found = packedWeights.withLock({ $0.entries[key] }) { return found }
+        if let found = packedWeights[key] { return found }
         let made = make()
-        packedWeights.withLock { $0.insert(made, for: key) }
+        packedWeights.insert(made, for: key)
         return made
     }
 
@@ -57,19 +62,36 @@ final class ProductEngine: @unchecked Sendable {
     /// so that it never drives out another. Nil where it is not kept.
     func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, make: () -> Tensor) -> Tensor? {
         guard weight.storage.isFrozen else { return nil }
-        let key = PackedWeights.Key(
+        let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
-        let (found, hasRoom) = packedWeights.withLock { ($0.entries[key], $0.hasRoom(for: byteCount)) }
-        return found ?? (hasRoom ? packed(weight, format: format, make: make) : nil)
-    }
-
-    func forget(_ storage: Storage) {
-        packedWeights.withLock { $0.remove(ObjectIdentifier(storage)) }
+        if let found = packedWeights[key] { return found }
+        return packedWeights.hasRoom(for: byteCount) ? packed(weight, format: format, make: make) : nil
     }
 }
 
+/// The product engines of the compute threads, and what they share.
+final class ProductEngines: Sendable {
+    private let formats = FormatIndex()
+    private let packedWeights = PackedWeightStore(byteBudget: 4 << 30)
+    private let engines = Mutex<[ProductEngine]>([])
+
+    /// The engine of the calling compute thread.
+    var current: ProductEngine {
+        let lane = Int(tk_lane())
+        precondition(lane > 0, "a product outside the compute threads")
+        return engines.withLock { engines in
+            while engines.count < lane {
+                engines.append(ProductEngine(formats: formats, packedWeights: packedWeights))
+            }
+            return engines[lane - 1]
+        }
+    }
+
+    func forget(_ storage: Storage) { packedWeights.remove(ObjectIdentifier(storage)) }
+}
+
 /// A form of weights that a kernel reads.
-enum PackedFormat: Hashable {
+enum PackedFormat: Hashable, Sendable {
     /// A format of oneDNN's by its number in a `FormatIndex`.
     case primitive(Int)
     /// Transformed by `tk_winograd_transform_weights_f32` for tiles of a size; reversed for input gradients.
@@ -77,47 +99,70 @@ enum PackedFormat: Hashable {
 }
 
 /// Numbers for memory formats: primitives that read one format share packed weights.
-struct FormatIndex {
-    private var known: [dnnl_memory_desc_t] = []
+final class FormatIndex: Sendable {
+    private let known = Mutex<[dnnl_memory_desc_t]>([])
 
-    mutating func id(of format: dnnl_memory_desc_t) -> Int {
-        if let found = known.firstIndex(where: { DNNL.equal($0, format) }) { return found }
-        known.append(format)
-        return known.count - 1
+    func id(of format: dnnl_memory_desc_t) -> Int {
+        known.withLock { known in
+            if let found = known.firstIndex(where: { DNNL.equal($0, format) }) { return found }
+            known.append(format)
+            return known.count - 1
+        }
     }
 }
 
 /// Packed weights by the storage they were made from; the oldest go when the budget is full.
-private struct PackedWeights: Sendable {
-    struct Key: Hashable {
+final class PackedWeightStore: Sendable {
+    struct Key: Hashable, Sendable {
         let storage: ObjectIdentifier
         let layout: Layout
         let format: PackedFormat
     }
 
-    var entries: [Key: Tensor] = [:]
-    private var order: [Key] = []
-    private var byteCount = 0
+    private struct State: Sendable {
+        var entries: [Key: Tensor] = [:]
+        var order: [Key] = []
+        var byteCount = 0
+    }
+
+    private let state = Mutex(State())
     private let byteBudget: Int
 
     init(byteBudget: Int) { self.byteBudget = byteBudget }
 
-    func hasRoom(for count: Int) -> Bool { byteCount + count <= byteBudget }
+    subscript(key: Key) -> Tensor? { state.withLock { $0.entries[key] } }
 
-    mutating func insert(_ tensor: Tensor, for key: Key) {
-        entries[key] = tensor
-        order.append(key)
-        byteCount += tensor.storage.byteCount
-        while byteCount > byteBudget, let oldest = order.first, oldest != key {
-            order.removeFirst()
-            if let removed = entries.removeValue(forKey: oldest) { byteCount -= removed.storage.byteCount }
+    func hasRoom(for count: Int) -> Bool { state.withLock { $0.byteCount + count <= byteBudget } }
+
+    /// Keeps a tensor, unless another thread has just made the same one.
+    func insert(_ tensor: Tensor, for key: Key) {
+        let dropped = state.withLock { state -> [Tensor] in
+            guard state.entries[key] == nil else { return [] }
+            state.entries[key] = tensor
+            state.order.append(key)
+            state.byteCount += tensor.storage.byteCount
+            var dropped: [Tensor] = []
+            while state.byteCount > byteBudget, let oldest = state.order.first, oldest != key {
+                state.order.removeFirst()
+                if let removed = state.entries.removeValue(forKey: oldest) {
+                    state.byteCount -= removed.storage.byteCount
+                    dropped.append(removed)
+                }
+            }
+            return dropped
         }
+        withExtendedLifetime(dropped) {}
     }
 
-    mutating func remove(_ storage: ObjectIdentifier) {
-        for key in order where key.storage == storage {
-            if let removed = entries.removeValue(forKey: key) { byteCount -= removed.storage.byteCount }
+    func remove(_ storage: ObjectIdentifier) {
+        let dropped = state.withLock { state -> [Tensor] in
+            let keys = state.order.filter { $0.storage == storage }
+            guard !keys.isEmpty else { return [] }
+            let removed = keys.compactMap { state.entries.removeValue(forKey: $0) }
+            state.byteCount -= removed.reduce(0) { $0 + $1.storage.byteCount }
+            state.order.removeAll { $0.storage == storage }
+            return removed
         }
-        order.removeAll { $0.storage == storage }
+        withExtendedLifetime(dropped) {}
     }
 }

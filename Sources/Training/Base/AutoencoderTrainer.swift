@@ -37,19 +37,26 @@ public struct AutoencoderTrainer: StageTrainer {
     public mutating func trainStep() throws -> [String: Double] {
         let stage = recipe.autoencoder
         let original = drawCrops(count: stage.batch, crop: stage.crop)
-        let parameters = ParameterSet(learner.parameters).tracked()
-        let autoencoder = try AutoencoderKL(recipe.vae, weights: parameters.weights)
-        let pass = Pass()
-        let posterior = autoencoder.encode(original, pass)
-        let latents = posterior.sample(noise: learner.random.normal(posterior.mean.shape))
-        let decoded = autoencoder.decode(latents, pass)
-        let loss = ReconstructionLoss(original: original, decoded: decoded, posterior: posterior, stage: stage)
-        let rate = learner.learningRate
-        let norm = try learner.update(gradients: parameters.gradients(gradients(of: loss.total)))
-        return [
-            "loss": Double(loss.total.item), "absolute": Double(loss.absolute.item),
-            "kl": Double(loss.divergence.item), "gradient_norm": norm, "learning_rate": rate,
-        ]
+        let factor = recipe.vae.downsamplingFactor
+        let noise = learner.random.normal(
+            [stage.batch, recipe.vae.latentChannels, stage.crop / factor, stage.crop / factor])
+        let step = try ShardedGradient(
+            of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
+        ) { [recipe] rows, parameters in
+            func part(_ tensor: Tensor) -> Tensor { tensor.narrowed(0, start: rows.lowerBound, count: rows.count) }
+            let autoencoder = try AutoencoderKL(recipe.vae, weights: parameters.weights)
+            let posterior = autoencoder.encode(part(original), Pass())
+            let decoded = autoencoder.decode(posterior.sample(noise: part(noise)), Pass())
+            let loss = ReconstructionLoss(
+                original: part(original), decoded: decoded, posterior: posterior, stage: recipe.autoencoder)
+            return .init(
+                total: loss.total,
+                values: ["absolute": Double(loss.absolute.item), "kl": Double(loss.divergence.item)])
+        }
+        var values = step.values
+        values["learning_rate"] = learner.learningRate
+        values["gradient_norm"] = try learner.update(gradients: step.gradients)
+        return values
     }
 
     /// `[count, 3, crop, crop]` in -1...1, each from another scene.

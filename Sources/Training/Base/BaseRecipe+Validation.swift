@@ -37,6 +37,14 @@ extension BaseRecipe {
             ("autoencoder.batch", autoencoder.batch), ("reading.batch", reading?.batch ?? 1),
             ("denoiser.batch", denoiser.batch),
         ] { try require((1...4096).contains(value), key, "1 to 4096", value) }
+        for (key, shards, batch) in [
+            ("autoencoder.shards", autoencoder.shards, autoencoder.batch),
+            ("denoiser.shards", denoiser.shards, denoiser.batch),
+        ] {
+            guard let shards else { continue }
+            try require(
+                shards > 0 && batch % shards == 0, key, "a divisor of the batch (\(batch))", shards)
+        }
         try require(
             (0...1e6).contains(denoiser.minSNRGamma), "denoiser.min_snr_gamma", "0 to 1000000", denoiser.minSNRGamma)
         try checkNetworks()

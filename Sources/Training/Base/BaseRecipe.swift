@@ -58,6 +58,8 @@ public struct BaseRecipe: Codable, Sendable {
     public struct AutoencoderStage: Codable, Sendable {
         public var steps: Int
         public var batch: Int
+        /// Parts of a batch that are differentiated side by side; nil for one. More than one changes the last bits.
+        public var shards: Int?
         /// Width and height of the random crops, in pixels.
         public var crop: Int
         public var optimizer: OptimizerRecipe
@@ -85,6 +87,8 @@ public struct BaseRecipe: Codable, Sendable {
         public var pictures: Int
         public var steps: Int
         public var batch: Int
+        /// Parts of a batch that are differentiated side by side; nil for one. More than one changes the last bits.
+        public var shards: Int?
         public var optimizer: OptimizerRecipe
         /// Caps the weight of nearly clean timesteps (Min-SNR, arXiv 2303.09556); 0 for none.
         public var minSNRGamma: Double

@@ -22,11 +22,17 @@ public struct CaptionedLatents: Sendable {
     ) throws -> (data: CaptionedLatents, scalingFactor: Double) {
         var scenes: [Scene] = []
         var parts: [Tensor] = []
-        while scenes.count < count {
-            let next = (scenes.count..<min(scenes.count + batch, count)).map { sampler.sample(index: $0) }
-            let pictures = Tensor(images: next.map { render($0, size: size) })
-            parts.append(autoencoder.encode(pictures, Pass()).mean.contiguous())
-            scenes += next
+        let starts = Array(stride(from: 0, to: count, by: batch))
+        let threads = ComputeThread.shared.threadCount
+        for first in stride(from: 0, to: starts.count, by: threads) {
+            let group = starts[first..<min(first + threads, starts.count)].map { start in
+                (start..<min(start + batch, count)).map { sampler.sample(index: $0) }
+            }
+            parts += try ComputeThread.shared.concurrently(group.count) { index in
+                let pictures = Tensor(images: group[index].map { render($0, size: size) })
+                return autoencoder.encode(pictures, Pass()).mean.contiguous()
+            }
+            scenes += group.flatMap { $0 }
             try progress(scenes.count)
         }
         let latents = concatenated(parts, axis: 0)

@@ -62,32 +62,32 @@ public struct DenoiserTrainer: StageTrainer {
         let target = schedule.target(clean, noise: noise, timesteps: timesteps, prediction: predicted)
         let weights = schedule.lossWeights(timesteps: timesteps, gamma: stage.minSNRGamma, prediction: predicted)
 
-        let parameters = ParameterSet(learner.parameters).tracked()
-        let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))
-        let unet = try UNet2DConditionModel(recipe.unet, weights: parameters.weights.scope("unet"))
-        let pass = Pass()
-        let context = textEncoder(tokens, pass).lastHiddenState
-        let times = Tensor(timesteps.map(Float.init))
-        let prediction = unet(noisy, timesteps: times, context: context, pass)
-        let errors = mean(square(prediction - target), axes: [1, 2, 3])
-        let loss = mean(errors * weights)
-        let rate = learner.learningRate
-        var values = ["loss": Double(loss.item), "error": Double(mean(errors).item), "learning_rate": rate]
-        if learner.step % 50 == 0 {
-            let untracked = ParameterSet(learner.parameters).weights.scope("unet")
-            let wrong = rolledRows(context.detached)
-            let mistaken = try UNet2DConditionModel(recipe.unet, weights: untracked)(
-                noisy, timesteps: times, context: wrong, pass)
-            values["caption_gain"] = Double(mean(square(mistaken - target)).item) - Double(mean(errors).item)
+        let isProbing = learner.step % 50 == 0
+        let step = try ShardedGradient(
+            of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
+        ) { [recipe] rows, parameters in
+            func part(_ tensor: Tensor) -> Tensor { tensor.narrowed(0, start: rows.lowerBound, count: rows.count) }
+            let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))
+            let unet = try UNet2DConditionModel(recipe.unet, weights: parameters.weights.scope("unet"))
+            let context = textEncoder(part(tokens), Pass()).lastHiddenState
+            let times = Tensor(timesteps[rows].map(Float.init))
+            let prediction = unet(part(noisy), timesteps: times, context: context, Pass())
+            let errors = mean(square(prediction - part(target)), axes: [1, 2, 3])
+            let loss = mean(errors * part(weights))
+            var values = ["error": Double(mean(errors).item)]
+            if isProbing {
+                let untracked = ParameterSet(parameters.tensors.mapValues(\.detached)).weights.scope("unet")
+                let mistaken = try UNet2DConditionModel(recipe.unet, weights: untracked)(
+                    part(noisy), timesteps: times, context: rolledRows(context.detached), Pass())
+                values["caption_gain"] =
+                    Double(mean(square(mistaken - part(target))).item) - values["error", default: 0]
+            }
+            return .init(total: loss, values: values)
         }
-        values["gradient_norm"] = try learner.update(gradients: parameters.gradients(gradients(of: loss)))
+        var values = step.values
+        values["learning_rate"] = learner.learningRate
+        values["gradient_norm"] = try learner.update(gradients: step.gradients)
         return values
-    }
-
-    /// Every row in the place of the one before it: each picture gets another one's caption.
-    private func rolledRows(_ context: Tensor) -> Tensor {
-        let rows = context.size(0)
-        return embedding(Tensor((0..<rows).map { Int64(($0 + 1) % rows) }), context)
     }
 
     /// `[scenes, tokens]`: a fresh caption for each scene, or the empty prompt for the share that is dropped.
@@ -124,4 +124,10 @@ public struct DenoiserTrainer: StageTrainer {
         }
         return grid(of: autoencoder.decode(autoencoder.unscaled(latents), Pass()).images(), columns: 8)
     }
+}
+
+/// Every row in the place of the one before it: each picture gets another one's caption.
+private func rolledRows(_ context: Tensor) -> Tensor {
+    let rows = context.size(0)
+    return embedding(Tensor((0..<rows).map { Int64(($0 + 1) % rows) }), context)
 }
