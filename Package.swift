@@ -65,17 +65,20 @@ let package = Package(
         library("World", ["Drawing", "Imaging", "TensorCore"]),
         // 6
         library(
+            "Measurement", ["Generation", "World", "Drawing", "Layers", "Weights", "Recipes", "Imaging", "TensorCore"]),
+        library(
             "Training",
             [
-                "Generation", "World", "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Optimizers",
+                "Measurement", "Generation", "World", "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers",
+                "Optimizers",
                 "Recipes", "Tokenizers", "Imaging", "TensorCore",
             ]),
         // 9
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Layers", "Recipes", "Weights",
-                "Samplers",
+                "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Layers", "Recipes",
+                "Weights", "Samplers",
                 "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
@@ -96,6 +99,7 @@ let package = Package(
         tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
         tests("Generation", ["Generation", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
+        tests("Measurement", ["Measurement", "World", "Imaging", "Weights", "TensorCore"]),
         tests("Training", ["Training", "Recipes", "Weights", "Optimizers", "TensorCore"]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
     ]

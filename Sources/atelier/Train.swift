@@ -7,7 +7,7 @@ import Training
 /// `atelier train ...`: one subcommand a kind of training.
 struct Train: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Train models.", subcommands: [TrainBase.self])
+        abstract: "Train models.", subcommands: [TrainBase.self, TrainProbe.self])
 }
 
 /// `atelier train base`: a latent-diffusion model from nothing.
@@ -30,16 +30,7 @@ struct TrainBase: AsyncParsableCommand {
     func run() async throws {
         try useThreads(threads)
         let decoded = try decodeRecipe(BaseRecipe.self, at: recipe)
-        Interrupt.watch()
-        let reporter = TrainingReporter()
-        let context = TrainingContext(
-            folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
-            shouldStop: { Interrupt.isRequested })
-        do {
-            try FileManager.default.createDirectory(at: context.folder, withIntermediateDirectories: true)
-        } catch {
-            throw OutputError(description: "\(output): expected a folder that can be written, found none")
-        }
+        let context = try trainingContext(output)
         let start = try warmStart.map(WarmStart.init(path:))
         let training: BaseTraining
         do {
@@ -53,8 +44,23 @@ struct TrainBase: AsyncParsableCommand {
     }
 }
 
+/// Where a training writes: the folder is made, and Ctrl-C asks the training to stop.
+func trainingContext(_ output: String) throws -> TrainingContext {
+    Interrupt.watch()
+    let reporter = TrainingReporter()
+    let context = TrainingContext(
+        folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
+        shouldStop: { Interrupt.isRequested })
+    do {
+        try FileManager.default.createDirectory(at: context.folder, withIntermediateDirectories: true)
+    } catch {
+        throw OutputError(description: "\(output): expected a folder that can be written, found none")
+    }
+    return context
+}
+
 /// A recipe that cannot be trained, with the file's name.
-private struct RecipeFault: Error, CustomStringConvertible {
+struct RecipeFault: Error, CustomStringConvertible {
     let description: String
 }
 

@@ -16,7 +16,7 @@ extension Portrait {
     /// | lightTone | cool -0.4 (none) 0.4 warm |
     func label(of attribute: Attribute) -> String? {
         // Short hair disappears under a hat.
-        let covered = hat != .none && hairLength < 0.25
+        let covered = coversHair
         switch attribute {
         case .presentation: return presentation.rawValue
         case .age: return bin(age, [(0.12, "child"), (0.4, "young"), (0.7, "middle")], otherwise: "old")

@@ -1,0 +1,108 @@
+public import Layers
+public import TensorCore
+public import Weights
+import World
+
+/// A small convolutional network that reads the traits of a scene from a picture of it.
+///
+///     h = conv_in(x) at half the size; then for each width: h = block(h), h = down(h)
+///     features = silu(linear(flatten(conv_out(silu(norm(h))))))
+///     answers = head(features), family = family_head(features)
+public struct ProbeNetwork: Layer {
+    public let configuration: ProbeConfiguration
+    private var stem: Convolution
+    private var blocks: [ProbeBlock] = []
+    private var downsamplers: [Convolution] = []
+    private var norm: GroupNorm
+    private var summary: Convolution
+    private var linear: Linear
+    private var head: Linear
+    private var familyHead: Linear
+
+    /// What a probe says about a batch of pictures.
+    public struct Reading: Sendable {
+        /// `[batch, answers]`: the outputs of all traits in their order, see `Trait.width`.
+        public let answers: Tensor
+        /// `[batch]`: the logit of "this picture is of my family".
+        public let family: Tensor
+        /// `[batch, features]`.
+        public let features: Tensor
+        /// `[batch, channels, height, width]` at each size, large to small: for perceptual distances.
+        public let maps: [Tensor]
+    }
+
+    public init(_ configuration: ProbeConfiguration, weights: ScopedWeights) throws {
+        self.configuration = configuration
+        let channels = configuration.channels
+        let groups = configuration.normGroups
+        let halving = ConvolutionGeometry(stride: 2, padding: 1)
+        stem = try Convolution(3, channels[0], kernel: 3, geometry: halving, weights.scope("conv_in"))
+        for (index, (inputs, outputs)) in zip(channels, channels.dropFirst()).enumerated() {
+            downsamplers.append(
+                try Convolution(inputs, outputs, kernel: 3, geometry: halving, weights.scope("downsamplers", index)))
+            blocks.append(try ProbeBlock(outputs, groups: groups, weights.scope("blocks", index)))
+        }
+        let last = channels[channels.count - 1]
+        norm = try GroupNorm(last, groups: groups, weights.scope("norm"))
+        summary = try Convolution(last, configuration.summaryChannels, kernel: 1, weights.scope("conv_out"))
+        let side = configuration.imageSize >> channels.count
+        linear = try Linear(
+            configuration.summaryChannels * side * side, configuration.features, weights.scope("linear"))
+        head = try Linear(
+            configuration.features, configuration.traits.reduce(0) { $0 + $1.width }, weights.scope("head"))
+        familyHead = try Linear(configuration.features, 1, weights.scope("family_head"))
+    }
+
+    /// - Parameter x: `[batch, 3, size, size]` in -1...1.
+    public func callAsFunction(_ x: Tensor, _ pass: Pass = Pass()) -> Reading {
+        var h = stem(x, pass)
+        var maps = [h]
+        for (downsampler, block) in zip(downsamplers, blocks) {
+            h = block(downsampler(silu(h), pass), pass)
+            maps.append(h)
+        }
+        let summary = summary(norm(h, then: .silu, pass), pass).contiguous()
+        let features = silu(linear(summary.flattened(1...3), pass))
+        return Reading(
+            answers: head(features, pass), family: familyHead(features, pass).squeezed(1), features: features,
+            maps: maps)
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        stem.mapParameters(transform)
+        blocks.mapParameters(transform)
+        downsamplers.mapParameters(transform)
+        norm.mapParameters(transform)
+        summary.mapParameters(transform)
+        linear.mapParameters(transform)
+        head.mapParameters(transform)
+        familyHead.mapParameters(transform)
+    }
+}
+
+/// `y = x + conv2(silu(norm2(conv1(silu(norm1(x))))))`
+private struct ProbeBlock: Layer {
+    private var norm1: GroupNorm
+    private var conv1: Convolution
+    private var norm2: GroupNorm
+    private var conv2: Convolution
+
+    init(_ channels: Int, groups: Int, _ weights: ScopedWeights) throws {
+        norm1 = try GroupNorm(channels, groups: groups, weights.scope("norm1"))
+        conv1 = try Convolution(channels, channels, kernel: 3, weights.scope("conv1"))
+        norm2 = try GroupNorm(channels, groups: groups, weights.scope("norm2"))
+        conv2 = try Convolution(channels, channels, kernel: 3, weights.scope("conv2"))
+    }
+
+    func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        let h = conv1(norm1(x, then: .silu, pass), pass)
+        return x + conv2(norm2(h, then: .silu, pass), pass)
+    }
+
+    mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        norm1.mapParameters(transform)
+        conv1.mapParameters(transform)
+        norm2.mapParameters(transform)
+        conv2.mapParameters(transform)
+    }
+}

@@ -1,0 +1,116 @@
+import DiffusionModels
+import Imaging
+import Layers
+import Measurement
+import Optimizers
+import TensorCore
+import Weights
+import World
+
+/// Trains a probe on fresh renders and on pictures that came back from an autoencoder, in equal parts.
+///
+/// A tenth of each batch shows the other family, of which the probe only learns that it is not its own.
+struct ProbeTrainer: StageTrainer {
+    static let name = "probe"
+
+    private(set) var learner: Learner
+    private let recipe: ProbeRecipe
+    private let scenes: FamilyScenes
+    private let others: FamilyScenes
+    private let roundTrips: RoundTrips
+
+    init(recipe: ProbeRecipe, roundTrips: RoundTrips) throws {
+        self.recipe = recipe
+        self.roundTrips = roundTrips
+        scenes = FamilyScenes(recipe.probe.family, seed: recipe.data.seed)
+        others = FamilyScenes(recipe.probe.family == .portrait ? .landscape : .portrait, seed: recipe.data.seed)
+        var parameters = try ParameterSet(initializing: recipe.seed) { weights in
+            _ = try ProbeNetwork(recipe.probe, weights: weights)
+        }
+        parameters.silenceResiduals()
+        learner = Learner(
+            parameters: parameters.tensors, recipe: recipe.training.optimizer, totalSteps: recipe.training.steps,
+            random: TorchGenerator(seed: recipe.seed))
+    }
+
+    var totalSteps: Int { recipe.training.steps }
+
+    mutating func restore(_ learner: Learner) { self.learner = learner }
+
+    mutating func trainStep() throws -> [String: Double] {
+        let stage = recipe.training
+        let kinds = learner.random.uniform([stage.batch]).floats
+        let picks = learner.random.integers(below: recipe.data.count, count: stage.batch)
+        let step = try ShardedGradient(
+            of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
+        ) { [recipe, scenes, others, roundTrips] rows, parameters in
+            var (pictures, shown): ([Image], [Scene]) = ([], [])
+            for row in rows {
+                if kinds[row] < 0.45 {
+                    let pair = roundTrips[picks[row] % roundTrips.count]
+                    pictures.append(pair.picture)
+                    shown.append(pair.scene)
+                } else {
+                    let scene = (kinds[row] < 0.9 ? scenes : others).scene(picks[row])
+                    pictures.append(render(scene, size: recipe.probe.imageSize))
+                    shown.append(scene)
+                }
+            }
+            let family = recipe.probe.family
+            let network = try ProbeNetwork(recipe.probe, weights: parameters.weights)
+            let reading = network(Tensor(images: pictures))
+            let traits = ProbeLoss(recipe.probe.traits)(reading.answers, scenes: shown, family: family)
+            let own = Tensor(shown.map { $0.family == family ? 1 : 0 } as [Float])
+            let kin = mean(softplus(reading.family) - own * reading.family)
+            return .init(
+                total: traits + 0.05 * kin, values: ["traits": Double(traits.item), "family": Double(kin.item)])
+        }
+        var values = step.values
+        values["learning_rate"] = learner.learningRate
+        values["gradient_norm"] = try learner.update(gradients: step.gradients)
+        return values
+    }
+
+    func samplePicture() -> Image? { nil }
+}
+
+/// The scenes of one family, numbered.
+struct FamilyScenes: Sendable {
+    private let sampler: SceneSampler
+
+    init(_ family: SceneFamily, seed: UInt64) {
+        sampler = SceneSampler(seed: seed, portraitShare: family == .portrait ? 1 : 0)
+    }
+
+    func scene(_ index: Int) -> Scene { sampler.sample(index: index) }
+}
+
+/// Pictures after a round trip through an autoencoder, with the scenes that they show.
+struct RoundTrips: Sendable {
+    private let pictures: [Image]
+    private let scenes: [Scene]
+
+    var count: Int { pictures.count }
+
+    subscript(index: Int) -> (picture: Image, scene: Scene) { (pictures[index], scenes[index]) }
+
+    /// Draws scenes and sends them through `autoencoder`, some at a time.
+    init(
+        _ source: FamilyScenes, count: Int, size: Int, autoencoder: AutoencoderKL, progress: (Int) throws -> Void
+    ) throws {
+        let scenes = (0..<count).map(source.scene)
+        var pictures: [Image] = []
+        let (batch, threads) = (16, ComputeThread.shared.threadCount)
+        while pictures.count < count {
+            let group = (0..<threads).map { pictures.count + $0 * batch }.filter { $0 < count }
+            pictures += try ComputeThread.shared.concurrently(group.count) { index in
+                let part = scenes[group[index]..<min(group[index] + batch, count)]
+                let latents = autoencoder.encode(Tensor(images: part.map { render($0, size: size) }), Pass()).mean
+                return autoencoder.decode(latents, Pass()).images()
+            }.flatMap { $0 }
+            try progress(pictures.count)
+        }
+        self.scenes = scenes
+        self.pictures = pictures
+    }
+}
