@@ -11,7 +11,8 @@ struct Atelier: AsyncParsableCommand {
         abstract: "A native studio for diffusion models: draw pictures, train models.",
         version: engineVersion,
         subcommands: [
-            Generate.self, Info.self, Rerun.self, Verify.self, Train.self, WorldCommand.self, Models.self, Bench.self,
+            Generate.self, Info.self, Rerun.self, Verify.self, Train.self, Eval.self, WorldCommand.self, Models.self,
+            Bench.self,
             Demo.self,
         ])
 

@@ -51,11 +51,7 @@ func trainingContext(_ output: String) throws -> TrainingContext {
     let context = TrainingContext(
         folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
         shouldStop: { Interrupt.isRequested })
-    do {
-        try FileManager.default.createDirectory(at: context.folder, withIntermediateDirectories: true)
-    } catch {
-        throw OutputError(description: "\(output): expected a folder that can be written, found none")
-    }
+    try makeFolder(context.folder)
     return context
 }
 
