@@ -99,7 +99,7 @@ let package = Package(
         tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
         tests("Generation", ["Generation", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
-        tests("Measurement", ["Measurement", "World", "Imaging", "Weights", "TensorCore"]),
+        tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
         tests("Training", ["Training", "Recipes", "Weights", "Optimizers", "TensorCore"]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
     ]

@@ -131,17 +131,30 @@ public struct Denoising: Sendable {
     public var denoised: Tensor? { sampler.denoised }
 
     /// The picture of the present latents.
-    public func picture() -> Image { model.picture(of: latents, isTiled: request.vaeTiling ?? false, pass) }
+    public func picture() -> Image { model.picture(of: latents, tiles: request.tiles(for: model.autoencoder), pass) }
 }
 
 extension StableDiffusion {
     /// Decodes latents of the diffusion model's scale.
     ///
-    /// - Parameter usesTiny: whether the tiny autoencoder decodes where there is one.
-    func picture(of latents: Tensor, isTiled: Bool = false, usesTiny: Bool = true, _ pass: Pass = Pass()) -> Image {
+    /// - Parameters:
+    ///   - tiles: to decode in; nil decodes all at once.
+    ///   - usesTiny: whether the tiny autoencoder decodes where there is one.
+    func picture(
+        of latents: Tensor, tiles: DecodingTiles? = nil, usesTiny: Bool = true, _ pass: Pass = Pass()
+    ) -> Image {
         if usesTiny, let tinyAutoencoder { return tinyAutoencoder.decode(latents, pass).images()[0] }
         let unscaled = autoencoder.unscaled(latents)
-        let decoded = isTiled ? autoencoder.decodeTiled(unscaled, pass) : autoencoder.decode(unscaled, pass)
+        let decoded = tiles.map { autoencoder.decodeTiled(unscaled, by: $0, pass) } ?? autoencoder.decode(unscaled, pass)
         return decoded.images()[0]
+    }
+}
+
+extension GenerationRequest {
+    /// The tiles that the picture is decoded in, nil for none.
+    fileprivate func tiles(for autoencoder: AutoencoderKL) -> DecodingTiles? {
+        guard vaeTiling ?? false else { return nil }
+        guard let vaeTileSize else { return autoencoder.tiles }
+        return DecodingTiles(side: vaeTileSize, factor: autoencoder.configuration.downsamplingFactor)
     }
 }

@@ -27,6 +27,8 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     public var hires: HiresFix?
     /// Whether the picture is decoded in tiles, which needs less memory; nil decodes it at once.
     public var vaeTiling: Bool?
+    /// The side of those tiles in latents; nil takes the size that the autoencoder was trained on.
+    public var vaeTileSize: Int?
 
     public init(
         prompt: String, negativePrompt: String? = nil, steps: Int = 20, guidanceScale: Double = 7, seed: UInt64 = 42,
@@ -82,6 +84,9 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         }
         if let guidanceRescale, !(0...1).contains(guidanceRescale) {
             throw GenerationError("guidance rescale", expected: "a number from 0 to 1", found: "\(guidanceRescale)")
+        }
+        if let vaeTileSize, !(4...4096).contains(vaeTileSize) {
+            throw GenerationError("VAE tile size", expected: "4 to 4096 latents", found: "\(vaeTileSize)")
         }
         try hires?.validate(self, for: model)
     }

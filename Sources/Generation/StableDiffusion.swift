@@ -30,7 +30,6 @@ public struct StableDiffusion: Sendable {
     public init(
         _ store: any ModelStore, precision: Precision = .fp32, additions: [ModelAddition] = []
     ) throws {
-        scheduler = try store.scheduler()
         let sites = SiteIndex()
         let floatingPoint: DType? = precision == .bf16 ? .bfloat16 : nil
         var unused = store.strayKeys
@@ -43,6 +42,9 @@ public struct StableDiffusion: Sendable {
             try store.weights(of: "unet", floatingPoint: floatingPoint), root: "unet", sites: sites
         ) { try UNet2DConditionModel(unetConfiguration, weights: $0) }
         unused += report.unused.map { "unet.\($0)" }
+        var scheduler = try store.scheduler()
+        if store.guessesPrediction { scheduler.predictionType = unet.measuredPrediction() }
+        self.scheduler = scheduler
         var autoencoderConfiguration = try store.configuration(AutoencoderKLConfiguration.self, of: "vae")
         let weights: any WeightSource
         if let path = additions.path(of: .autoencoder) {
@@ -52,6 +54,10 @@ public struct StableDiffusion: Sendable {
             weights = files.source
             unused += files.strayKeys.map { "\(path): \($0)" }
         } else {
+            guard store.holds("vae") else {
+                throw GenerationError(
+                    store.path, expected: "an autoencoder in it, or one beside it (--vae)", found: "neither")
+            }
             weights = try store.weights(of: "vae", floatingPoint: nil)
         }
         (autoencoder, report) = try ScopedWeights.load(weights, root: "vae", sites: sites) {

@@ -65,6 +65,8 @@ struct Generate: AsyncParsableCommand {
     var clipSkip: Int?
     @Flag(help: "Decode the picture in tiles, in less memory.")
     var vaeTiling = false
+    @Option(parsing: .unconditional, help: "The side of a tile in latents, for --vae-tiling (default: as trained).")
+    var vaeTileSize: Int?
     @OptionGroup(title: "A second pass at a larger size") var enlarging: HiresOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
@@ -219,13 +221,16 @@ struct Generate: AsyncParsableCommand {
             prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) },
             clipSkip: clipSkip)
         request.hires = try enlarging.fix()
-        request.vaeTiling = vaeTiling ? true : nil
+        request.vaeTiling = vaeTiling || vaeTileSize != nil ? true : nil
+        request.vaeTileSize = vaeTileSize
         do {
             try request.validate(for: network)
             _ = try request.makeSampler(network.scheduler)
         } catch let error as GenerationError {
             // Without an option the value is the model's own.
-            let options: [String: Bool] = ["width": width != nil, "height": height != nil, "steps": steps != nil]
+            let options: [String: Bool] = [
+                "width": width != nil, "height": height != nil, "steps": steps != nil, "VAE tile size": true,
+            ]
             guard options[error.subject] ?? true else { throw error }
             throw UsageError(description: error.description)
         } catch {

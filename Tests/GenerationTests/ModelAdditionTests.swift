@@ -93,7 +93,7 @@ import Weights
     @Test func `tiled pictures have the size of whole ones`() throws {
         let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         let large = Tensor.zeros([1, 4, 12, 20]) + 0.5
-        let (whole, tiled) = (model.picture(of: large), model.picture(of: large, isTiled: true))
+        let (whole, tiled) = (model.picture(of: large), model.picture(of: large, tiles: model.autoencoder.tiles))
         #expect(tiled.width == whole.width && tiled.height == whole.height)
     }
 }

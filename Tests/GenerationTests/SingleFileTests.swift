@@ -228,7 +228,40 @@ import Weights
         marked["ztsnr"] = Tensor.zeros([0])
         let zero = try model(marked)
         #expect(zero.scheduler().rescalesToZeroSNR && zero.scheduler().timestepSpacing == .trailing)
-        _ = try StableDiffusion(plain)
+        #expect(plain.guessesPrediction && !base.guessesPrediction && !zero.guessesPrediction)
+        _ = try StableDiffusion(base)
+    }
+
+    @Test(arguments: [(-3, PredictionType.velocity), (0.5, .epsilon)])
+    func `a silent checkpoint's prediction is measured`(_ answer: Double, _ expected: PredictionType) throws {
+        var configuration = UNet2DConditionConfiguration()
+        configuration.downBlockTypes = ["CrossAttnDownBlock2D", "DownBlock2D"]
+        configuration.upBlockTypes = ["UpBlock2D", "CrossAttnUpBlock2D"]
+        configuration.blockOutChannels = [8, 16]
+        configuration.layersPerBlock = 1
+        configuration.normGroups = 4
+        configuration.crossAttentionDim = .all(8)
+        configuration.attentionHeads = .all(2)
+        let source = InitializingSource(seed: 1)
+        _ = try UNet2DConditionModel(configuration, weights: ScopedWeights(source))
+        // The last convolution alone decides: everywhere `answer`.
+        var tensors = source.tensors
+        tensors["conv_out.weight"] = Tensor.zeros([4, 8, 3, 3])
+        tensors["conv_out.bias"] = Tensor.full(answer, shape: [4])
+        let unet = try UNet2DConditionModel(configuration, weights: ScopedWeights(DictionarySource(tensors)))
+        #expect(unet.measuredPrediction() == expected)
+    }
+
+    @Test func `a checkpoint without an autoencoder needs one beside it`() throws {
+        let golden = try Golden.load()
+        let tensors = standIns(golden.sd1).merging(clipL("cond_stage_model.transformer.")) { first, _ in first }
+        let model = try model(tensors)
+        #expect(!model.holds("vae") && model.holds("unet"))
+        let error = #expect(throws: GenerationError.self) { try StableDiffusion(model) }
+        #expect(error?.description.contains("--vae") == true)
+        let network = try StableDiffusion(
+            model, additions: [try ModelAddition(.autoencoder, path: Fixtures.path("tiny-vae"))])
+        #expect(network.autoencoder.configuration.latentChannels == 4)
     }
 
     @Test(arguments: [

@@ -25,6 +25,7 @@ import Weights
         (["--vae", Fixtures.path("tiny-vae")], "\"role\":\"vae\""),
         (["--taesd", Fixtures.path("tiny-taesd/taesd_decoder.safetensors")], "\"role\":\"taesd\""),
         (["--vae-tiling", "-W", "64"], "\"vaeTiling\":true"),
+        (["--vae-tile-size", "4", "-W", "64"], "\"vaeTileSize\":4"),
         (["--hires", "--hires-scale", "1.5", "--hires-steps", "3"], "\"scale\":1.5"),
     ]
 

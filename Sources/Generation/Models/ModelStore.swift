@@ -21,6 +21,8 @@ public protocol ModelStore: Sendable {
     func tokenizer(_ part: String) throws -> CLIPTokenizer
     /// How the model was trained, and how it likes to be sampled.
     func scheduler() throws -> SchedulerConfiguration
+    /// Whether what `scheduler` says of the UNet's prediction is a guess that the UNet itself has to confirm.
+    var guessesPrediction: Bool { get }
     /// What the model is best drawn with.
     func samplingDefaults() throws -> SamplingDefaults
     /// Keys of the files that belong to no part.
@@ -30,5 +32,6 @@ public protocol ModelStore: Sendable {
 }
 
 extension ModelStore {
+    public var guessesPrediction: Bool { false }
     public func samplingDefaults() throws -> SamplingDefaults { .standard }
 }

@@ -18,6 +18,7 @@ public struct SingleFileModel: ModelStore {
     private let parts: [String: Part]
     private let vocabulary: URL
     private let schedulerConfiguration: SchedulerConfiguration
+    public let guessesPrediction: Bool
 
     private struct Part: Sendable {
         var entries: [String: StoredTensor]
@@ -53,10 +54,11 @@ public struct SingleFileModel: ModelStore {
         }
         self.parts = parts
         strayKeys = keys.subtracting(used).filter { !Self.isKnownExtra($0, family) }.sorted()
+        let prediction = Self.prediction(keys, metadata)
+        let ownScheduler = try metadata[Self.metadataKey("scheduler")].map { try SchedulerConfiguration(json: $0) }
         schedulerConfiguration =
-            try metadata[Self.metadataKey("scheduler")].map { try SchedulerConfiguration(json: $0) }
-            ?? family.scheduler(
-                prediction: Self.prediction(keys, metadata), hasZeroTerminalSNR: keys.contains("ztsnr"))
+            ownScheduler ?? family.scheduler(prediction: prediction, hasZeroTerminalSNR: keys.contains("ztsnr"))
+        guessesPrediction = family == .stableDiffusion2 && ownScheduler == nil && prediction == nil
     }
 
     /// Where `ModelConversion` keeps a part's configuration in the file's metadata; files from elsewhere have none.
@@ -138,6 +140,11 @@ public struct SingleFileModel: ModelStore {
     private static func autoencoder(
         _ shapes: StoredShapes, _ metadata: [String: String], scalingFactor: Float, path: String
     ) throws -> Part {
+        guard shapes.contains("decoder.conv_in.weight") else {
+            var configuration = StandardArchitecture.sd15.autoencoder
+            configuration.scalingFactor = scalingFactor
+            return Part(entries: [:], configuration: configuration)
+        }
         let configuration = try configuration("vae", metadata, path: path) {
             let told = try AutoencoderKLConfiguration(ldm: shapes, scalingFactor: scalingFactor, path: path)
             try told.validate()
@@ -201,7 +208,8 @@ public struct SingleFileModel: ModelStore {
 
     // MARK: ModelStore
 
-    public func holds(_ part: String) -> Bool { parts[part] != nil }
+    /// A part whose weights the file lacks may still have a configuration: pruned checkpoints leave the autoencoder out.
+    public func holds(_ part: String) -> Bool { parts[part].map { !$0.entries.isEmpty } ?? false }
 
     private func part(_ name: String) throws -> Part {
         guard let part = parts[name] else {

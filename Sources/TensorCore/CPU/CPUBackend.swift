@@ -1,5 +1,11 @@
 internal import CKernels
 
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
 /// The reference backend: oneDNN for convolutions and products, own C kernels for the rest.
 ///
 /// Kernels run on `ComputeThread`. Results are dense; elementwise results keep the memory order of their input, so
@@ -10,7 +16,10 @@ public final class CPUBackend: Backend {
     private let engines = ProductEngines()
     /// The products of the calling compute thread.
     var products: ProductEngine { engines.current }
-    let kernelTable = KernelTable(instructionSet: String(cString: tk_instruction_set()))
+    /// `ATELIER_KERNELS=plain` takes oneDNN's direct convolution everywhere: what the fast kernels are measured against.
+    let kernelTable = KernelTable(
+        instructionSet: String(cString: tk_instruction_set()),
+        rows: getenv("ATELIER_KERNELS").map { String(cString: $0) } == "plain" ? [] : KernelTable.rows)
     /// For forward convolutions with bfloat16 weights, where the processor multiplies such numbers itself.
     ///
     /// Tile registers beat fp32 Winograd at every size (1460 against 383 GFLOP/s at 320x64x64 on one core, 462 against
