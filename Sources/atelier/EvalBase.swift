@@ -32,6 +32,8 @@ struct EvalBase: AsyncParsableCommand {
     var probes: String?
     @Option(help: "Which probes: b, which no training saw, or a.")
     var probeVersion = "b"
+    @Option(help: "Also put the figures into this model card (Markdown), with pictures beside it.")
+    var card: String?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
@@ -61,10 +63,33 @@ struct EvalBase: AsyncParsableCommand {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try encoder.encode(result.report).write(to: folder.appending(path: "report.json"), options: .atomic)
         try Data(result.report.markdown.utf8).write(to: folder.appending(path: "report.md"), options: .atomic)
-        for (name, sheet) in [
-            ("captions", result.captionSheet()), ("unseen", result.unseenSheet()), ("orders", result.orderSheet()),
-        ] { try writeImage(sheet.draw(), to: folder.appending(path: name + ".png").path) }
+        let sheets = [
+            ("Held-out captions", "captions", result.captionSheet().draw()),
+            ("Combinations that were left out of training", "unseen", result.unseenSheet().draw()),
+            ("One word at a time", "orders", result.orderSheet().draw()),
+        ]
+        for (_, name, sheet) in sheets { try writeImage(sheet, to: folder.appending(path: name + ".png").path) }
+        if let card { try write(card, result.report, sheets, store) }
         print(result.report.markdown, terminator: "")
+    }
+
+    /// Fills the measured part of a card, and writes its pictures beside it as JPEG files.
+    private func write(
+        _ card: String, _ report: BaseReport, _ sheets: [(String, String, Image)], _ store: any ModelStore
+    ) throws {
+        let path = URL(filePath: card)
+        let stem = path.deletingPathExtension().lastPathComponent
+        let folder = path.deletingLastPathComponent()
+        try makeFolder(folder)
+        let history = try TrainingHistory(folder: URL(filePath: store.path).appending(path: "training"))
+        var pictures = [("Training", "\(stem)-training.png", history.plot())]
+        pictures += sheets.map { ($0.0, "\(stem)-\($0.1).jpg", $0.2) }
+        for (_, file, picture) in pictures { try writeImage(picture, to: folder.appending(path: file).path) }
+        let parts = try ModelInspection(store).parts.map { ($0.name, $0.parameters) }
+        let measured = ModelCard(
+            report: report, history: history, parts: parts, pictures: pictures.map { ($0.0, $0.1) })
+        let text = (try? String(contentsOf: path, encoding: .utf8)) ?? ""
+        try Data(measured.written(into: text).utf8).write(to: path, options: .atomic)
     }
 
     private func measure(_ store: any ModelStore, _ probeFolder: String) throws -> BaseEvaluation.Result {
