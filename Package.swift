@@ -55,11 +55,12 @@ let package = Package(
         // 4
         library("DiffusionModels", ["Layers", "Weights", "TensorCore"]),
         library("TextModels", ["Layers", "Weights", "TensorCore"]),
+        library("Adapters", ["Layers", "Weights", "Recipes", "TensorCore"]),
         // 5
         library(
             "Generation",
             [
-                "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "Recipes",
+                "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "Recipes",
                 "TensorCore",
             ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
@@ -74,7 +75,7 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Layers", "Recipes", "Weights",
+                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Adapters", "Layers", "Recipes", "Weights",
                 "Samplers",
                 "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
@@ -94,7 +95,10 @@ let package = Package(
         tests("Layers", ["Layers", "Weights", "TensorCore"]),
         tests("TextModels", ["TextModels", "Layers", "Weights", "TensorCore"]),
         tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
-        tests("Generation", ["Generation", "Samplers", "Imaging", "Weights", "TensorCore"]),
+        tests(
+            "Adapters",
+            ["Adapters", "Generation", "DiffusionModels", "TextModels", "Layers", "Weights", "TensorCore"]),
+        tests("Generation", ["Generation", "Adapters", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
         tests("Training", ["Training", "Recipes", "Weights", "Optimizers", "TensorCore"]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
