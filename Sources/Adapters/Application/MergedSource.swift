@@ -9,14 +9,21 @@ public struct MergedSource: WeightSource {
     private let changes: [String: [(layer: LayerAdapter, strength: Double)]]
     public let keys: Set<String>
 
-    /// - Parameter part: whose weights `base` has: `unet`, `text_encoder`, ...
+    /// - Parameters:
+    ///   - part: whose weights `base` has: `unet`, `text_encoder`, ...
+    ///   - isBare: whether the keys lack the `text_model.` that the layers' paths have.
     /// - Throws: `AdapterError` where an adapter changes a bias that the layer has not.
-    public init(_ base: any WeightSource, part: String, _ adapters: [(adapter: Adapter, strength: Double)]) throws {
+    public init(
+        _ base: any WeightSource, part: String, _ adapters: [(adapter: Adapter, strength: Double)],
+        isBare: Bool = false
+    ) throws {
         var changes: [String: [(LayerAdapter, Double)]] = [:]
         for (adapter, strength) in adapters where strength != 0 {
             for layer in adapter.sortedLayers where layer.module.part == part {
-                changes[layer.module.name, default: []].append((layer, strength))
-                guard layer.biasDifference == nil || base.keys.contains("\(layer.module.name).bias") else {
+                let name = layer.module.name
+                let key = isBare ? name.dropping(prefix: "text_model.") ?? name : name
+                changes[key, default: []].append((layer, strength))
+                guard layer.biasDifference == nil || base.keys.contains("\(key).bias") else {
                     throw AdapterError(
                         "\(adapter.name): \(layer.module.path)", expected: "a layer with a bias", found: "none")
                 }

@@ -126,9 +126,18 @@ def lycoris(expected, inputs):
                 if key in state:
                     tensors[f"{prefix}.{key}"] = state[key]
             with torch.no_grad():
-                deltas[path] = (module.get_merged_weight(shape=base.weight.shape)[0] - base.weight)
+                deltas[path] = trained_change(module, base.weight)
         save_tensors(FOLDER / f"{name}.safetensors", tensors, metadata(SCRIPT, SEED + number, **versions()))
         record(expected, name, model, deltas, inputs)
+
+
+def trained_change(module, weight):
+    """What the module's forward pass adds in training. `get_merged_weight` of LoHa and LoKr multiplies by alpha / rank
+    twice (lycoris-lora 4.1.3), which no trained file means."""
+    if isinstance(module, LoConModule):
+        return module.get_merged_weight(shape=weight.shape)[0] - weight
+    change = module.get_weight(weight.shape)
+    return module.apply_weight_decompose(weight + change) - weight if module.wd else change
 
 
 def full(expected, inputs):
