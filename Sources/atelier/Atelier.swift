@@ -11,8 +11,9 @@ struct Atelier: AsyncParsableCommand {
         abstract: "A native studio for diffusion models: draw pictures, train models.",
         version: engineVersion,
         subcommands: [
-            Generate.self, Info.self, Rerun.self, Verify.self, Train.self, WorldCommand.self, Models.self, Bench.self,
-            Demo.self,
+            Generate.self, Info.self, Rerun.self, Verify.self, Train.self, WorldCommand.self, Models.self,
+            AdaptersCommand.self,
+            Bench.self, Demo.self,
         ])
 
     /// Errors are one sentence on stderr; the exit code is 2 for usage, 1 for everything else, 130 for an interrupt.

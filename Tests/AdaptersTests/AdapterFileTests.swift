@@ -24,7 +24,8 @@ import Weights
 
     // MARK: Grammars
 
-    @Test(arguments: AdapterFormat.all.map(\.name)) func `a format gives back what it was given`(_ name: String) throws {
+    @Test(arguments: AdapterFormat.all.map(\.name)) func `a format gives back what it was given`(_ name: String) throws
+    {
         let format = try AdapterFormat.find(name)
         let all = unet.random(seed: 4, alpha: 1.5) { name == "diffusers-old" ? $0.contains(".attn") : true }
         try inTemporaryFolder { folder in

@@ -36,7 +36,9 @@ import Weights
         #expect(total.layers[conv]?.delta?.rank == 5)
         // Back through a file, where kinds without alpha have it multiplied in.
         try inTemporaryFolder { folder in
-            for (name, adapter) in [("a", total), ("b", try loha.scaled(0.3)), ("c", try unet.adapter("lokr-full.safetensors").scaled(2))] {
+            for (name, adapter) in [
+                ("a", total), ("b", try loha.scaled(0.3)), ("c", try unet.adapter("lokr-full.safetensors").scaled(2)),
+            ] {
                 try adapter.write(to: "\(folder)/\(name).safetensors", format: .kohya)
                 let read = try Adapter(path: "\(folder)/\(name).safetensors", modules: unet.modules)
                 for path in adapter.layers.keys {
@@ -52,10 +54,14 @@ import Weights
         #expect(error?.description.contains("DoRA") == true)
         let resolved = try dora.resolvingDecomposition { unet.weights["\($0.name).weight"] }
         #expect(largestError(try unet.run([StackEntry(resolved)]), try unet.run([StackEntry(dora)])) <= 1e-5)
-        #expect(largestError(try unet.run([StackEntry(resolved.negated(), weight: -1)]), try unet.run([StackEntry(dora)])) <= 1e-5)
+        #expect(
+            largestError(try unet.run([StackEntry(resolved.negated(), weight: -1)]), try unet.run([StackEntry(dora)]))
+                <= 1e-5)
     }
 
-    @Test(arguments: ProjectionScope.allCases) func `what was projected out is orthogonal`(_ scope: ProjectionScope) throws {
+    @Test(arguments: ProjectionScope.allCases) func `what was projected out is orthogonal`(_ scope: ProjectionScope)
+        throws
+    {
         let b = unet.random(seed: 2)
         // Nearly the same direction, so that there is something to remove.
         let a = try Adapter.sum([(unet.random(seed: 1), 1), (b, 0.8)])
@@ -146,7 +152,9 @@ import Weights
             #expect(parts.q.shape == [shape[0], k] && parts.r.shape == [k, shape[1]])
             #expect(largestError(matmul(parts.q, parts.r), a) <= 1e-5)
             #expect(largestError(matmul(parts.q.transposed(0, 1), parts.q), .eye(k)) <= 1e-6)
-            for row in 0..<k { for column in 0..<min(row, shape[1]) { #expect(parts.r.floats[row * shape[1] + column] == 0) } }
+            for row in 0..<k {
+                for column in 0..<min(row, shape[1]) { #expect(parts.r.floats[row * shape[1] + column] == 0) }
+            }
         }
         #expect(throws: LinearAlgebraError.self) { try qrFactorization(Tensor([Float.nan], shape: [1, 1])) }
     }
@@ -161,7 +169,9 @@ import Weights
             from: weight(tuned), base: weight(DictionarySource(unet.weights)), modules: unet.modules.modules, rank: 2,
             isXL: false, inputs: [Provenance.Input(path: "a"), Provenance.Input(path: "b")])
         #expect(Set(found.layers.keys) == Set(adapter.layers.keys))
-        for path in adapter.layers.keys { #expect(largestError(try dense(found, path), try dense(adapter, path)) <= 1e-4) }
+        for path in adapter.layers.keys {
+            #expect(largestError(try dense(found, path), try dense(adapter, path)) <= 1e-4)
+        }
         #expect(found.provenance?.operation == "extract" && found.provenance?.inputs.count == 2)
         #expect(throws: AdapterError.self) {
             try Adapter.extracted(

@@ -40,7 +40,8 @@ import Weights
         let fresh = Adapter.untrained(name: "fresh", modules: modules, rank: 4, alpha: 1, random: &random)
         #expect(fresh.layers.count == modules.count)
         // Adding products with zeros: the numbers are the base's, were it not for the sign of a zero.
-        #expect(maximumDifference(try unet.run([StackEntry(fresh, weight: 5)], application: .beside), try unet.run()) == 0)
+        #expect(
+            maximumDifference(try unet.run([StackEntry(fresh, weight: 5)], application: .beside), try unet.run()) == 0)
     }
 
     @Test func `the change is linear in the strength`() throws {
@@ -69,7 +70,9 @@ import Weights
 
     /// The recipe that adds the factors themselves has cross terms; the sum of changes has none.
     @Test func `factors are put side by side, not added`() throws {
-        let (a, b) = (unet.random(seed: 1) { $0.hasSuffix("attn1.to_q") }, unet.random(seed: 2) { $0.hasSuffix("attn1.to_q") })
+        let (a, b) = (
+            unet.random(seed: 1) { $0.hasSuffix("attn1.to_q") }, unet.random(seed: 2) { $0.hasSuffix("attn1.to_q") }
+        )
         let together = try unet.run([StackEntry(a), StackEntry(b)])
         let sum = try Adapter.sum([(a, 1), (b, 1)])
         #expect(try largestError(unet.run([StackEntry(sum)]), together) <= 1e-5)
@@ -175,7 +178,8 @@ import Weights
 
     @Test func `a region of everything is none, one of nothing is the base`() throws {
         let names = ["attn2.to_k", "attn2.to_v"]
-        let adapter = unet.random(seed: 1) { name in !names.contains { name.hasSuffix($0) } && !name.hasPrefix("time_") }
+        let adapter = unet.random(seed: 1) { name in !names.contains { name.hasSuffix($0) } && !name.hasPrefix("time_")
+        }
         func run(_ mask: RegionMask?) throws -> Tensor {
             let entry = StackEntry(adapter, weight: 0.8, region: mask)
             return try unet.run(Pass(adaptation: AdapterStack([entry], sites: unet.sites).at(moment(500))))

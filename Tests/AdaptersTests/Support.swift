@@ -55,7 +55,8 @@ struct AdaptedUNet {
 
     /// A LoRA with random factors on the layers whose path passes a test.
     func random(
-        seed: UInt64, rank: Int = 3, alpha: Double = 2, spread: Double = 0.3, where isIncluded: (String) -> Bool = { _ in true }
+        seed: UInt64, rank: Int = 3, alpha: Double = 2, spread: Double = 0.3,
+        where isIncluded: (String) -> Bool = { _ in true }
     ) -> Adapter {
         var generator = TorchGenerator(seed: seed)
         let layers = modules.modules.filter { isIncluded($0.name) }.map { module in
@@ -77,7 +78,9 @@ let goldenAdapters: [(name: String, file: String)] =
     ].map { ($0, "\($0).safetensors") }
     + ["peft-lora", "peft-rslora", "peft-dora", "peft-loha", "peft-lokr"].map {
         ($0, "\($0)/adapter_model.safetensors")
-    } + [("peft-lora", "diffusers-lora.safetensors"), ("slider-bf16", "slider-bf16.pt"), ("slider-f16", "slider-f16.pt")]
+    } + [
+        ("peft-lora", "diffusers-lora.safetensors"), ("slider-bf16", "slider-bf16.pt"), ("slider-f16", "slider-f16.pt"),
+    ]
 
 func inTemporaryFolder(_ body: (String) throws -> Void) throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")

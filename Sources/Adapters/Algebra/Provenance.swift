@@ -18,6 +18,12 @@ public struct Provenance: Codable, Sendable, Hashable {
             sha256 = try? sha256Hex(ofFile: path)
         }
 
+        /// Anything else by its name and hash.
+        public init(name: String, sha256: String?) {
+            self.name = name
+            self.sha256 = sha256
+        }
+
         init(_ adapter: Adapter, weight: Double?) {
             self.init(path: adapter.name)
             self.weight = weight

@@ -12,7 +12,7 @@ public import Weights
 /// dense changes) is computed once and shared by all copies of the stack.
 public struct AdapterStack: Adaptation {
     /// How low-rank adapters are computed. All ways agree but for rounding.
-    public enum Application: Sendable, Hashable {
+    public enum Application: String, Sendable, Hashable, CaseIterable {
         /// Beside the layer, or folded into a copy of its weight where that is less work: for many adapters at high
         /// resolutions.
         case automatic

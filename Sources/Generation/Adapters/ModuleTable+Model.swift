@@ -45,11 +45,4 @@ extension StandardArchitecture {
         }
         return table
     }
-
-    /// The architecture whose layers have all the names and shapes of an adapter's file, or nil.
-    public static func architecture(of file: AdapterFile) -> StandardArchitecture? {
-        allCases.first { architecture in
-            (try? Adapter(file, modules: architecture.modules())) != nil
-        }
-    }
 }
