@@ -60,7 +60,8 @@ let package = Package(
         library(
             "Generation",
             [
-                "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "Recipes",
+                "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging",
+                "Recipes",
                 "TensorCore",
             ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
@@ -75,7 +76,8 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Adapters", "Layers", "Recipes", "Weights",
+                "Generation", "Training", "World", "DiffusionModels", "TextModels", "Adapters", "Layers", "Recipes",
+                "Weights",
                 "Samplers",
                 "Imaging", "Drawing", "TensorCore", argumentParser,
             ],

@@ -71,24 +71,33 @@ struct BenchAdapters: ParsableCommand {
                 pooledText: random.normal([options.batch, 1280]), timeIDs: random.normal([options.batch, 6]))
         }
         let passes = [Pass()] + stacks.map { Pass(adaptation: $0) }
-        func time(_ pass: Pass) -> Double {
-            let start = ContinuousClock.now
+        func time(_ pass: Pass) -> (wall: Double, processor: Double) {
+            let (start, work) = (ContinuousClock.now, processorSeconds())
             _ = unet(latents, timesteps: timesteps, context: context, added: added, pass)
-            return (ContinuousClock.now - start).seconds
+            return ((ContinuousClock.now - start).seconds, processorSeconds() - work)
         }
-        let first = passes.map(time)
+        let first = passes.map { time($0).wall }
         var seconds = [[Double]](repeating: [], count: passes.count)
-        for _ in 0..<options.repeats { for (index, pass) in passes.enumerated() { seconds[index].append(time(pass)) } }
+        var work = [[Double]](repeating: [], count: passes.count)
+        for _ in 0..<options.repeats {
+            for (index, pass) in passes.enumerated() {
+                let (wall, processor) = time(pass)
+                seconds[index].append(wall)
+                work[index].append(processor)
+            }
+        }
         let base = Self.median(seconds[0])
         for (index, count) in ([0] + numbers).enumerated() {
             // Neighbours in time are compared, so that other work on the machine weighs on both.
             let ratio = Self.median(zip(seconds[index], seconds[0]).map { $0 / $1 })
+            let workRatio = Self.median(zip(work[index], work[0]).map { $0 / $1 })
             let row = AdapterBenchRow(
                 arch: options.arch.rawValue, precision: options.precision.rawValue, batch: options.batch,
                 threads: ComputeThread.shared.threadCount, application: application.rawValue, sliders: count,
                 rank: rank,
                 layers: modules.count, first: first[index], seconds: Self.median(seconds[index]),
-                best: seconds[index].min() ?? 0, base: base, ratio: ratio)
+                best: seconds[index].min() ?? 0, base: base, ratio: ratio,
+                processorSeconds: Self.median(work[index]), processorRatio: workRatio)
             try show(row)
         }
     }
@@ -102,7 +111,8 @@ struct BenchAdapters: ParsableCommand {
         print(
             "\(row.arch) \(row.precision) batch \(row.batch), \(row.sliders) sliders of rank \(row.rank): "
                 + String(format: "%.3f s (best %.3f, first %.3f), ", row.seconds, row.best, row.first)
-                + String(format: "%.3f times the base step", row.ratio))
+                + String(format: "%.3f times the base step, ", row.ratio)
+                + String(format: "%.3f of its processor time", row.processorRatio))
     }
 
     private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
@@ -123,4 +133,14 @@ private struct AdapterBenchRow: Encodable {
     let best: Double
     let base: Double
     let ratio: Double
+    /// Of all threads, those that wait for work included: with one thread, what the step costs whatever else runs.
+    let processorSeconds: Double
+    let processorRatio: Double
+}
+
+/// The processor time that the process has used so far.
+private func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
