@@ -55,11 +55,13 @@ let package = Package(
         // 4
         library("DiffusionModels", ["Layers", "Weights", "TensorCore"]),
         library("TextModels", ["Layers", "Weights", "TensorCore"]),
+        library("Adapters", ["Layers", "Weights", "Recipes", "TensorCore"]),
         // 5
         library(
             "Generation",
             [
-                "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging", "Recipes",
+                "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging",
+                "Recipes",
                 "TensorCore",
             ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
@@ -77,8 +79,8 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Layers", "Recipes",
-                "Weights", "Samplers",
+                "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
+                "Recipes", "Weights", "Samplers",
                 "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
@@ -97,7 +99,10 @@ let package = Package(
         tests("Layers", ["Layers", "Weights", "TensorCore"]),
         tests("TextModels", ["TextModels", "Layers", "Weights", "TensorCore"]),
         tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
-        tests("Generation", ["Generation", "Samplers", "Imaging", "Weights", "TensorCore"]),
+        tests(
+            "Adapters",
+            ["Adapters", "Generation", "DiffusionModels", "TextModels", "Layers", "Weights", "TensorCore"]),
+        tests("Generation", ["Generation", "Adapters", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
         tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
         tests("Training", ["Training", "Recipes", "Weights", "Optimizers", "TensorCore"]),

@@ -1,3 +1,4 @@
+import Adapters
 import DiffusionModels
 public import Imaging
 public import Layers
@@ -99,13 +100,24 @@ public struct Denoising: Sendable {
         var input = sampler.modelInput(latents, at: evaluation)
         if let inpainting { input = concatenated([input, inpainting.channels], axis: 1) }
         let timestep = sampler.evaluations[evaluation].timestep
-        let output = guided.predict(input, timestep: timestep, model.unet, pass)
+        let output = guided.predict(input, timestep: timestep, model.unet, pass(at: sampler.evaluations[evaluation]))
         latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
         evaluation += 1
         if let start {
             let next = evaluation < sampler.evaluations.count ? evaluation : nil
             latents = start.restored(latents, sampler, next: next)
         }
+    }
+
+    /// The pass of an evaluation: adapters learn where the run is.
+    private func pass(at evaluation: Evaluation) -> Pass {
+        guard let adapters = pass.adaptation as? AdapterStack else { return pass }
+        var pass = pass
+        pass.adaptation = adapters.at(
+            SamplingMoment(
+                timestep: Double(evaluation.timestep), fraction: Double(step) / Double(totalSteps),
+                sigma: Double(evaluation.sigma), latentHeight: latents.size(2), latentWidth: latents.size(3)))
+        return pass
     }
 
     /// Begins the second pass: larger latents, with the noise of the step that it starts at.

@@ -11,6 +11,8 @@ struct GuidedRows: Sendable {
     init(_ request: GenerationRequest, _ model: StableDiffusion, _ pass: Pass) {
         scale = request.guidanceScale
         rescale = request.guidanceRescale ?? 0
+        var pass = pass
+        pass.rows = [.conditional]
         let positive = model.text(request.prompt, clipSkip: request.clipSkip, pass)
         func row(_ text: TextConditioning, isNegative: Bool) -> (TextConditioning, AddedConditioning?) {
             let added = model.addedConditioning(
@@ -21,6 +23,7 @@ struct GuidedRows: Sendable {
             rows = [row(positive, isNegative: false)]
             return
         }
+        pass.rows = [.unconditional]
         // Without a negative prompt SDXL was trained on zeros, the others on the empty text.
         let negative =
             request.negativePrompt == nil && model.unet.configuration.additionEmbedType != nil
@@ -42,12 +45,16 @@ struct GuidedRows: Sendable {
     /// All rows at once where their texts are equally long, one after the other where not.
     private func evaluate(_ input: Tensor, _ timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass) -> [Tensor] {
         let isEven = Set(rows.map { $0.text.context.size(1) }).count == 1
+        let roles: [RowRole] = rows.count == 1 ? [.conditional] : [.unconditional, .conditional]
+        var pass = pass
         guard isEven, rows.count > 1 else {
-            return rows.map { row in
-                unet(
+            return zip(rows, roles).map { row, role in
+                pass.rows = [role]
+                return unet(
                     input, timesteps: Tensor([timestep]), context: row.text.context, added: row.added, pass)
             }
         }
+        pass.rows = roles
         let added = rows[0].added.map { _ in
             AddedConditioning(
                 pooledText: concatenated(rows.compactMap { $0.added?.pooledText }, axis: 0),

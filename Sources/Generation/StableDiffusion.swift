@@ -1,8 +1,9 @@
+public import Adapters
 public import DiffusionModels
 import Layers
 public import Samplers
 import TensorCore
-import Weights
+public import Weights
 
 /// The number format of weights and products.
 public enum Precision: String, Sendable, CaseIterable, Codable {
@@ -21,6 +22,10 @@ public struct StableDiffusion: Sendable {
     /// Decodes in the autoencoder's place.
     public let tinyAutoencoder: AutoencoderTiny?
     public let scheduler: SchedulerConfiguration
+    /// The numbers of all layers, which recorders and adapters need.
+    public let sites: SiteIndex
+    /// The layers that adapters can change.
+    public let modules: ModuleTable
     /// Keys of the weight files that no part used.
     public let unusedKeys: [String]
 
@@ -31,6 +36,8 @@ public struct StableDiffusion: Sendable {
         _ store: any ModelStore, precision: Precision = .fp32, additions: [ModelAddition] = []
     ) throws {
         let sites = SiteIndex()
+        self.sites = sites
+        modules = try ModuleTable(store)
         let floatingPoint: DType? = precision == .bf16 ? .bfloat16 : nil
         var unused = store.strayKeys
         let inversions = try additions.filter { $0.role == .embedding }.map { try TextualInversion(path: $0.file.path) }

@@ -28,8 +28,8 @@ public struct Convolution: Layer {
     /// - Returns: `[batch, outputs, height', width']`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
-        let y = convolution(x, weight, bias, geometry)
-        return pass.visit(site, .output, pass.adapted(y, input: x, at: site, .convolution(geometry)))
+        let layer = BaseLayer(weight: weight, bias: bias, .convolution(geometry))
+        return pass.visit(site, .output, pass.adapted(layer, input: x, at: site))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -25,8 +25,23 @@ public struct Linear: Layer {
     /// - Parameter x: `[..., inputs]`.
     /// - Returns: `[..., outputs]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        output(x, .linear, pass)
+    }
+
+    /// The output as it is added to every place of a feature map: the same vector everywhere, unless adapters are
+    /// confined to a region.
+    ///
+    /// - Parameter x: `[batch, inputs]`.
+    /// - Returns: `[batch, outputs, 1, 1]`, or `[batch, outputs, height, width]` where places differ.
+    public func spread(_ x: Tensor, height: Int, width: Int, _ pass: Pass) -> Tensor {
+        let y = output(x, .spreadLinear(height: height, width: width), pass)
+        return y.rank == 4 ? y : y.unsqueezed(-1).unsqueezed(-1)
+    }
+
+    private func output(_ x: Tensor, _ operation: AdaptedOperation, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
-        return pass.visit(site, .output, pass.adapted(linear(x, weight, bias), input: x, at: site, .linear))
+        let layer = BaseLayer(weight: weight, bias: bias, operation)
+        return pass.visit(site, .output, pass.adapted(layer, input: x, at: site))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Generation
 import Imaging
+import Layers
 import Samplers
 import TensorCore
 import Weights
@@ -13,7 +14,8 @@ struct Generate: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
     @OptionGroup(title: "Parts of the model") var parts: ModelOptions
-    @Option(name: [.short, .long], help: "What to draw.")
+    @OptionGroup(title: "Adapters") var loras: LoRAOptions
+    @Option(name: [.short, .long], help: "What to draw; <lora:name:0.8> applies an adapter of --lora-model-dir.")
     var prompt: String
     @Option(name: [.customShort("n"), .long], help: "What to avoid.")
     var negativePrompt: String?
@@ -132,7 +134,8 @@ struct Generate: AsyncParsableCommand {
 
     /// Runs on the compute thread.
     private func draw(_ store: any ModelStore, _ outputs: OutputPattern, _ preview: PreviewWriter?) throws {
-        let additions = try parts.additions(for: [prompt, negativePrompt ?? ""])
+        let (words, adapters) = try loras.uses(in: prompt)
+        let additions = try parts.additions(for: [words, negativePrompt ?? ""])
         // Rounding weights reads them; a dry run reads headers alone.
         let network = try StableDiffusion(store, precision: dryRun ? .fp32 : precision, additions: additions)
         if !network.unusedKeys.isEmpty {
@@ -141,6 +144,7 @@ struct Generate: AsyncParsableCommand {
         if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
         }
+        let stack = try network.adapters(adapters)
         do {
             try preview?.method.validate(for: network)
         } catch {
@@ -152,10 +156,11 @@ struct Generate: AsyncParsableCommand {
         let origin = try startingPicture()
         var latents: [Tensor] = []
         for index in 0..<batchCount {
-            let request = try request(network, defaults, seed: firstSeed &+ UInt64(index))
+            let request = try request(words, network, defaults, seed: firstSeed &+ UInt64(index))
             var recipe = PictureRecipe(
                 engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
             recipe.additions = additions.isEmpty ? nil : additions
+            recipe.adapters = adapters.isEmpty ? nil : adapters
             recipe.start = origin?.files
             if dryRun {
                 try origin?.picture.validate(for: request)
@@ -164,7 +169,8 @@ struct Generate: AsyncParsableCommand {
                 continue
             }
             let start = ContinuousClock.now
-            var denoising = try Denoising(request, model: network, startingFrom: origin?.picture)
+            var denoising = try Denoising(
+                request, model: network, startingFrom: origin?.picture, pass: Pass(adaptation: stack))
             try takeSteps(of: &denoising) { try preview?($0) }
             guard denoising.latents.floats.allSatisfy(\.isFinite) else {
                 throw GenerationError(
@@ -210,9 +216,9 @@ struct Generate: AsyncParsableCommand {
         }
     }
 
-    private func request(_ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64) throws
-        -> GenerationRequest
-    {
+    private func request(
+        _ prompt: String, _ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64
+    ) throws -> GenerationRequest {
         var request = GenerationRequest(
             prompt: prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
             guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed,

@@ -29,6 +29,9 @@ struct Info: ParsableCommand {
             for addition in recipe.additions ?? [] {
                 print("\(addition.role.rawValue) \(addition.file.path) sha256: \(addition.file.hash)")
             }
+            for use in recipe.adapters ?? [] {
+                print("adapter \(use.file.path) weight \(use.weight) sha256: \(use.file.hash)")
+            }
             print("Precision: \(recipe.precision.rawValue)")
             if let hash = recipe.latentsHash { print("Latents sha256: \(hash)") }
         }

@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import Generation
 import Layers
-import TensorCore
 import Weights
 
 /// `atelier models ...`: what model files are, and their conversion.
@@ -73,18 +72,6 @@ struct ModelsConvert: ParsableCommand {
     var type: StoredType?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
-
-    enum StoredType: String, ExpressibleByArgument, CaseIterable {
-        case f32, f16, bf16
-
-        var dtype: DType {
-            switch self {
-            case .f32: .float32
-            case .f16: .float16
-            case .bf16: .bfloat16
-            }
-        }
-    }
 
     func run() throws {
         let store = try Assets.store(model, assets: assets)

@@ -2,7 +2,7 @@
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
                                              pipeline_xl schedulers scheduler_variants sampler_grid optimizers
-                                             single_file torch_checkpoints]
+                                             single_file torch_checkpoints adapters]
 """
 
 import importlib
@@ -32,8 +32,9 @@ SUBJECTS = {
     "optimizers": "subjects.optimizers",
     "single_file": "subjects.single_file",
     "torch_checkpoints": "subjects.torch_checkpoints",
+    "adapters": "subjects.adapters",
 }
-SIZE_LIMIT = 16_000_000
+SIZE_LIMIT = 19_000_000
 
 
 def main(names):

@@ -63,10 +63,9 @@ import Weights
     private struct Scaling: Adaptation {
         var scale: Tensor
 
-        func adapted(
-            _ output: Tensor, input: Tensor, at site: Int, _ operation: AdaptedOperation, _ pass: Pass
-        ) -> Tensor {
-            operation == .linear && !pass.rows.contains(.unconditional) ? output * scale : output
+        func adapted(_ layer: BaseLayer, input: Tensor, at site: Int, _ pass: Pass) -> Tensor {
+            let isScaled = layer.operation == .linear && !pass.rows.contains(.unconditional)
+            return isScaled ? layer(input) * scale : layer(input)
         }
 
         var parameters: [Tensor] { [scale] }

@@ -55,7 +55,7 @@ struct ResidualBlock: Layer {
     private func forward(_ x: Tensor, time: Tensor?, _ pass: Pass) -> Tensor {
         var h = conv1(norm1(x, then: activation, pass), pass)
         if let time, let timeProjection {
-            h = h + timeProjection(activation(time), pass).unsqueezed(-1).unsqueezed(-1)
+            h = h + timeProjection.spread(activation(time), height: h.size(2), width: h.size(3), pass)
         }
         h = conv2(norm2(h, then: activation, pass), pass)
         return pass.visit(site, .output, (shortcut?(x, pass) ?? x) + h)

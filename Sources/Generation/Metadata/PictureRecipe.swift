@@ -12,6 +12,8 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     public var modelHash: String
     /// Files that took the place of a part of the model, or added to one.
     public var additions: [ModelAddition]?
+    /// Adapters that act while it is drawn.
+    public var adapters: [AdapterUse]?
     public var precision: Precision
     /// Where the random numbers come from.
     public var noise = "torch cpu float32"
@@ -131,7 +133,13 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         if let path = additions?.path(of: .autoencoder) {
             fields.append(Infotext.Field("VAE", URL(filePath: path).lastPathComponent))
         }
+        var prompt = request.prompt
+        if let adapters, !adapters.isEmpty {
+            prompt += adapters.map { " <lora:\($0.name):\($0.weight)>" }.joined()
+            let hashes = adapters.map { "\($0.name): \($0.file.hash.prefix(12))" }
+            fields.append(Infotext.Field("Lora hashes", hashes.joined(separator: ", ")))
+        }
         fields += [Infotext.Field("RNG", "CPU"), Infotext.Field("Version", "atelier \(engine)")]
-        return Infotext(prompt: request.prompt, negativePrompt: request.negativePrompt, fields: fields)
+        return Infotext(prompt: prompt, negativePrompt: request.negativePrompt, fields: fields)
     }
 }

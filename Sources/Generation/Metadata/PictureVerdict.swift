@@ -26,6 +26,7 @@ extension PictureRecipe {
         }
         var files = [("the starting picture", start?.picture), ("the mask", start?.mask)]
         files += (additions ?? []).map { ("the \($0.role.rawValue)", $0.file) }
+        files += (adapters ?? []).map { ("the adapter", $0.file) }
         for (name, file) in files {
             guard let file else { continue }
             let hash = (try? InputFile(path: file.path))?.hash
@@ -46,7 +47,8 @@ extension PictureRecipe {
                 try readImage(at: start.picture.path).image, strength: start.strength,
                 mask: try start.mask.map { try readImage(at: $0.path).image })
         }
-        return try Denoising(request, model: model, startingFrom: picture)
+        return try Denoising(
+            request, model: model, startingFrom: picture, pass: Pass(adaptation: model.adapters(adapters ?? [])))
     }
 
     /// Compares a finished trajectory with the picture that carries this recipe.

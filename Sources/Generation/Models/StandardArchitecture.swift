@@ -6,6 +6,8 @@ public import TextModels
 public enum StandardArchitecture: String, Sendable, CaseIterable {
     /// Stable Diffusion 1.x, 512x512.
     case sd15
+    /// Stable Diffusion 2.x, 768x768.
+    case sd21
     /// Stable Diffusion XL base, 1024x1024.
     case sdxl
 
@@ -13,6 +15,11 @@ public enum StandardArchitecture: String, Sendable, CaseIterable {
         var unet = UNet2DConditionConfiguration()
         switch self {
         case .sd15: unet.crossAttentionDim = .all(768)
+        case .sd21:
+            unet.sampleSize = 96
+            unet.attentionHeads = .each([5, 10, 20, 20])
+            unet.crossAttentionDim = .all(1024)
+            unet.useLinearProjection = true
         case .sdxl:
             unet.sampleSize = 128
             unet.downBlockTypes = ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]
@@ -39,8 +46,18 @@ public enum StandardArchitecture: String, Sendable, CaseIterable {
         return autoencoder
     }
 
-    /// The text encoders, in the order in which the UNet reads them: CLIP-L, and with XL OpenCLIP-bigG.
+    /// The text encoders, in the order in which the UNet reads them: CLIP-L or OpenCLIP-H, and with XL OpenCLIP-bigG.
     public var textEncoders: [CLIPTextConfiguration] {
+        if self == .sd21 {
+            var huge = CLIPTextConfiguration()
+            huge.hiddenSize = 1024
+            huge.intermediateSize = 4096
+            huge.layers = 23
+            huge.heads = 16
+            huge.projectionSize = 512
+            huge.activation = .gelu
+            return [huge]
+        }
         var large = CLIPTextConfiguration()
         large.hiddenSize = 768
         large.intermediateSize = 3072

@@ -3,20 +3,45 @@ public import TensorCore
 /// The kind of a layer that adapters can change.
 public enum AdaptedOperation: Sendable, Hashable {
     case linear
+    /// A linear layer of one vector a row whose output is added to every place of a feature map of this size.
+    case spreadLinear(height: Int, width: Int)
     case convolution(ConvolutionGeometry)
+}
+
+/// A layer without adapters: its weights, and the function that they make.
+public struct BaseLayer: Sendable {
+    /// `[outputs, inputs]`, or `[outputs, inputs / groups, kernel, kernel]` for a convolution.
+    public let weight: Tensor
+    /// `[outputs]`.
+    public let bias: Tensor?
+    public let operation: AdaptedOperation
+
+    public init(weight: Tensor, bias: Tensor?, _ operation: AdaptedOperation) {
+        self.weight = weight
+        self.bias = bias
+        self.operation = operation
+    }
+
+    /// - Parameter x: `[..., inputs]`, or `[batch, inputs, height, width]` for a convolution.
+    public func callAsFunction(_ x: Tensor) -> Tensor {
+        switch operation {
+        case .linear, .spreadLinear: linear(x, weight, bias)
+        case .convolution(let geometry): convolution(x, weight, bias, geometry)
+        }
+    }
 }
 
 /// Adapters applied while a model runs; the base weights stay as they are.
 public protocol Adaptation: Sendable {
-    /// The output of a layer with its adapters.
+    /// The output of a layer with its adapters; `layer(input)` where none applies.
+    ///
+    /// The answer to `.spreadLinear` is `[batch, outputs]`, or `[batch, outputs, height, width]` where the adapters
+    /// differ from place to place.
     ///
     /// - Parameters:
-    ///   - output: what the base layer gives for `input`; returned as it is where no adapter applies.
     ///   - site: the number of the layer.
     ///   - pass: tells which role each row of the batch has.
-    func adapted(
-        _ output: Tensor, input: Tensor, at site: Int, _ operation: AdaptedOperation, _ pass: Pass
-    ) -> Tensor
+    func adapted(_ layer: BaseLayer, input: Tensor, at site: Int, _ pass: Pass) -> Tensor
 
     /// The tensors that may be trainable, in an order of its own.
     var parameters: [Tensor] { get }

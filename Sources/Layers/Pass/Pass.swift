@@ -49,9 +49,9 @@ public struct Pass: Sendable {
         plan?.contains(site, port) ?? false
     }
 
-    /// The output of a base layer with the adapters of this pass.
-    func adapted(_ output: Tensor, input: Tensor, at site: Int, _ operation: AdaptedOperation) -> Tensor {
-        guard let adaptation else { return output }
-        return adaptation.adapted(output, input: input, at: site, operation, self)
+    /// The output of a layer with the adapters of this pass.
+    func adapted(_ layer: BaseLayer, input: Tensor, at site: Int) -> Tensor {
+        guard let adaptation else { return layer(input) }
+        return adaptation.adapted(layer, input: input, at: site, self)
     }
 }

@@ -1,16 +1,15 @@
-import Foundation
-import Weights
+internal import Foundation
 
 /// A file of tensors that safetensors or torch wrote, told apart by its first bytes.
-struct TensorFile: Sendable {
-    let path: String
-    let source: any WeightSource
-    let shapes: [String: [Int]]
+public struct TensorFile: Sendable {
+    public let path: String
+    public let source: any WeightSource
+    public let shapes: [String: [Int]]
     /// What the file says about itself.
-    let metadata: [String: String]
+    public let metadata: [String: String]
 
     /// - Throws: `SafetensorsError` or `TorchCheckpointError` when the file breaks a rule of its format.
-    init(path: String) throws {
+    public init(path: String) throws {
         self.path = path
         if Self.isTorch(path) {
             let checkpoint = try TorchCheckpoint(path: path)
@@ -33,7 +32,7 @@ struct TensorFile: Sendable {
     }
 
     /// Whether a file begins like a zip archive or a pickle; a safetensors file begins with the length of its header.
-    static func isTorch(_ path: String) -> Bool {
+    public static func isTorch(_ path: String) -> Bool {
         guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)),
             let start = try? file.read(upToCount: 8), start.count == 8
         else { return false }

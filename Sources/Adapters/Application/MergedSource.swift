@@ -1,0 +1,54 @@
+public import TensorCore
+public import Weights
+
+/// A model part's weights with adapters added for good: the merged mode.
+///
+///     weight = base + sum of strength * change
+public struct MergedSource: WeightSource {
+    private let base: any WeightSource
+    private let changes: [String: [(layer: LayerAdapter, strength: Double)]]
+    public let keys: Set<String>
+
+    /// - Parameters:
+    ///   - part: whose weights `base` has: `unet`, `text_encoder`, ...
+    ///   - isBare: whether the keys lack the `text_model.` that the layers' paths have.
+    /// - Throws: `AdapterError` where an adapter changes a bias that the layer has not.
+    public init(
+        _ base: any WeightSource, part: String, _ adapters: [(adapter: Adapter, strength: Double)],
+        isBare: Bool = false
+    ) throws {
+        var changes: [String: [(LayerAdapter, Double)]] = [:]
+        for (adapter, strength) in adapters where strength != 0 {
+            for layer in adapter.sortedLayers where layer.module.part == part {
+                let name = layer.module.name
+                let key = isBare ? name.dropping(prefix: "text_model.") ?? name : name
+                changes[key, default: []].append((layer, strength))
+                guard layer.biasDifference == nil || base.keys.contains("\(key).bias") else {
+                    throw AdapterError(
+                        "\(adapter.name): \(layer.module.path)", expected: "a layer with a bias", found: "none")
+                }
+            }
+        }
+        self.base = base
+        self.changes = changes
+        keys = base.keys
+    }
+
+    public func tensor(_ key: String, shape: [Int]?, initial: Initialization?) throws -> Tensor? {
+        guard let stored = try base.tensor(key, shape: shape, initial: initial) else { return nil }
+        guard let dot = key.lastIndex(of: "."), let own = changes[String(key[..<dot])] else { return stored }
+        var sum = stored.converted(to: .float32)
+        for (layer, strength) in own {
+            let change: Tensor?
+            switch key[key.index(after: dot)...] {
+            case "weight": change = try layer.dense(base: stored)
+            case "bias": change = layer.biasDifference?.converted(to: .float32)
+            default: change = nil
+            }
+            if let change { sum = sum + change.reshaped(stored.shape) * strength }
+        }
+        return sum.converted(to: stored.dtype).contiguous().frozen()
+    }
+
+    public func origin(of key: String) -> String { base.origin(of: key) }
+}

@@ -1,0 +1,44 @@
+public import Adapters
+
+/// The model whose layers an adapter file means.
+public struct AdapterBase: Sendable {
+    /// A path, or the name of an architecture.
+    public let name: String
+    public let modules: ModuleTable
+
+    public init(name: String, modules: ModuleTable) {
+        self.name = name
+        self.modules = modules
+    }
+
+    public init(_ architecture: StandardArchitecture) throws {
+        self.init(name: architecture.rawValue, modules: try architecture.modules())
+    }
+
+    /// The first of several models that has every layer of a file in the right shape.
+    ///
+    /// - Parameter allowsUnmatched: whether the one that has most of them will do.
+    /// - Throws: `AdapterError` of the model that comes nearest, when none has.
+    public static func of(
+        _ file: AdapterFile, among candidates: [AdapterBase], allowsUnmatched: Bool = false
+    ) throws -> AdapterBase {
+        var nearest: (base: AdapterBase, unmatched: Int, error: any Error)?
+        for base in candidates {
+            let unmatched = file.matches(base.modules).unmatched.count
+            do {
+                _ = try Adapter(file, modules: base.modules, allowsUnmatched: allowsUnmatched)
+                if unmatched == 0 { return base }
+                if nearest.map({ unmatched < $0.unmatched }) ?? true {
+                    nearest = (base, unmatched, GenerationError(file.path, expected: "", found: ""))
+                }
+            } catch {
+                if nearest.map({ unmatched < $0.unmatched }) ?? true { nearest = (base, unmatched, error) }
+            }
+        }
+        guard let nearest else {
+            throw GenerationError(file.path, expected: "a model to look layers up in", found: "none")
+        }
+        if allowsUnmatched, nearest.error is GenerationError { return nearest.base }
+        throw nearest.error
+    }
+}
