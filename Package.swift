@@ -71,7 +71,8 @@ let package = Package(
         library(
             "Training",
             [
-                "Measurement", "Generation", "World", "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers",
+                "Measurement", "Generation", "World", "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights",
+                "Samplers",
                 "Optimizers",
                 "Recipes", "Tokenizers", "Imaging", "TensorCore",
             ]),
@@ -105,7 +106,12 @@ let package = Package(
         tests("Generation", ["Generation", "Adapters", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
         tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
-        tests("Training", ["Training", "Recipes", "Weights", "Optimizers", "TensorCore"]),
+        tests(
+            "Training",
+            [
+                "Training", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers", "Recipes", "Weights",
+                "Optimizers", "TensorCore",
+            ]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
     ]
 )

@@ -11,20 +11,20 @@ public struct Learner: Sendable {
     public var random: TorchGenerator
     /// Steps done.
     public private(set) var step: Int
-    private var optimizer: AdamW
+    private var optimizer: any Optimizer
     private let schedule: LearningRateSchedule
-    private let recipe: BaseRecipe.OptimizerRecipe
+    private let recipe: OptimizerRecipe
 
     public init(
-        parameters: [String: Tensor], recipe: BaseRecipe.OptimizerRecipe, totalSteps: Int, random: TorchGenerator,
+        parameters: [String: Tensor], recipe: OptimizerRecipe, totalSteps: Int, random: TorchGenerator,
         groups: [ParameterGroup] = []
     ) {
         self.parameters = parameters
         self.recipe = recipe
         self.random = random
         step = 0
-        schedule = .cosine(warmupSteps: recipe.warmupSteps, totalSteps: totalSteps)
-        optimizer = AdamW(beta2: recipe.beta2, weightDecay: recipe.weightDecay, groups: groups)
+        schedule = recipe.rates(totalSteps: totalSteps)
+        optimizer = recipe.optimizer(groups: groups)
         average = ExponentialMovingAverage(parameters, decay: recipe.emaDecay)
     }
 

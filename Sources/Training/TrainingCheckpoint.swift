@@ -16,12 +16,13 @@ struct TrainingCheckpoint {
         self.fingerprint = fingerprint
     }
 
-    func save(_ learner: Learner) throws {
+    /// - Parameter extra: what a stage needs besides its learner, saved under `extra.<name>`.
+    func save(_ learner: Learner, extra: [String: Tensor] = [:]) throws {
         try FileManager.default.createDirectory(
             at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
         let random = try JSONEncoder().encode(learner.random)
         try writeSafetensors(
-            learner.stateTensors,
+            learner.stateTensors.merging(extra.map { ("extra." + $0.key, $0.value) }) { first, _ in first },
             metadata: [
                 "step": String(learner.step), "random": String(decoding: random, as: UTF8.self),
                 "fingerprint": fingerprint,
@@ -29,8 +30,8 @@ struct TrainingCheckpoint {
             to: path.path)
     }
 
-    /// The saved learner, or nil when there is none yet.
-    func load(into learner: Learner) throws -> Learner? {
+    /// The saved learner with the extra tensors, or nil when there is none yet.
+    func load(into learner: Learner) throws -> (learner: Learner, extra: [String: Tensor])? {
         guard FileManager.default.fileExists(atPath: path.path) else { return nil }
         let file = try SafetensorsFile(path: path.path)
         let metadata = file.header.metadata
@@ -46,6 +47,11 @@ struct TrainingCheckpoint {
         let random = try JSONDecoder().decode(TorchGenerator.self, from: Data(state.utf8))
         // Copies: the file is replaced by the next save while its tensors are in use.
         let tensors = try file.tensors().mapValues { $0 + 0 }
-        return try learner.restored(tensors, step: step, random: random, origin: path.path)
+        let extra = tensors.filter { $0.key.hasPrefix("extra.") }
+            .map { (String($0.key.dropFirst("extra.".count)), $0.value) }
+        return (
+            try learner.restored(tensors, step: step, random: random, origin: path.path),
+            Dictionary(uniqueKeysWithValues: extra)
+        )
     }
 }

@@ -2,7 +2,7 @@
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
                                              pipeline_xl schedulers scheduler_variants sampler_grid optimizers
-                                             single_file torch_checkpoints adapters]
+                                             single_file torch_checkpoints adapters sliders]
 """
 
 import importlib
@@ -33,6 +33,7 @@ SUBJECTS = {
     "single_file": "subjects.single_file",
     "torch_checkpoints": "subjects.torch_checkpoints",
     "adapters": "subjects.adapters",
+    "sliders": "subjects.sliders",
 }
 SIZE_LIMIT = 19_000_000
 

@@ -72,17 +72,7 @@ extension BaseRecipe {
             ("denoiser.optimizer", denoiser.optimizer),
         ] {
             guard let optimizer else { continue }
-            try require(
-                optimizer.learningRate > 0 && optimizer.learningRate.isFinite, key + ".learning_rate",
-                "a positive number", optimizer.learningRate)
-            try require((0..<1).contains(optimizer.emaDecay), key + ".ema_decay", "0 to below 1", optimizer.emaDecay)
-            try require((0..<1).contains(optimizer.beta2), key + ".beta2", "0 to below 1", optimizer.beta2)
-            try require(
-                (0...10).contains(optimizer.weightDecay), key + ".weight_decay", "0 to 10", optimizer.weightDecay)
-            try require(
-                (0...100_000_000).contains(optimizer.warmupSteps), key + ".warmup_steps", "0 to 100000000",
-                optimizer.warmupSteps)
-            try require(optimizer.clipNorm > 0, key + ".clip_norm", "a positive number", optimizer.clipNorm)
+            try optimizer.validate(key)
         }
     }
 

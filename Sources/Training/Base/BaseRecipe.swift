@@ -99,13 +99,4 @@ public struct BaseRecipe: Codable, Sendable {
         public var samplesEvery: Int
         public var checkpointEvery: Int
     }
-
-    public struct OptimizerRecipe: Codable, Sendable {
-        public var learningRate: Double
-        public var warmupSteps: Int
-        public var weightDecay: Double
-        public var beta2: Double
-        public var clipNorm: Double
-        public var emaDecay: Double
-    }
 }

@@ -1,4 +1,5 @@
 public import Imaging
+public import TensorCore
 
 /// One stage of a training: a learner, a step that changes it, and a picture that shows how far it is.
 public protocol StageTrainer {
@@ -12,4 +13,12 @@ public protocol StageTrainer {
     mutating func trainStep() throws -> [String: Double]
     /// Nil for a stage that has nothing to show.
     func samplePicture() throws -> Image?
+    /// What the next step depends on besides the learner; saved and restored with it.
+    var extraState: [String: Tensor] { get }
+    mutating func restore(extra tensors: [String: Tensor])
+}
+
+extension StageTrainer {
+    public var extraState: [String: Tensor] { [:] }
+    public mutating func restore(extra tensors: [String: Tensor]) {}
 }

@@ -36,15 +36,16 @@ struct StageRun<Trainer: StageTrainer> {
     /// - Returns: whether the stage is complete.
     mutating func run(fingerprint: String) throws -> Bool {
         let checkpoint = TrainingCheckpoint(folder: folder, fingerprint: fingerprint)
-        if let learner = try checkpoint.load(into: trainer.learner) {
+        if let (learner, extra) = try checkpoint.load(into: trainer.learner) {
             trainer.restore(learner)
+            trainer.restore(extra: extra)
             context.report(.message("\(Trainer.name): continuing at step \(learner.step)"))
         }
         let log = try TrainingLog(path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step)
         var clock = StepClock()
         while trainer.learner.step < trainer.totalSteps {
             if context.shouldStop() {
-                try checkpoint.save(trainer.learner)
+                try checkpoint.save(trainer.learner, extra: trainer.extraState)
                 return false
             }
             let values = try trainer.trainStep()
@@ -59,7 +60,9 @@ struct StageRun<Trainer: StageTrainer> {
                     stage: Trainer.name, step: step, total: trainer.totalSteps, values: values,
                     secondsLeft: secondsLeft))
             let isLast = step == trainer.totalSteps
-            if step % max(checkpointEvery, 1) == 0 || isLast { try checkpoint.save(trainer.learner) }
+            if step % max(checkpointEvery, 1) == 0 || isLast {
+                try checkpoint.save(trainer.learner, extra: trainer.extraState)
+            }
             if step % max(samplesEvery, 1) == 0 || isLast { try writeSample(step) }
         }
         return true

@@ -27,7 +27,7 @@ public struct ProbeRecipe: Codable, Sendable {
         public var steps: Int
         public var batch: Int
         public var shards: Int?
-        public var optimizer: BaseRecipe.OptimizerRecipe
+        public var optimizer: OptimizerRecipe
         public var checkpointEvery: Int
     }
 
@@ -55,6 +55,7 @@ public struct ProbeRecipe: Codable, Sendable {
         try require(
             (1...100_000_000).contains(training.checkpointEvery), "training.checkpoint_every", "1 to 100000000",
             training.checkpointEvery)
+        try training.optimizer.validate("training.optimizer")
         try probe.validate()
     }
 }

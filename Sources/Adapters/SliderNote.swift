@@ -1,0 +1,34 @@
+internal import Foundation
+
+/// What a slider's file says of itself, under `atelier.slider` in its metadata.
+public struct SliderNote: Sendable, Codable, Hashable {
+    public var schema = 1
+    public var name: String
+    /// The hash of the model that it was trained on.
+    public var base: String
+    /// The hash of its recipe.
+    public var recipe: String?
+    public var steps: Int?
+    /// The scales between which it does what it says.
+    public var range = [-2.0, 2.0]
+    /// The share of the run, from pure noise as 1 down to 0, from which on it acts.
+    public var start = 1.0
+    /// The scale of one standard effect, once it was measured; weights are multiplied with it.
+    public var unit: Double?
+
+    public init(name: String, base: String, recipe: String? = nil, steps: Int? = nil) {
+        self.name = name
+        self.base = base
+        self.recipe = recipe
+        self.steps = steps
+    }
+
+    public static let key = "atelier.slider"
+}
+
+extension Adapter {
+    /// The note of a slider that was trained here; nil for files from elsewhere.
+    public var sliderNote: SliderNote? {
+        metadata[SliderNote.key].flatMap { try? JSONDecoder().decode(SliderNote.self, from: Data($0.utf8)) }
+    }
+}

@@ -1,0 +1,40 @@
+import TensorCore
+
+/// Denoising runs that serve several training steps: the slider changes slowly, and a run costs many evaluations.
+///
+/// Part of the training's state, so that a resumed training goes on with the same latents.
+struct KeptRuns: Sendable {
+    private(set) var runs: [Run] = []
+    let limit: Int
+
+    struct Run: Sendable {
+        var entry: Int
+        /// `[latents, batch, channels, height, width]`: after each step, the noise first.
+        var latents: Tensor
+    }
+
+    init(limit: Int) { self.limit = limit }
+
+    /// Adds a run in the place of the oldest one.
+    mutating func add(_ run: Run) {
+        if runs.count >= limit { runs.removeFirst() }
+        runs.append(run)
+    }
+
+    /// `run.<index>` and `run.<index>.entry`.
+    var tensors: [String: Tensor] {
+        var result: [String: Tensor] = [:]
+        for (index, run) in runs.enumerated() {
+            result["run.\(index)"] = run.latents
+            result["run.\(index).entry"] = Tensor([Int64(run.entry)])
+        }
+        return result
+    }
+
+    mutating func restore(_ tensors: [String: Tensor]) {
+        runs = []
+        while let latents = tensors["run.\(runs.count)"], let entry = tensors["run.\(runs.count).entry"] {
+            runs.append(Run(entry: Int(entry.integers[0]), latents: latents))
+        }
+    }
+}

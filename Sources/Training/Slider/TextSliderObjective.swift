@@ -1,0 +1,90 @@
+import Adapters
+import DiffusionModels
+import Generation
+import Layers
+import Samplers
+import TensorCore
+
+/// The objective of a text slider (Concept Sliders, arXiv 2311.12092, eq. 7):
+///
+///     y = e0(x, t, neutral) ± g · (e0(x, t, positive) - e0(x, t, opposite))
+///     loss = mean (e₊₁(x, t, target) - y)²
+///
+/// `e0` is the frozen model, `e₊₁` the model with the slider at scale 1; `+` enhances, `-` erases. Taught in both
+/// directions, the slider at -1 learns the same with the sign turned, at half the weight each. Only conditional rows
+/// are evaluated: at a guidance scale of 1 the others cancel.
+/// Follows `train_lora.py` of rohitgandikota/sliders.
+struct TextSliderObjective: Sendable {
+    /// An entry with its prompts encoded.
+    struct Entry: Sendable {
+        let prompt: SliderPrompt
+        let target: TextConditioning
+        let positive: TextConditioning
+        let opposite: TextConditioning
+        let neutral: TextConditioning
+    }
+
+    let model: StableDiffusion
+    let entries: [Entry]
+    let directions: SliderRecipe.Stage.Directions
+
+    init(_ recipe: SliderRecipe, model: StableDiffusion) {
+        self.model = model
+        directions = recipe.training.directions
+        var known: [String: TextConditioning] = [:]
+        func encoded(_ text: String) -> TextConditioning {
+            if let found = known[text] { return found }
+            let made = model.text(text)
+            known[text] = made
+            return made
+        }
+        entries = recipe.entries.map { prompt in
+            Entry(
+                prompt: prompt, target: encoded(prompt.target), positive: encoded(prompt.positive),
+                opposite: encoded(prompt.opposite), neutral: encoded(prompt.neutral))
+        }
+    }
+
+    /// The loss of one draw under an adapter whose tensors are tracked.
+    func loss(_ draw: SliderDraw, _ slider: AdapterStack) -> Tensor {
+        let entry = entries[draw.entry]
+        let frozen = evaluate(draw, [entry.neutral, entry.positive, entry.opposite], Pass()).map(\.detached)
+        let sign = entry.prompt.action == .enhance ? 1.0 : -1.0
+        let step = (sign * entry.prompt.guidanceScale) * (frozen[1] - frozen[2])
+        func side(_ scale: Double) -> Tensor {
+            let pass = Pass(adaptation: slider.weighted([scale]))
+            return meanSquaredError(evaluate(draw, [entry.target], pass)[0], frozen[0] + scale * step)
+        }
+        return directions == .positive ? side(1) : 0.5 * (side(1) + side(-1))
+    }
+
+    /// The predictions for several texts at the same latents, in one batch where the texts are equally long.
+    func evaluate(_ draw: SliderDraw, _ texts: [TextConditioning], _ pass: Pass) -> [Tensor] {
+        model.predictions(draw.latents, timestep: draw.timestep, texts: texts, pass)
+    }
+}
+
+extension StableDiffusion {
+    /// What the UNet predicts for the same latents under several texts.
+    func predictions(_ latents: Tensor, timestep: Float, texts: [TextConditioning], _ pass: Pass) -> [Tensor] {
+        let batch = latents.size(0)
+        let (height, width) = (latents.size(2) * latentFactor, latents.size(3) * latentFactor)
+        func rows(_ tensor: Tensor) -> Tensor {
+            batch == 1 ? tensor : concatenated([Tensor](repeating: tensor, count: batch), axis: 0)
+        }
+        func run(_ part: [TextConditioning]) -> Tensor {
+            let added = part.compactMap { addedConditioning($0, width: width, height: height, isNegative: false) }
+            return unet(
+                concatenated([Tensor](repeating: latents, count: part.count), axis: 0),
+                timesteps: Tensor([Float](repeating: timestep, count: batch * part.count)),
+                context: concatenated(part.map { rows($0.context) }, axis: 0),
+                added: added.isEmpty
+                    ? nil
+                    : AddedConditioning(
+                        pooledText: concatenated(added.compactMap { $0.pooledText.map(rows) }, axis: 0),
+                        timeIDs: concatenated(added.compactMap { $0.timeIDs.map(rows) }, axis: 0)), pass)
+        }
+        if Set(texts.map { $0.context.size(1) }).count == 1 { return run(texts).chunked(0, count: texts.count) }
+        return texts.map { run([$0]) }
+    }
+}

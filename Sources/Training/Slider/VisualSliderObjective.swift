@@ -1,0 +1,109 @@
+import Adapters
+import DiffusionModels
+import Foundation
+import Generation
+import Imaging
+import Layers
+import Samplers
+import TensorCore
+
+/// The objective of a visual slider: at scale `s` the noise of a picture that has the concept, at `-s` that of its
+/// opposite, from the same noise and timestep (Concept Sliders, arXiv 2311.12092, eq. 8):
+///
+///     loss = mean (e₊ₛ(z⁺, t, positive) - v⁺)² + mean (e₋ₛ(z⁻, t, neutral) - v⁻)²
+///
+/// `v` is what the model predicts: the noise, or the velocity for v-prediction.
+/// Follows `train_lora-scale.py` of rohitgandikota/sliders, with the velocity target, which it lacks.
+struct VisualSliderObjective: Sendable {
+    /// The pictures of two opposite levels, as latents: `[1, channels, height, width]`.
+    struct Pair: Sendable {
+        let scale: Double
+        let high: Tensor
+        let low: Tensor
+    }
+
+    let model: StableDiffusion
+    let pairs: [Pair]
+    private let positive: TextConditioning
+    private let neutral: TextConditioning
+    let schedule: NoiseSchedule
+
+    /// Reads and encodes all pictures.
+    ///
+    /// - Throws: `TrainingError` when a folder lacks a picture that another has; the errors of files that do not decode.
+    init(_ recipe: SliderRecipe.Pairs, model: StableDiffusion, folder: URL?) throws {
+        let side = recipe.resolution ?? model.defaultSize
+        let levels = try recipe.levels.map { level in
+            (scale: level.scale, pictures: try Self.pictures(in: level.folder, relativeTo: folder))
+        }
+        func encoded(_ path: String) throws -> Tensor {
+            let picture = try readImage(at: path).image.resized(width: side, height: side)
+            return model.autoencoder.scaled(model.autoencoder.encode(Tensor(images: [picture]), Pass()).mean)
+        }
+        let pairs = try levels.filter { $0.scale > 0 }.flatMap { high -> [Pair] in
+            guard let low = levels.first(where: { $0.scale == -high.scale }) else { return [] }
+            let names = Set(high.pictures.keys)
+            let odd = names.symmetricDifference(low.pictures.keys).sorted()
+            guard odd.isEmpty, !names.isEmpty else {
+                throw TrainingError.invalidRecipe(
+                    key: "pairs.levels", expected: "folders with the same file names, at least one",
+                    found: odd.isEmpty ? "no picture" : "\(odd[0]) in one of them only")
+            }
+            return try names.sorted().map { name in
+                Pair(
+                    scale: high.scale, high: try encoded(high.pictures[name] ?? ""),
+                    low: try encoded(low.pictures[name] ?? ""))
+            }
+        }
+        try self.init(pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model)
+    }
+
+    init(_ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion) throws {
+        self.model = model
+        self.pairs = pairs
+        self.positive = model.text(positive)
+        self.neutral = model.text(neutral)
+        schedule = try NoiseSchedule(model.scheduler)
+    }
+
+    /// The pictures of a folder by name, without endings.
+    private static func pictures(in folder: String, relativeTo base: URL?) throws -> [String: String] {
+        let path = folder.hasPrefix("/") ? folder : (base?.appending(path: folder).path ?? folder)
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+            throw TrainingError.invalidRecipe(
+                key: "pairs.levels", expected: "a folder of pictures", found: "\(path), which cannot be read")
+        }
+        let endings = ["png", "jpg", "jpeg"]
+        let pictures = names.filter { endings.contains(URL(filePath: $0).pathExtension.lowercased()) }
+        return Dictionary(
+            pictures.map { (URL(filePath: $0).deletingPathExtension().lastPathComponent, path + "/" + $0) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    func draw(random: inout TorchGenerator) -> SliderDraw {
+        let index = random.integers(below: pairs.count, count: 1)[0]
+        let timestep = random.integers(below: schedule.trainTimesteps, count: 1)[0]
+        return draw(index, timestep: timestep, noise: random.normal(pairs[index].high.shape))
+    }
+
+    func draw(_ index: Int, timestep: Int, noise: Tensor) -> SliderDraw {
+        let pair = pairs[index]
+        return SliderDraw(
+            entry: index, latents: schedule.addNoise(pair.high, noise: noise, timesteps: [timestep]),
+            timestep: Float(timestep), noise: noise,
+            opposite: schedule.addNoise(pair.low, noise: noise, timesteps: [timestep]), scale: pair.scale)
+    }
+
+    func loss(_ draw: SliderDraw, _ slider: AdapterStack) -> Tensor {
+        guard let noise = draw.noise, let opposite = draw.opposite else { preconditionFailure("a visual draw") }
+        let pair = pairs[draw.entry]
+        func side(_ noisy: Tensor, _ clean: Tensor, _ text: TextConditioning, _ scale: Double) -> Tensor {
+            let pass = Pass(adaptation: slider.weighted([scale]))
+            let predicted = model.predictions(noisy, timestep: draw.timestep, texts: [text], pass)[0]
+            let target = schedule.target(
+                clean, noise: noise, timesteps: [Int(draw.timestep)], prediction: model.scheduler.predictionType)
+            return meanSquaredError(predicted, target)
+        }
+        return side(draw.latents, pair.high, positive, draw.scale) + side(opposite, pair.low, neutral, -draw.scale)
+    }
+}
