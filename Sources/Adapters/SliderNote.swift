@@ -31,4 +31,11 @@ extension Adapter {
     public var sliderNote: SliderNote? {
         metadata[SliderNote.key].flatMap { try? JSONDecoder().decode(SliderNote.self, from: Data($0.utf8)) }
     }
+
+    /// Puts a note into the metadata, in the place of the one that is there.
+    public mutating func setNote(_ note: SliderNote) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        metadata[SliderNote.key] = String(decoding: try encoder.encode(note), as: UTF8.self)
+    }
 }

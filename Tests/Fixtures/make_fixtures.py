@@ -1,7 +1,7 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
-                                             pipeline_xl schedulers scheduler_variants sampler_grid optimizers
+                                             pipeline_xl schedulers scheduler_variants sampler_grid optimizers adaptive_optimizers
                                              single_file torch_checkpoints adapters sliders]
 """
 
@@ -30,6 +30,7 @@ SUBJECTS = {
     "scheduler_variants": "subjects.scheduler_variants",
     "sampler_grid": "subjects.sampler_grid",
     "optimizers": "subjects.optimizers",
+    "adaptive_optimizers": "subjects.adaptive_optimizers",
     "single_file": "subjects.single_file",
     "torch_checkpoints": "subjects.torch_checkpoints",
     "adapters": "subjects.adapters",

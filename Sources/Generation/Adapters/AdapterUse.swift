@@ -26,9 +26,10 @@ extension StableDiffusion {
     public func adapters(_ uses: [AdapterUse]) throws -> AdapterStack? {
         guard !uses.isEmpty else { return nil }
         let entries = try uses.map { use in
-            StackEntry(
-                try Adapter(path: use.file.path, modules: modules, allowsUnmatched: use.allowsUnmatched ?? false),
-                weight: use.weight)
+            let adapter = try Adapter(
+                path: use.file.path, modules: modules, allowsUnmatched: use.allowsUnmatched ?? false)
+            // A calibrated slider's weights are in its own unit.
+            return StackEntry(adapter, weight: use.weight * (adapter.sliderNote?.unit ?? 1))
         }
         return try AdapterStack(entries, sites: sites)
     }

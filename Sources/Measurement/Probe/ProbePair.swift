@@ -20,6 +20,11 @@ public struct ProbePair: Sendable {
         }
     }
 
+    public init(portrait: Probe, landscape: Probe) {
+        self.portrait = portrait
+        self.landscape = landscape
+    }
+
     public subscript(family: SceneFamily) -> Probe { family == .portrait ? portrait : landscape }
 
     /// What both probes say about one picture.

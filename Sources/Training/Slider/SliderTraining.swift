@@ -46,7 +46,7 @@ public struct SliderTraining: Sendable {
         var adapter = stage.trainer.adapter()
         let note = SliderNote(
             name: recipe.name, base: modelHash, recipe: fingerprint, steps: recipe.training.steps)
-        adapter.metadata["atelier.slider"] = String(decoding: try canonicalJSON(of: note), as: UTF8.self)
+        try adapter.setNote(note)
         adapter.metadata["atelier.recipe"] = String(decoding: try canonicalJSON(of: recipe), as: UTF8.self)
         let path = context.folder.appending(path: recipe.name + ".safetensors")
         try adapter.write(to: path.path, format: .sliders)
