@@ -249,7 +249,7 @@ extension AdapterStack {
         if application == .folded { return true }
         let outputs = layer.weight.size(0)
         let fanIn = layer.weight.count / outputs
-        let rank = active.reduce(0) { $0 + (adapters.members[$1.number].layer.delta?.product?.rank ?? 0) }
+        let rank = active.reduce(0) { $0 + adapters.members[$1.number].rank }
         let tokens: Int
         switch layer.operation {
         case .linear, .spreadLinear: tokens = x.count / (x.size(0) * x.size(-1))

@@ -13,6 +13,9 @@ struct SiteMember: Sendable {
     var isLowRank: Bool {
         layer.delta is LowRankDelta && (layer.decomposition == nil || layer.decomposition?.axis == .rows)
     }
+
+    /// The rank that the member takes beside the layer; 0 where it has no low-rank form.
+    var rank: Int { (layer.delta as? LowRankDelta)?.up.size(1) ?? 0 }
 }
 
 /// The adapters of one layer, and what was computed of them for good.
@@ -21,11 +24,14 @@ final class SiteAdapters: Sendable {
     let members: [SiteMember]
     /// Whether the layer reads the text, so that its output has no place in the picture.
     let readsText: Bool
-    private let cache = Mutex(Cache())
+    private let cache: Mutex<Cache>
 
     init(path: String, members: [SiteMember]) {
         self.path = path
         self.members = members
+        // A few branches of guidance may take turns; of a large stack, fewer sets fit into memory.
+        let sets = members.reduce(0) { $0 + $1.rank } > 64 ? 2 : 6
+        cache = Mutex(Cache(pairs: Recent(limit: sets), folds: Recent(limit: sets)))
         readsText = path.hasSuffix(".attn2.to_k") || path.hasSuffix(".attn2.to_v") || !path.hasPrefix("unet.")
     }
 
@@ -48,8 +54,8 @@ final class SiteAdapters: Sendable {
 
     private struct Cache: Sendable {
         var dense: [DenseKey: Tensor] = [:]
-        var pairs = Recent<PairKey, SitePair>(limit: 4)
-        var folds = Recent<FoldKey, FoldedWeight>(limit: 4)
+        var pairs: Recent<PairKey, SitePair>
+        var folds: Recent<FoldKey, FoldedWeight>
     }
 
     // Computing hops to the compute thread, which may be waiting for this lock: so it never happens under the lock. Two
