@@ -23,6 +23,8 @@ struct BenchAdapters: ParsableCommand {
     var method: SliderTarget.Method = .noxattn
     @Option(help: "How they are applied: automatic, beside or folded.")
     var application: AdapterStack.Application = .automatic
+    @Flag(help: "Change every strength a little before each step, as curves do, so that nothing of a step is kept.")
+    var moving = false
 
     func validate() throws {
         guard (1...256).contains(rank) else { throw ValidationError("--rank: expected 1 to 256, found \(rank)") }
@@ -70,17 +72,25 @@ struct BenchAdapters: ParsableCommand {
             added = AddedConditioning(
                 pooledText: random.normal([options.batch, 1280]), timeIDs: random.normal([options.batch, 6]))
         }
-        let passes = [Pass()] + stacks.map { Pass(adaptation: $0) }
+        var steps = 0
+        func passes() -> [Pass] {
+            steps += 1
+            return [Pass()]
+                + stacks.map { stack in
+                    let factor = moving ? 1 + 0.001 * Double(steps) : 1
+                    return Pass(adaptation: moving ? stack.weighted(stack.entries.map { $0.weight * factor }) : stack)
+                }
+        }
         func time(_ pass: Pass) -> (wall: Double, processor: Double) {
             let (start, work) = (ContinuousClock.now, processorSeconds())
             _ = unet(latents, timesteps: timesteps, context: context, added: added, pass)
             return ((ContinuousClock.now - start).seconds, processorSeconds() - work)
         }
-        let first = passes.map { time($0).wall }
-        var seconds = [[Double]](repeating: [], count: passes.count)
-        var work = [[Double]](repeating: [], count: passes.count)
+        let first = passes().map { time($0).wall }
+        var seconds = [[Double]](repeating: [], count: first.count)
+        var work = [[Double]](repeating: [], count: first.count)
         for _ in 0..<options.repeats {
-            for (index, pass) in passes.enumerated() {
+            for (index, pass) in passes().enumerated() {
                 let (wall, processor) = time(pass)
                 seconds[index].append(wall)
                 work[index].append(processor)
@@ -93,7 +103,8 @@ struct BenchAdapters: ParsableCommand {
             let workRatio = Self.median(zip(work[index], work[0]).map { $0 / $1 })
             let row = AdapterBenchRow(
                 arch: options.arch.rawValue, precision: options.precision.rawValue, batch: options.batch,
-                threads: ComputeThread.shared.threadCount, application: application.rawValue, sliders: count,
+                threads: ComputeThread.shared.threadCount, application: application.rawValue, moving: moving,
+                sliders: count,
                 rank: rank,
                 layers: modules.count, first: first[index], seconds: Self.median(seconds[index]),
                 best: seconds[index].min() ?? 0, base: base, ratio: ratio,
@@ -125,6 +136,7 @@ private struct AdapterBenchRow: Encodable {
     let batch: Int
     let threads: Int
     let application: String
+    let moving: Bool
     let sliders: Int
     let rank: Int
     let layers: Int

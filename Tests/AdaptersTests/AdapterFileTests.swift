@@ -223,6 +223,14 @@ import Weights
         #expect(
             try complaint(with("lora_unet_down_blocks_9_attn.alpha", .zeros([]))).contains("lora_unet_down_blocks_9"))
         #expect(try complaint(with("lora_unet_conv_in.lora_down.weight", Tensor([Int64(1)]))).contains("int64"))
+        #expect(try complaint(with("lora_unet_conv_in.lora_up.weight", .zeros([16, 0]))).contains("found [16, 0]"))
+        let name = "lora_unet_mid_block_attentions_0_proj_in"
+        for (first, second) in [([5, 24], [1, 1]), ([24, 1], [1, 5]), ([24, 7], [1, 1]), ([1, 1], [24, 24])] {
+            let message = try complaint([
+                "\(name).lokr_w1": .zeros(first), "\(name).lokr_w2": .zeros(second + [2, 2]),
+            ])
+            #expect(message.contains("lokr factors of a layer [24, 24, 1, 1]"), "\(message)")
+        }
     }
 
     @Test func `unmatched keys can be left out`() throws {

@@ -68,6 +68,16 @@ import Weights
         #expect(try largestError(unet.run(reversed, application: mode), output) <= 1e-5)
     }
 
+    @Test func `many adapters take the shorter way, to the same end`() throws {
+        let entries = (1...12).map { StackEntry(unet.random(seed: $0, rank: 4, spread: 0.1), weight: 0.5) }
+        let beside = try unet.run(entries, application: .beside)
+        let automatic = try unet.run(entries)
+        // Other bits: some layers were folded.
+        #expect(!isBitEqual(automatic, beside) && largestError(automatic, beside) <= 1e-4)
+        let single = Array(entries.prefix(1))
+        #expect(try isBitEqual(unet.run(single), unet.run(single, application: .beside)))
+    }
+
     /// The recipe that adds the factors themselves has cross terms; the sum of changes has none.
     @Test func `factors are put side by side, not added`() throws {
         let (a, b) = (

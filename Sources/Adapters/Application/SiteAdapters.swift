@@ -1,3 +1,4 @@
+internal import Layers
 internal import Synchronization
 internal import TensorCore
 
@@ -13,6 +14,9 @@ struct SiteMember: Sendable {
     var isLowRank: Bool {
         layer.delta is LowRankDelta && (layer.decomposition == nil || layer.decomposition?.axis == .rows)
     }
+
+    /// The rank that the member takes beside the layer; 0 where it has no low-rank form.
+    var rank: Int { (layer.delta as? LowRankDelta)?.up.size(1) ?? 0 }
 }
 
 /// The adapters of one layer, and what was computed of them for good.
@@ -21,35 +25,51 @@ final class SiteAdapters: Sendable {
     let members: [SiteMember]
     /// Whether the layer reads the text, so that its output has no place in the picture.
     let readsText: Bool
-    private let cache = Mutex(Cache())
+    private let cache: Mutex<Cache>
 
     init(path: String, members: [SiteMember]) {
         self.path = path
         self.members = members
+        // A few branches of guidance may take turns; of a large stack, fewer sets fit into memory.
+        let sets = members.reduce(0) { $0 + $1.rank } > 64 ? 2 : 6
+        cache = Mutex(
+            Cache(dense: Recent(limit: 2 * members.count), pairs: Recent(limit: sets), folds: Recent(limit: sets)))
         readsText = path.hasSuffix(".attn2.to_k") || path.hasSuffix(".attn2.to_v") || !path.hasPrefix("unet.")
+    }
+
+    /// A base weight by its memory, which is kept as long as what was computed from it, so that no other weight can take
+    /// its place.
+    struct Base: Hashable {
+        let storage: Storage
+
+        init(_ layer: BaseLayer) { storage = layer.weight.storage }
+
+        static func == (a: Base, b: Base) -> Bool { a.storage === b.storage }
+        func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(storage)) }
     }
 
     /// Of a member and a base weight: DoRA depends on the weight.
     struct DenseKey: Hashable {
         var member: Int
-        var base: ObjectIdentifier
+        var base: Base
     }
 
     struct PairKey: Hashable {
         var members: [Int]
-        var base: ObjectIdentifier?
+        /// Nil where no member depends on it.
+        var base: Base?
     }
 
     struct FoldKey: Hashable {
         var members: [Int]
         var weights: [Double]
-        var base: ObjectIdentifier
+        var base: Base
     }
 
     private struct Cache: Sendable {
-        var dense: [DenseKey: Tensor] = [:]
-        var pairs = Recent<PairKey, SitePair>(limit: 4)
-        var folds = Recent<FoldKey, FoldedWeight>(limit: 4)
+        var dense: Recent<DenseKey, Tensor>
+        var pairs: Recent<PairKey, SitePair>
+        var folds: Recent<FoldKey, FoldedWeight>
     }
 
     // Computing hops to the compute thread, which may be waiting for this lock: so it never happens under the lock. Two

@@ -51,6 +51,10 @@ public struct AdapterFile: Sendable {
             guard tensor.dtype.isFloatingPoint else {
                 throw AdapterError("\(path): \(key)", expected: "floating-point numbers", found: tensor.dtype.rawValue)
             }
+            // No layer is as wide as the limit; products of sizes below it cannot overflow.
+            guard tensor.count > 0, tensor.shape.allSatisfy({ $0 <= 1 << 24 }) else {
+                throw AdapterError("\(path): \(key)", expected: "sizes of a layer", found: "\(tensor.shape)")
+            }
             let id = "\(meaning.part ?? "") \(meaning.isFlat) \(meaning.name)"
             var layer =
                 layers[id]

@@ -22,23 +22,20 @@ public struct AdapterBase: Sendable {
     public static func of(
         _ file: AdapterFile, among candidates: [AdapterBase], allowsUnmatched: Bool = false
     ) throws -> AdapterBase {
-        var nearest: (base: AdapterBase, unmatched: Int, error: any Error)?
+        var nearest: (base: AdapterBase, unmatched: Int, flaw: (any Error)?)?
         for base in candidates {
             let unmatched = file.matches(base.modules).unmatched.count
-            do {
-                _ = try Adapter(file, modules: base.modules, allowsUnmatched: allowsUnmatched)
-                if unmatched == 0 { return base }
-                if nearest.map({ unmatched < $0.unmatched }) ?? true {
-                    nearest = (base, unmatched, GenerationError(file.path, expected: "", found: ""))
-                }
-            } catch {
-                if nearest.map({ unmatched < $0.unmatched }) ?? true { nearest = (base, unmatched, error) }
-            }
+            var flaw: (any Error)?
+            do { _ = try Adapter(file, modules: base.modules, allowsUnmatched: allowsUnmatched) } catch { flaw = error }
+            if unmatched == 0 && flaw == nil { return base }
+            // One that can be read comes before one that cannot; then the one with fewer keys left over.
+            let isNearer = nearest.map { (flaw == nil ? 0 : 1, unmatched) < ($0.flaw == nil ? 0 : 1, $0.unmatched) }
+            if isNearer ?? true { nearest = (base, unmatched, flaw) }
         }
         guard let nearest else {
             throw GenerationError(file.path, expected: "a model to look layers up in", found: "none")
         }
-        if allowsUnmatched, nearest.error is GenerationError { return nearest.base }
-        throw nearest.error
+        if let flaw = nearest.flaw { throw flaw }
+        return nearest.base
     }
 }
