@@ -31,6 +31,7 @@ public struct Denoising: Sendable {
     private let start: StartingLatents?
     private var inpainting: InpaintingChannels?
     private let pass: Pass
+    private var base: LockedBase?
 
     /// Encodes the prompts, and the starting picture if there is one, and draws the initial noise.
     ///
@@ -70,6 +71,10 @@ public struct Denoising: Sendable {
             start = nil
         }
         inpainting = InpaintingChannels(picture, request, model, random: &random, pass)
+        base = LockedBase(pass, request, model, latents: latents, sampler: sampler, random: random)
+        guard base == nil || request.hires == nil else {
+            throw GenerationError("hires", expected: "no locked region beside it", found: "one")
+        }
     }
 
     /// Steps of all passes.
@@ -102,6 +107,13 @@ public struct Denoising: Sendable {
         let timestep = sampler.evaluations[evaluation].timestep
         let output = guided.predict(input, timestep: timestep, model.unet, pass(at: sampler.evaluations[evaluation]))
         latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
+        let extra = inpainting?.channels
+        if let mixed = base?.evaluate(
+            evaluation, model: model, at: { $0.at(moment(of: sampler.evaluations[evaluation])) },
+            extend: { input in extra.map { concatenated([input, $0], axis: 1) } ?? input }, mixing: latents)
+        {
+            latents = mixed
+        }
         evaluation += 1
         if let start {
             let next = evaluation < sampler.evaluations.count ? evaluation : nil
@@ -113,11 +125,14 @@ public struct Denoising: Sendable {
     private func pass(at evaluation: Evaluation) -> Pass {
         guard let adapters = pass.adaptation as? AdapterStack else { return pass }
         var pass = pass
-        pass.adaptation = adapters.at(
-            SamplingMoment(
-                timestep: Double(evaluation.timestep), fraction: Double(step) / Double(totalSteps),
-                sigma: Double(evaluation.sigma), latentHeight: latents.size(2), latentWidth: latents.size(3)))
+        pass.adaptation = adapters.at(moment(of: evaluation))
         return pass
+    }
+
+    private func moment(of evaluation: Evaluation) -> SamplingMoment {
+        SamplingMoment(
+            timestep: Double(evaluation.timestep), fraction: Double(step) / Double(totalSteps),
+            sigma: Double(evaluation.sigma), latentHeight: latents.size(2), latentWidth: latents.size(3))
     }
 
     /// Begins the second pass: larger latents, with the noise of the step that it starts at.
@@ -157,7 +172,8 @@ extension StableDiffusion {
     ) -> Image {
         if usesTiny, let tinyAutoencoder { return tinyAutoencoder.decode(latents, pass).images()[0] }
         let unscaled = autoencoder.unscaled(latents)
-        let decoded = tiles.map { autoencoder.decodeTiled(unscaled, by: $0, pass) } ?? autoencoder.decode(unscaled, pass)
+        let decoded =
+            tiles.map { autoencoder.decodeTiled(unscaled, by: $0, pass) } ?? autoencoder.decode(unscaled, pass)
         return decoded.images()[0]
     }
 }

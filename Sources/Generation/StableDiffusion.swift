@@ -147,7 +147,9 @@ public struct StableDiffusion: Sendable {
     ///     [height, width, crop top, crop left, height, width]    or    [height, width, top, left, aesthetic score]
     ///
     /// - Returns: nil for models that read none.
-    public func addedConditioning(_ text: TextConditioning, width: Int, height: Int, isNegative: Bool) -> AddedConditioning? {
+    public func addedConditioning(_ text: TextConditioning, width: Int, height: Int, isNegative: Bool)
+        -> AddedConditioning?
+    {
         guard unet.configuration.additionEmbedType == "text_time" else { return nil }
         let sizes = [height, width, 0, 0].map(Float.init)
         let target = sizeCount == 5 ? [isNegative ? 2.5 : 6] : [Float(height), Float(width)]

@@ -31,6 +31,14 @@ enum Assets {
             found: "none; name it with --assets or ATELIER_ASSETS")
     }
 
+    /// The folder of the shipped sliders, beside the assets.
+    static func sliders(_ option: String?) throws -> String {
+        let assets = try folder(option)
+        let inside = assets.appending(path: "Sliders").path
+        if FileManager.default.fileExists(atPath: inside) { return inside }
+        return assets.deletingLastPathComponent().appending(path: "Sliders").path
+    }
+
     /// A model by path or name: a folder in the diffusers layout, or a checkpoint in one file.
     static func store(_ name: String, assets: String?) throws -> any ModelStore {
         let location = try model(name, assets: assets)

@@ -134,7 +134,8 @@ struct Generate: AsyncParsableCommand {
 
     /// Runs on the compute thread.
     private func draw(_ store: any ModelStore, _ outputs: OutputPattern, _ preview: PreviewWriter?) throws {
-        let (words, adapters) = try loras.uses(in: prompt)
+        let modelHash = try store.hash()
+        let (words, adapters) = try loras.uses(in: prompt, modelHash: modelHash, assets: assets)
         let additions = try parts.additions(for: [words, negativePrompt ?? ""])
         // Rounding weights reads them; a dry run reads headers alone.
         let network = try StableDiffusion(store, precision: dryRun ? .fp32 : precision, additions: additions)
@@ -150,7 +151,6 @@ struct Generate: AsyncParsableCommand {
         } catch {
             throw UsageError(description: "--\(error)")
         }
-        let modelHash = try store.hash()
         let defaults = try store.samplingDefaults()
         let firstSeed = seed < 0 ? UInt64.random(in: 0..<1 << 32) : UInt64(seed)
         let origin = try startingPicture()

@@ -38,7 +38,7 @@ struct SliderCalibrate: AsyncParsableCommand {
             let result = try measuring.measure(
                 adapter, scales: scales.sorted(), usesUnit: false, network: network, defaults: store.samplingDefaults())
             let calibration = try SliderCalibration(result.report)
-            var note = adapter.sliderNote ?? SliderNote(name: adapter.name, base: try store.hash())
+            var note = try adapter.sliderNote ?? SliderNote(name: adapter.name, base: store.hash())
             note.unit = calibration.unit
             note.range = calibration.range
             try adapter.setNote(note)

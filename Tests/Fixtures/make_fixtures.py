@@ -1,7 +1,8 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
-                                             pipeline_xl schedulers scheduler_variants sampler_grid optimizers adaptive_optimizers
+                                             pipeline_xl schedulers scheduler_variants sampler_grid optimizers
+                                             adaptive_optimizers
                                              single_file torch_checkpoints adapters sliders]
 """
 

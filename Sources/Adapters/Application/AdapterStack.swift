@@ -89,6 +89,19 @@ public struct AdapterStack: Adaptation {
         return copy
     }
 
+    /// Where the locked entries act, all together; nil without any.
+    public var lockedRegion: RegionMask? {
+        let regions = entries.filter(\.isLocked).compactMap(\.region)
+        guard let first = regions.first else { return nil }
+        guard regions.count > 1 else { return first }
+        let (height, width) = (first.values.size(0), first.values.size(1))
+        return RegionMask(
+            regions.dropFirst().reduce(first.values) { maximum($0, $1.resized(height: height, width: width)) })
+    }
+
+    /// The stack without its locked entries.
+    public var withoutLocked: AdapterStack { weighted(entries.map { $0.isLocked && $0.region != nil ? 0 : $0.weight }) }
+
     // MARK: Adaptation
 
     public var parameters: [Tensor] { trained }

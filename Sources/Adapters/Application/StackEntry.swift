@@ -44,12 +44,14 @@ public struct StackEntry: Sendable {
     public var gains: [LayerGain]
     public var rows: RowWeights
     public var region: RegionMask?
+    /// Whether what lies outside the region is to stay as it is without the adapter.
+    public var isLocked: Bool
     /// Whether the adapter's tensors are leaves of a training; its factors are then used as they are, never packed.
     public var isTrainable: Bool
 
     public init(
         _ adapter: Adapter, weight: Double = 1, schedule: Schedule = .always, gains: [LayerGain] = [],
-        rows: RowWeights = .all, region: RegionMask? = nil, isTrainable: Bool = false
+        rows: RowWeights = .all, region: RegionMask? = nil, isLocked: Bool = false, isTrainable: Bool = false
     ) {
         self.adapter = adapter
         self.weight = weight
@@ -57,6 +59,7 @@ public struct StackEntry: Sendable {
         self.gains = gains
         self.rows = rows
         self.region = region
+        self.isLocked = isLocked
         self.isTrainable = isTrainable
     }
 

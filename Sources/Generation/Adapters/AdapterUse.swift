@@ -7,6 +7,13 @@ public struct AdapterUse: Codable, Sendable, Hashable {
     public var weight: Double
     /// Whether keys that mean nothing to the model are left out instead of refused.
     public var allowsUnmatched: Bool?
+    /// When it acts; nil all the time.
+    public var schedule: StackSchedule?
+    public var gains: [StackGain]?
+    /// Where it acts; nil everywhere.
+    public var region: StackRegion?
+    /// The rows of guidance that it acts in; nil all of them.
+    public var branch: StackBranch?
 
     /// - Throws: when there is no such file.
     public init(path: String, weight: Double, allowsUnmatched: Bool = false) throws {
@@ -29,8 +36,33 @@ extension StableDiffusion {
             let adapter = try Adapter(
                 path: use.file.path, modules: modules, allowsUnmatched: use.allowsUnmatched ?? false)
             // A calibrated slider's weights are in its own unit.
-            return StackEntry(adapter, weight: use.weight * (adapter.sliderNote?.unit ?? 1))
+            let note = adapter.sliderNote
+            try use.checkScale(note)
+            return StackEntry(
+                adapter, weight: use.weight * (note?.unit ?? 1),
+                schedule: try use.schedule?.schedule(
+                    timesteps: scheduler.trainTimesteps, of: use.name) ?? Self.schedule(note, scheduler.trainTimesteps),
+                gains: (use.gains ?? []).map { LayerGain($0.part, $0.gain) }, rows: (use.branch ?? .all).rows,
+                region: try use.region?.regionMask(use.name), isLocked: use.region?.lock ?? false)
         }
         return try AdapterStack(entries, sites: sites)
+    }
+
+    /// What a slider's file says of its start, where the use says nothing.
+    private static func schedule(_ note: SliderNote?, _ timesteps: Int) -> Schedule {
+        guard let note, note.start < 1 else { return .always }
+        return .starting(atNoise: note.start * Double(timesteps))
+    }
+}
+
+extension AdapterUse {
+    /// Refuses scales far beyond what the slider's file declares.
+    fileprivate func checkScale(_ note: SliderNote?) throws {
+        guard let note, note.unit != nil, let low = note.range.first, let high = note.range.last else { return }
+        // Artists go a little over the edge on purpose.
+        guard (2 * low...2 * high).contains(weight) else {
+            throw GenerationError(
+                name, expected: "a scale from \(low) to \(high) (at most twice that)", found: "\(weight)")
+        }
     }
 }

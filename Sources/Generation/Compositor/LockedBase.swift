@@ -1,0 +1,53 @@
+import Adapters
+import Layers
+import Samplers
+import TensorCore
+
+/// The picture without the adapters that are locked into a region, drawn beside the picture with them: after each
+/// evaluation the latents outside the region are its own.
+///
+///     latents = mask · latents + (1 - mask) · base
+struct LockedBase: Sendable {
+    private var latents: Tensor
+    private var sampler: Sampler
+    private var random: TorchGenerator
+    private let guided: GuidedRows
+    private let pass: Pass
+    private let mask: Tensor
+
+    /// Nil for a pass whose adapters are not locked.
+    ///
+    /// - Parameters:
+    ///   - latents, sampler, random: where the picture begins.
+    init?(
+        _ pass: Pass, _ request: GenerationRequest, _ model: StableDiffusion, latents: Tensor, sampler: Sampler,
+        random: TorchGenerator
+    ) {
+        guard let stack = pass.adaptation as? AdapterStack, let region = stack.lockedRegion else { return nil }
+        var pass = pass
+        pass.adaptation = stack.withoutLocked
+        self.pass = pass
+        self.latents = latents
+        self.sampler = sampler
+        self.random = random
+        guided = GuidedRows(request, model, pass)
+        mask = region.resized(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)
+    }
+
+    /// Takes the base's own evaluation, and gives the latents that go on.
+    ///
+    /// - Parameters:
+    ///   - other: the latents of the picture with all adapters, after the same evaluation.
+    ///   - extend: adds what the UNet reads beside latents.
+    mutating func evaluate(
+        _ index: Int, model: StableDiffusion, at moment: (AdapterStack) -> AdapterStack, extend: (Tensor) -> Tensor,
+        mixing other: Tensor
+    ) -> Tensor {
+        var pass = pass
+        if let stack = pass.adaptation as? AdapterStack { pass.adaptation = moment(stack) }
+        let input = extend(sampler.modelInput(latents, at: index))
+        let output = guided.predict(input, timestep: sampler.evaluations[index].timestep, model.unet, pass)
+        latents = sampler.step(output, latents: latents, at: index, random: &random)
+        return mask * other + (1 - mask) * latents
+    }
+}
