@@ -107,12 +107,11 @@ public struct Denoising: Sendable {
         let timestep = sampler.evaluations[evaluation].timestep
         let output = guided.predict(input, timestep: timestep, model.unet, pass(at: sampler.evaluations[evaluation]))
         latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
-        let extra = inpainting?.channels
-        if let mixed = base?.evaluate(
-            evaluation, model: model, at: { $0.at(moment(of: sampler.evaluations[evaluation])) },
-            extend: { input in extra.map { concatenated([input, $0], axis: 1) } ?? input }, mixing: latents)
-        {
-            latents = mixed
+        if var base {
+            let moment = moment(of: sampler.evaluations[evaluation])
+            latents = base.evaluate(
+                evaluation, model: model, at: moment, beside: inpainting?.channels, mixing: latents)
+            self.base = base
         }
         evaluation += 1
         if let start {

@@ -38,14 +38,14 @@ struct LockedBase: Sendable {
     ///
     /// - Parameters:
     ///   - other: the latents of the picture with all adapters, after the same evaluation.
-    ///   - extend: adds what the UNet reads beside latents.
+    ///   - channels: what the UNet reads beside latents.
     mutating func evaluate(
-        _ index: Int, model: StableDiffusion, at moment: (AdapterStack) -> AdapterStack, extend: (Tensor) -> Tensor,
-        mixing other: Tensor
+        _ index: Int, model: StableDiffusion, at moment: SamplingMoment, beside channels: Tensor?, mixing other: Tensor
     ) -> Tensor {
         var pass = pass
-        if let stack = pass.adaptation as? AdapterStack { pass.adaptation = moment(stack) }
-        let input = extend(sampler.modelInput(latents, at: index))
+        if let stack = pass.adaptation as? AdapterStack { pass.adaptation = stack.at(moment) }
+        var input = sampler.modelInput(latents, at: index)
+        if let channels { input = concatenated([input, channels], axis: 1) }
         let output = guided.predict(input, timestep: sampler.evaluations[index].timestep, model.unet, pass)
         latents = sampler.step(output, latents: latents, at: index, random: &random)
         return mask * other + (1 - mask) * latents

@@ -1,0 +1,145 @@
+import Foundation
+
+/// One axis of a sweep: what changes from picture to picture, and its values.
+///
+///     slider:age=-2:2:5      five scales from -2 to 2        start:age=0.5,0.8,1     from which share of the noise on
+///     seed=1,2,3             steps=10,20      cfg=2,4,8      sampler=euler,ddim      prompt=cat|dog|bird
+///
+/// `prompt` replaces its first text, which the prompt must hold, by each of its texts.
+public struct SweepAxis: Sendable, Hashable, Codable {
+    public enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
+        case slider, start, seed, steps, cfg, sampler, prompt
+    }
+
+    public var kind: Kind
+    /// The slider's name; empty for other kinds.
+    public var name: String
+    public var values: [String]
+
+    /// - Throws: `GenerationError` for a text that is no axis.
+    public init(_ text: String) throws {
+        let known = "slider:NAME, start:NAME, seed, steps, cfg, sampler or prompt, then = and values"
+        guard let sign = text.firstIndex(of: "=") else {
+            throw GenerationError("axis", expected: known, found: "'\(text)'")
+        }
+        let head = text[..<sign].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let kind = Kind(rawValue: String(head[0])) else {
+            throw GenerationError("axis", expected: known, found: "'\(text)'")
+        }
+        let needsName = kind == .slider || kind == .start
+        guard needsName == (head.count == 2), !needsName || !head[1].isEmpty else {
+            throw GenerationError(
+                "axis \(kind.rawValue)", expected: needsName ? "\(kind.rawValue):NAME=values" : "no name",
+                found: "'\(text)'")
+        }
+        self.kind = kind
+        name = head.count == 2 ? String(head[1]) : ""
+        let rest = String(text[text.index(after: sign)...])
+        values = try Self.values(rest, kind)
+        guard (1...100).contains(values.count) else {
+            throw GenerationError("axis \(kind.rawValue)", expected: "1 to 100 values", found: "\(values.count)")
+        }
+    }
+
+    /// A list, or for numbers `first:last:count`.
+    private static func values(_ text: String, _ kind: Kind) throws -> [String] {
+        func flaw(_ expected: String) -> GenerationError {
+            GenerationError("axis \(kind.rawValue)", expected: expected, found: "'\(text)'")
+        }
+        if kind == .prompt {
+            let texts = text.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+            guard let first = texts.first, !first.isEmpty else {
+                throw flaw("texts separated by |, the first not empty")
+            }
+            return texts
+        }
+        let parts = text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        if kind == .sampler {
+            guard !parts.isEmpty else { throw flaw("names separated by commas") }
+            return parts
+        }
+        let range = text.split(separator: ":").map { Double($0) }
+        if range.count == 3, let first = range[0], let last = range[1], let count = range[2] {
+            guard count >= 2, count <= 100, count == count.rounded(), first.isFinite, last.isFinite else {
+                throw flaw("first:last:count with a count of 2 to 100")
+            }
+            return (0..<Int(count)).map { short(first + (last - first) * Double($0) / (count - 1)) }
+        }
+        guard !parts.isEmpty, parts.allSatisfy({ Double($0)?.isFinite == true }) else {
+            throw flaw("numbers separated by commas, or first:last:count")
+        }
+        return parts
+    }
+
+    private static func short(_ value: Double) -> String {
+        let rounded = (value * 1e6).rounded() / 1e6
+        return Int(exactly: rounded).map(String.init) ?? String(rounded)
+    }
+
+    /// What stands over a column or beside a row.
+    public func label(_ index: Int) -> String {
+        switch kind {
+        case .slider: "\(name) \(values[index])"
+        case .start: "\(name) from \(values[index])"
+        case .prompt: values[index]
+        case .seed, .steps, .cfg, .sampler: "\(kind.rawValue) \(values[index])"
+        }
+    }
+}
+
+/// A picture of a sweep: the request and the adapters that its place in the grid asks for.
+public struct SweepCell: Sendable {
+    public var request: GenerationRequest
+    public var adapters: [AdapterUse]
+    /// The value of each axis.
+    public var values: [String]
+
+    /// - Parameters:
+    ///   - place: the index on each axis.
+    ///   - resolve: the file of a slider's name.
+    /// - Throws: `GenerationError` for values that the request cannot have.
+    public init(
+        _ axes: [SweepAxis], at place: [Int], from request: GenerationRequest, _ adapters: [AdapterUse],
+        resolve: (String) throws -> String
+    ) throws {
+        self.request = request
+        self.adapters = adapters
+        values = zip(axes, place).map { $0.values[$1] }
+        // Starts come after the sliders that they are of.
+        let ordered = zip(axes, values).sorted { $0.0.kind != .start && $1.0.kind == .start }
+        for (axis, value) in ordered {
+            func whole() throws -> Int {
+                guard let number = Int(value), number >= 0 else {
+                    throw GenerationError("axis \(axis.kind.rawValue)", expected: "whole numbers from 0", found: value)
+                }
+                return number
+            }
+            switch axis.kind {
+            case .seed: self.request.seed = UInt64(try whole())
+            case .steps: self.request.steps = try whole()
+            case .cfg: self.request.guidanceScale = Double(value) ?? 0
+            case .sampler: self.request.sampler = value
+            case .prompt:
+                guard self.request.prompt.contains(axis.values[0]) else {
+                    throw GenerationError(
+                        "axis prompt", expected: "its first text in the prompt '\(self.request.prompt)'",
+                        found: "'\(axis.values[0])', which is not in it")
+                }
+                self.request.prompt = self.request.prompt.replacing(axis.values[0], with: value)
+            case .slider, .start:
+                let path = try resolve(axis.name)
+                var index = self.adapters.firstIndex { $0.name == axis.name || $0.file.path == path }
+                if index == nil {
+                    self.adapters.append(try AdapterUse(path: path, weight: 1))
+                    index = self.adapters.count - 1
+                }
+                guard let index, let number = Double(value) else { continue }
+                if axis.kind == .slider {
+                    self.adapters[index].weight = number
+                } else {
+                    self.adapters[index].schedule = StackSchedule(start: number)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import Foundation
+import Generation
+import Imaging
+import Layers
+import TensorCore
+
+/// What `grid` and `morph` share: the model, the picture that is varied, the adapters.
+struct SweepOptions: ParsableArguments {
+    @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
+    var model = "mini"
+    @Option(name: [.short, .long], help: "What to draw.")
+    var prompt: String
+    @Option(name: [.customShort("n"), .long], help: "What to avoid.")
+    var negativePrompt: String?
+    @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own).")
+    var steps: Int?
+    @Option(help: "How strongly the prompt pulls (default: the model's own).")
+    var cfgScale: Double?
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The seed.")
+    var seed: UInt64 = 42
+    @Option(
+        name: [.customShort("W"), .long], parsing: .unconditional, help: "Width in pixels (default: the model's own).")
+    var width: Int?
+    @Option(
+        name: [.customShort("H"), .long], parsing: .unconditional, help: "Height in pixels (default: the model's own).")
+    var height: Int?
+    @OptionGroup(title: "Adapters") var loras: LoRAOptions
+    @Option(help: "The folder with the embedded models.")
+    var assets: String?
+    @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
+    var threads: Int?
+
+    /// A drawn picture with the recipe that makes it again.
+    struct Drawn: Sendable {
+        let picture: Image
+        let recipe: PictureRecipe
+        let cell: SweepCell
+    }
+
+    /// Draws every place of a grid, in order; everything is checked before the first one.
+    ///
+    /// Runs on the compute thread.
+    func draw(_ axes: [SweepAxis], places: [[Int]]) throws -> [Drawn] {
+        let store = try Assets.store(model, assets: assets)
+        let modelHash = try store.hash()
+        let (words, adapters) = try loras.uses(in: prompt, modelHash: modelHash, assets: assets)
+        let folders = StackFolders(
+            own: loras.loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+        let network = try StableDiffusion(store)
+        let defaults = try store.samplingDefaults()
+        let base = GenerationRequest(
+            prompt: words, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
+            guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed, width: width ?? network.defaultSize,
+            height: height ?? network.defaultSize)
+        let cells = try places.map { place in
+            try SweepCell(axes, at: place, from: base, adapters) { try folders.file(of: $0) }
+        }
+        for cell in cells {
+            try cell.request.validate(for: network)
+            _ = try cell.request.makeSampler(network.scheduler)
+        }
+        // One stack for each set of adapters: only weights and starts differ between most of them.
+        var progress = TerminalProgress()
+        var drawn: [Drawn] = []
+        let group = max(ComputeThread.shared.threadCount, 1)
+        let (model, precision) = (model, Precision.fp32)
+        for start in stride(from: 0, to: cells.count, by: group) {
+            if Interrupt.isRequested { throw Interrupted() }
+            let part = Array(cells[start..<min(start + group, cells.count)])
+            let stacks = try part.map { try network.adapters($0.adapters) }
+            drawn += try ComputeThread.shared.concurrently(part.count) { index in
+                let cell = part[index]
+                var denoising = try Denoising(
+                    cell.request, model: network, pass: Pass(adaptation: stacks[index]))
+                while !denoising.isComplete { denoising.advance() }
+                var recipe = PictureRecipe(
+                    engine: engineVersion, model: model, modelHash: modelHash, precision: precision,
+                    request: cell.request)
+                recipe.adapters = cell.adapters.isEmpty ? nil : cell.adapters
+                recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+                return Drawn(picture: denoising.picture(), recipe: recipe, cell: cell)
+            }
+            progress.show("drawing", step: drawn.count, total: cells.count)
+        }
+        return drawn
+    }
+}
