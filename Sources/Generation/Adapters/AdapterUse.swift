@@ -1,5 +1,6 @@
 public import Adapters
 import Foundation
+import Samplers
 
 /// An adapter file that a picture is made with, and how strongly.
 public struct AdapterUse: Codable, Sendable, Hashable {

@@ -1,6 +1,7 @@
 import Adapters
-public import Foundation
+import Foundation
 import Imaging
+import Layers
 import TensorCore
 
 /// When an adapter of a stack acts: from a start on, within a window, along a curve.

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 import Recipes
 
 /// A stack of sliders and styles in a file (`*.stack.yaml`).

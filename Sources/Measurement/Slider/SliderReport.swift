@@ -1,4 +1,3 @@
-public import World
 
 /// What a slider does to pictures, as probes read it: changes against the same picture at scale 0, as shares of each
 /// trait's range.
