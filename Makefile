@@ -7,7 +7,7 @@ DEBUG := -Xcc -O3
 RELEASE := -c release
 ATELIER := .build/release/atelier
 
-.PHONY: setup build demo test bench fuzz format lint fixtures clean
+.PHONY: setup build demo test bench fuzz train-mini train-probes eval-mini format lint fixtures clean
 
 setup:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(PACKAGES); }
@@ -35,6 +35,18 @@ bench: build
 
 fuzz: setup
 	ATELIER_FUZZ_ITERATIONS=10000000 swift test $(RELEASE) -Xswiftc -enable-testing --filter Fuzz
+
+# The embedded model and the probes that judge it, from nothing: hours. What was stopped goes on.
+train-mini: build
+	$(ATELIER) train base Assets/recipes/mini.yaml --output out/mini
+	$(ATELIER) train base Assets/recipes/mini-decoder.yaml --output out/mini-decoder --warm-start out/mini/model
+
+train-probes: build
+	for name in portrait-a portrait-b landscape-a landscape-b; do \
+	    $(ATELIER) train probe Assets/recipes/probe-$$name.yaml --output out/probe-$$name || exit 1; done
+
+eval-mini: build
+	$(ATELIER) eval base --output out/eval-mini --card docs/mini.md
 
 format:
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

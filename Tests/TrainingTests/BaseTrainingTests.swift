@@ -164,6 +164,40 @@ import Weights
         #expect(!FileManager.default.fileExists(atPath: second.appending(path: "reading").path))
     }
 
+    @Test func `a decoder learns alone, and the latents stay`() throws {
+        let (first, second) = (try temporaryFolder(), try temporaryFolder())
+        defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }
+        let model = try #require(try train(first))
+        let yaml = Self.yaml.replacing("kl_weight: 0.0001", with: "kl_weight: 0\n  decoder_noise: 0.4")
+            .replacing("steps: 4\n  batch: 2\n  optimizer", with: "steps: 0\n  batch: 2\n  optimizer")
+        let recipe = try decodeRecipe(BaseRecipe.self, yaml: yaml)
+        let training = try BaseTraining(
+            recipe: recipe, context: TrainingContext(folder: second, report: { _ in }),
+            warmStart: try WarmStart(path: model.path))
+        let continued = try #require(try ComputeThread.shared.run { try training.run() })
+        for part in ["unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"] {
+            let before = try SafetensorsFile(path: model.appending(path: part + ".safetensors").path).tensors()
+            let after = try SafetensorsFile(path: continued.appending(path: part + ".safetensors").path).tensors()
+            var changed = 0
+            for (key, tensor) in before where after[key]?.floats != tensor.floats {
+                let isDecoder = key.hasPrefix("decoder.") || key.hasPrefix("post_quant_conv.")
+                #expect(part.hasPrefix("vae/") && isDecoder, "\(part) \(key)")
+                changed += 1
+            }
+            #expect((changed > 10) == part.hasPrefix("vae/"))
+        }
+        let configurations = try [model, continued].map { try Data(contentsOf: $0.appending(path: "vae/config.json")) }
+        #expect(configurations[0] == configurations[1])
+        // Without the noise both halves would learn, and the UNet would not know the latents.
+        let unsafe = try decodeRecipe(
+            BaseRecipe.self, yaml: yaml.replacing("decoder_noise: 0.4", with: "decoder_noise: 3"))
+        #expect(throws: TrainingError.self) {
+            try BaseTraining(
+                recipe: unsafe, context: TrainingContext(folder: second, report: { _ in }),
+                warmStart: try WarmStart(path: model.path))
+        }
+    }
+
     @Test func `a warm start of another shape is refused by the parameter's name`() throws {
         let (first, second) = (try temporaryFolder(), try temporaryFolder())
         defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }

@@ -40,22 +40,35 @@ public struct AutoencoderTrainer: StageTrainer {
         let factor = recipe.vae.downsamplingFactor
         let noise = learner.random.normal(
             [stage.batch, recipe.vae.latentChannels, stage.crop / factor, stage.crop / factor])
+        let strengths = stage.decoderNoise.map { learner.random.uniform([stage.batch, 1, 1, 1]) * $0 }
         let step = try ShardedGradient(
             of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
         ) { [recipe] rows, parameters in
             func part(_ tensor: Tensor) -> Tensor { tensor.narrowed(0, start: rows.lowerBound, count: rows.count) }
             let autoencoder = try AutoencoderKL(recipe.vae, weights: parameters.weights)
-            let posterior = autoencoder.encode(part(original), Pass())
-            let decoded = autoencoder.decode(posterior.sample(noise: part(noise)), Pass())
+            let posterior: DiagonalGaussian
+            let latents: Tensor
+            if let strengths {
+                let frozen = ParameterSet(parameters.tensors.mapValues(\.detached)).weights
+                posterior = try AutoencoderKL(recipe.vae, weights: frozen).encode(part(original), Pass())
+                let spread = Double(variance(posterior.mean).item).squareRoot()
+                latents = posterior.mean + part(strengths) * spread * part(noise)
+            } else {
+                posterior = autoencoder.encode(part(original), Pass())
+                latents = posterior.sample(noise: part(noise))
+            }
             let loss = ReconstructionLoss(
-                original: part(original), decoded: decoded, posterior: posterior, stage: recipe.autoencoder)
+                original: part(original), decoded: autoencoder.decode(latents, Pass()), posterior: posterior,
+                stage: recipe.autoencoder)
             return .init(
                 total: loss.total,
                 values: ["absolute": Double(loss.absolute.item), "kl": Double(loss.divergence.item)])
         }
+        let isDecoder = { (path: String) in path.hasPrefix("decoder.") || path.hasPrefix("post_quant_conv.") }
+        let gradients = strengths == nil ? step.gradients : step.gradients.filter { isDecoder($0.key) }
         var values = step.values
         values["learning_rate"] = learner.learningRate
-        values["gradient_norm"] = try learner.update(gradients: step.gradients)
+        values["gradient_norm"] = try learner.update(gradients: gradients)
         return values
     }
 

@@ -6,9 +6,11 @@ import TextModels
 extension BaseRecipe {
     /// Checks what the types cannot say, before any memory or time is spent.
     ///
-    /// - Parameter hasAutoencoder: whether a trained autoencoder is there, which may be used as it is: 0 steps.
+    /// - Parameters:
+    ///   - hasAutoencoder: whether a trained autoencoder is there, which may be used as it is: 0 steps.
+    ///   - hasDenoiser: whether trained networks are there, so that the autoencoder's decoder may be trained alone.
     /// - Throws: `TrainingError.invalidRecipe`, naming the key.
-    func validate(hasAutoencoder: Bool = false) throws {
+    func validate(hasAutoencoder: Bool = false, hasDenoiser: Bool = false) throws {
         func require(_ condition: Bool, _ key: String, _ expected: String, _ found: Any) throws {
             guard condition else {
                 throw TrainingError.invalidRecipe(key: key, expected: expected, found: "\(found)")
@@ -26,7 +28,7 @@ extension BaseRecipe {
             ((hasAutoencoder ? 0 : 1)...100_000_000).contains(autoencoder.steps), "autoencoder.steps",
             hasAutoencoder ? "0 or more" : "at least 1 (0 needs a warm start with a vae)", autoencoder.steps)
         for (key, value) in [
-            ("reading.steps", reading?.steps ?? 1), ("denoiser.steps", denoiser.steps),
+            ("reading.steps", reading?.steps ?? 1),
             ("autoencoder.samples_every", autoencoder.samplesEvery),
             ("autoencoder.checkpoint_every", autoencoder.checkpointEvery),
             ("reading.checkpoint_every", reading?.checkpointEvery ?? 1),
@@ -37,6 +39,13 @@ extension BaseRecipe {
             ("autoencoder.batch", autoencoder.batch), ("reading.batch", reading?.batch ?? 1),
             ("denoiser.batch", denoiser.batch),
         ] { try require((1...4096).contains(value), key, "1 to 4096", value) }
+        let keepsLatents = hasDenoiser && (autoencoder.steps == 0 || autoencoder.decoderNoise != nil)
+        try require(
+            ((keepsLatents ? 0 : 1)...100_000_000).contains(denoiser.steps), "denoiser.steps",
+            keepsLatents ? "0 or more" : "at least 1 (0 needs a warm start whose latents stay)", denoiser.steps)
+        try require(
+            (0...2).contains(autoencoder.decoderNoise ?? 0), "autoencoder.decoder_noise", "0 to 2",
+            autoencoder.decoderNoise ?? 0)
         for (key, shards, batch) in [
             ("autoencoder.shards", autoencoder.shards, autoencoder.batch),
             ("denoiser.shards", denoiser.shards, denoiser.batch),

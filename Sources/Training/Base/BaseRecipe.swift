@@ -67,6 +67,10 @@ public struct BaseRecipe: Codable, Sendable {
         public var edgeWeight: Double
         public var coarseWeight: Double
         public var klWeight: Double
+        /// Trains the decoder alone, on latents with noise of up to this share of their spread, so that it draws well
+        /// from latents that are a little off, as a UNet's are; the encoder, and so the latents, stay as they are. Nil
+        /// trains both halves.
+        public var decoderNoise: Double?
         /// The logarithm of the latents' variance that the encoder starts with.
         public var initialLogVariance: Double
         public var samplesEvery: Int

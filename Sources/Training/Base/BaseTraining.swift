@@ -24,7 +24,9 @@ public struct BaseTraining: Sendable {
 
     /// - Parameter warmStart: a trained model to start from instead of random weights.
     public init(recipe: BaseRecipe, context: TrainingContext, warmStart: WarmStart? = nil) throws {
-        try recipe.validate(hasAutoencoder: warmStart?.holds("vae") ?? false)
+        let holds = { (part: String) in warmStart?.holds(part) ?? false }
+        try recipe.validate(
+            hasAutoencoder: holds("vae"), hasDenoiser: ["vae", "unet", "text_encoder"].allSatisfy(holds))
         tokenizer = try CLIPTokenizer(learning: recipe.tokenizer, from: CaptionGrammar.vocabulary)
         var recipe = recipe
         recipe.textEncoder.vocabularySize = tokenizer.vocabularySize
@@ -48,6 +50,7 @@ public struct BaseTraining: Sendable {
 
         let vae = autoencoder.trainer.learner.average.parameters
         guard let textEncoder = try readCaptions() else { return nil }
+        if recipe.denoiser.steps == 0, let warmStart { return try exportDecoder(vae, warmStart, textEncoder) }
         guard let (data, scalingFactor) = try encodePictures(vae) else { return nil }
         var configuration = recipe.vae
         configuration.scalingFactor = Float(scalingFactor)
@@ -66,6 +69,20 @@ public struct BaseTraining: Sendable {
         let folder = context.folder.appending(path: "model")
         try export.write(to: folder, steps: denoiser.trainer.learner.step, fingerprint: fingerprint)
         return isComplete ? folder : nil
+    }
+
+    /// The warm start's networks with an autoencoder whose latents are the same.
+    private func exportDecoder(
+        _ vae: [String: Tensor], _ warmStart: WarmStart, _ textEncoder: [String: Tensor]
+    ) throws -> URL {
+        var configuration = recipe.vae
+        configuration.scalingFactor = try warmStart.scalingFactor()
+        let denoiser = try DenoiserTrainer.parameters(recipe, warmStart: warmStart, textEncoder: textEncoder)
+        let export = ModelExport(
+            recipe: recipe, vaeConfiguration: configuration, vae: vae, denoiser: denoiser.tensors, tokenizer: tokenizer)
+        let folder = context.folder.appending(path: "model")
+        try export.write(to: folder, steps: 0, fingerprint: fingerprint)
+        return folder
     }
 
     /// The text encoder after its own stage; empty without one or when it has learnt already, nil when the run was stopped.

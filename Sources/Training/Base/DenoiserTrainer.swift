@@ -31,6 +31,17 @@ public struct DenoiserTrainer: StageTrainer {
         self.tokenizer = tokenizer
         self.autoencoder = autoencoder
         schedule = try NoiseSchedule(recipe.scheduler)
+        let parameters = try Self.parameters(recipe, warmStart: warmStart, textEncoder: textEncoder)
+        learner = Learner(
+            parameters: parameters.tensors, recipe: recipe.denoiser.optimizer, totalSteps: recipe.denoiser.steps,
+            random: TorchGenerator(seed: recipe.seed &+ 2),
+            groups: [ParameterGroup(prefix: "text_encoder", learningRateFactor: recipe.denoiser.textEncoderRate)])
+    }
+
+    /// What both networks start from, under `text_encoder.` and `unet.`.
+    static func parameters(
+        _ recipe: BaseRecipe, warmStart: WarmStart?, textEncoder: [String: Tensor]
+    ) throws -> ParameterSet {
         var parameters = try ParameterSet(initializing: recipe.seed &+ 1) { weights in
             _ = try CLIPTextModel(recipe.textEncoder, weights: weights.scope("text_encoder"))
             _ = try UNet2DConditionModel(recipe.unet, weights: weights.scope("unet"))
@@ -40,10 +51,7 @@ public struct DenoiserTrainer: StageTrainer {
             try warmStart?.replace(part, prefix: part + ".", in: &parameters)
         }
         parameters.tensors.merge(textEncoder.filter { parameters.tensors[$0.key] != nil }) { _, new in new }
-        learner = Learner(
-            parameters: parameters.tensors, recipe: recipe.denoiser.optimizer, totalSteps: recipe.denoiser.steps,
-            random: TorchGenerator(seed: recipe.seed &+ 2),
-            groups: [ParameterGroup(prefix: "text_encoder", learningRateFactor: recipe.denoiser.textEncoderRate)])
+        return parameters
     }
 
     public var totalSteps: Int { recipe.denoiser.steps }

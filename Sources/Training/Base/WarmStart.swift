@@ -1,3 +1,4 @@
+import DiffusionModels
 import Generation
 import Layers
 import TensorCore
@@ -19,6 +20,11 @@ public struct WarmStart: Sendable {
     }
 
     func holds(_ part: String) -> Bool { store.holds(part) }
+
+    /// What the folder's latents are multiplied by.
+    func scalingFactor() throws -> Float {
+        try store.configuration(AutoencoderKLConfiguration.self, of: "vae").scalingFactor
+    }
 
     /// Replaces the random values of a part by the folder's.
     ///
