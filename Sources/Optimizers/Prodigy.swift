@@ -82,12 +82,11 @@ public struct Prodigy: Optimizer {
         return result
     }
 
-    /// `first_moment.<path>`, `second_moment.<path>`, `gradient_sum.<path>`, `start.<path>`, and `step_size`, three
-    /// numbers.
+    /// `first_moment.<path>`, `second_moment.<path>`, `gradient_sum.<path>`, `start.<path>`, and `step_size`, the
+    /// bits of three doubles.
     public var stateTensors: [String: Tensor] {
-        var tensors = [
-            "step_size": Tensor([Float(stepSize), Float(largest), Float(numerator)])
-        ]
+        let numbers = [stepSize, largest, numerator].map { Int64(bitPattern: $0.bitPattern) }
+        var tensors = ["step_size": Tensor(numbers)]
         for (path, moment) in moments {
             tensors["first_moment." + path] = moment.first
             tensors["second_moment." + path] = moment.second
@@ -100,9 +99,9 @@ public struct Prodigy: Optimizer {
     public mutating func restore(
         _ tensors: [String: Tensor], for parameters: [String: Tensor]
     ) throws(OptimizerStateError) {
-        guard let sizes = tensors["step_size"], sizes.shape == [3], sizes.dtype == .float32 else {
+        guard let sizes = tensors["step_size"], sizes.shape == [3], sizes.dtype == .int64 else {
             throw OptimizerStateError(
-                key: "step_size", expected: "float32 [3]", found: tensors["step_size"].map { "\($0.shape)" } ?? "none")
+                key: "step_size", expected: "int64 [3]", found: tensors["step_size"].map { "\($0.shape)" } ?? "none")
         }
         let first = try storedState(tensors, "first_moment.", for: parameters)
         let second = try storedState(tensors, "second_moment.", for: parameters)
@@ -117,7 +116,7 @@ public struct Prodigy: Optimizer {
             restored[path] = Moments(first: first, second: second, sum: sum, start: start)
         }
         moments = restored
-        let values = sizes.floats.map(Double.init)
+        let values = sizes.integers.map { Double(bitPattern: UInt64(bitPattern: $0)) }
         (stepSize, largest, numerator) = (values[0], values[1], values[2])
     }
 }

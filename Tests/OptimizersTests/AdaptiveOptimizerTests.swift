@@ -47,7 +47,7 @@ import Testing
             "prodigy", { Prodigy(beta1: 0.9, beta2: 0.99, weightDecay: 0.05, initialStepSize: 1e-4) }, learningRate: 1)
         let expected = Double(try Fixtures.require(golden, "prodigy/step_size").item)
         #expect(expected > 2e-4, "the step size never moved; this would test nothing")
-        #expect(abs(((optimizer as? Prodigy)?.stepSize ?? 0) - expected) < 1e-5 * expected)
+        #expect(abs(((optimizer as? Prodigy)?.stepSize ?? 0) - expected) < 1e-4 * expected)
     }
 
     @Test func aStateOfAnotherParameterIsRefused() throws {
