@@ -61,13 +61,13 @@ import Testing
         (["grid"], ["--axis", "hue=1"], 2), (["grid"], ["--axis", "slider:nothing=1,2"], 1),
         (["grid"], ["--axis", "prompt=dog|cat"], 1), (["morph"], ["--axis", "seed=1,2", "-o", "x.jpg"], 2),
     ])
-    func `what cannot be drawn is refused in one sentence`(_ command: [String], _ options: [String], _ code: Int32)
+    func `what cannot be drawn is refused in one sentence`(_ command: [String], _ options: [String], _ code: Int)
         throws
     {
         try inTemporaryFolder { folder in
             let output = options.contains("-o") ? [] : ["-o", folder.appending(path: "g.png").path]
             let run = try program.run(command + base + options + output)
-            #expect(run.code == code && run.errors.split(separator: "\n").count == 1, "\(run.errors)")
+            #expect(Int(run.code) == code && run.errors.split(separator: "\n").count == 1, "\(run.errors)")
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
         }
     }
