@@ -54,7 +54,7 @@ let package = Package(
         library("Layers", ["TensorCore", "Weights"]),
         // 4
         library("DiffusionModels", ["Layers", "Weights", "TensorCore"]),
-        library("TextModels", ["Layers", "Weights", "TensorCore"]),
+        library("TextModels", ["Layers", "Weights", "Tokenizers", "TensorCore"]),
         // 5
         library(
             "Generation",
@@ -79,7 +79,7 @@ let package = Package(
             dependencies: [
                 "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Layers", "Recipes",
                 "Weights", "Samplers",
-                "Imaging", "Drawing", "TensorCore", argumentParser,
+                "Tokenizers", "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
@@ -95,7 +95,7 @@ let package = Package(
         tests("Drawing", ["Drawing", "Imaging"]),
         tests("Recipes", ["Recipes"]),
         tests("Layers", ["Layers", "Weights", "TensorCore"]),
-        tests("TextModels", ["TextModels", "Layers", "Weights", "TensorCore"]),
+        tests("TextModels", ["TextModels", "Layers", "Weights", "Tokenizers", "TensorCore"]),
         tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
         tests("Generation", ["Generation", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),

@@ -33,7 +33,7 @@ struct TracedText {
 
     /// Unicode normalization form C. Nothing composes across the boundary of two grapheme clusters, so the clusters are
     /// composed one by one, and where one changes, each of its scalars stands for the whole of it.
-    private func composed() -> TracedText {
+    func composed() -> TracedText {
         // Below U+0300 everything is composed already.
         guard units.contains(where: { $0.scalar.value >= 0x300 }) else { return self }
         var composed: [Unit] = []

@@ -15,6 +15,11 @@ public struct Trait: Sendable, Hashable, Codable {
     public let name: String
     public let kind: Kind
 
+    public init(name: String, kind: Kind) {
+        self.name = name
+        self.kind = kind
+    }
+
     /// Outputs of a network that reads the trait: a number, a point of the plane, or one logit a class.
     public var width: Int {
         switch kind {

@@ -2,7 +2,8 @@
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
                                              pipeline_xl schedulers scheduler_variants sampler_grid optimizers
-                                             single_file torch_checkpoints]
+                                             single_file torch_checkpoints language_models text_tokenizers
+                                             gguf_files smollm2]
 """
 
 import importlib
@@ -32,8 +33,12 @@ SUBJECTS = {
     "optimizers": "subjects.optimizers",
     "single_file": "subjects.single_file",
     "torch_checkpoints": "subjects.torch_checkpoints",
+    "language_models": "subjects.language_models",
+    "text_tokenizers": "subjects.text_tokenizers",
+    "gguf_files": "subjects.gguf_files",
+    "smollm2": "subjects.smollm2",
 }
-SIZE_LIMIT = 16_000_000
+SIZE_LIMIT = 20_000_000
 
 
 def main(names):

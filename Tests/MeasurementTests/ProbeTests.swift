@@ -1,5 +1,6 @@
 import Foundation
 import Imaging
+import Layers
 import Measurement
 import TensorCore
 import Testing

@@ -21,9 +21,8 @@ struct DecoderContext: Sendable {
     ///   - windows: the windows of the layers; nil is a layer that sees every token.
     ///   - rotary: the angles that layers turn queries and keys by.
     init(_ tokens: TokenBatch, after state: DecodingState?, windows: [Int?] = [], rotary: [RotaryFrequencies] = []) {
-        past = state?.length ?? 0
-        count = tokens.length
-        padding = past > 0 ? state?.padding ?? [] : tokens.padding
+        let (past, count) = (state?.length ?? 0, tokens.length)
+        let padding = past > 0 ? state?.padding ?? [] : tokens.padding
         precondition(padding.count == tokens.rows, "\(tokens.rows) rows of tokens after \(padding.count)")
         var masks: [Int?: Tensor] = [:]
         for window in windows where masks[window] == nil {
@@ -32,8 +31,8 @@ struct DecoderContext: Sendable {
             guard isPadded || (count > 1 && past + count > window ?? .max) else { continue }
             masks[window] = Self.mask(past: past, count: count, keys: keys, padding: padding, window: window)
         }
-        self.masks = masks
         let positions = Self.positions(past: past, count: count, padding: padding)
+        (self.past, self.count, self.padding, self.masks) = (past, count, padding, masks)
         rotations = rotary.map { $0.rotation(positions) }
     }
 

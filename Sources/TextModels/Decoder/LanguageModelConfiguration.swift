@@ -26,18 +26,20 @@ public enum LanguageModels {
     ///
     /// - Throws: `ConfigurationError` for a family that is not built here, and as `ModelConfiguration.decode`.
     public static func configuration(_ json: Data, path: String) throws -> any LanguageModelConfiguration {
-        struct Head: Decodable {
-            var modelType: String?
-            private enum CodingKeys: String, CodingKey { case modelType = "model_type" }
-        }
-        let type = try? JSONDecoder().decode(Head.self, from: json).modelType
+        let type = (try? JSONDecoder().decode(ModelTypeEntry.self, from: json))?.modelType
         guard let family = families.first(where: { $0.modelTypes.contains(type ?? "") }) else {
-            let known = families.flatMap(\.modelTypes).joined(separator: ", ")
+            let known = families.flatMap { $0.modelTypes }.joined(separator: ", ")
             throw ConfigurationError(
                 path: path, key: "model_type", expected: "one of \(known)", found: type.map { "\"\($0)\"" } ?? "none")
         }
         return try family.decode(json, path: path)
     }
+}
+
+/// What every `config.json` says.
+private struct ModelTypeEntry: Decodable {
+    var modelType: String?
+    enum CodingKeys: String, CodingKey { case modelType = "model_type" }
 }
 
 /// One token or several: configurations write `2` or `[2, 3]`.

@@ -16,7 +16,8 @@ struct RotaryFrequencies: Sendable {
         self.maximumTokens = maximumTokens
         let plain = Self.plain(parameters.theta, pairs)
         switch parameters.kind {
-        case .standard, .dynamic: frequencies = plain
+        case .standard, .dynamic:
+            frequencies = parameters.frequencyDivisors.map { zip(plain, $0).map { $0 / $1 } } ?? plain
         case .linear: frequencies = plain.map { $0 / Float(parameters.factor ?? 1) }
         case .llama3: frequencies = plain.map { Self.blended($0, parameters) }
         }

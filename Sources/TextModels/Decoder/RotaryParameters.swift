@@ -23,6 +23,8 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
     public var lowFrequencyFactor: Double?
     public var highFrequencyFactor: Double?
     public var originalMaximumTokens: Int?
+    /// What each frequency is divided by, for files that spell the scaling out; not part of a `config.json`.
+    public var frequencyDivisors: [Float]?
 
     public init(theta: Double = 10_000) { self.theta = theta }
 
@@ -70,7 +72,7 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         return result
     }
 
-    private enum ConfigurationKeys: String, CodingKey {
+    enum ConfigurationKeys: String, CodingKey {
         case parameters = "rope_parameters"
         case scaling = "rope_scaling"
         case theta = "rope_theta"
@@ -89,7 +91,7 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
             hasTheta = try decoder.container(keyedBy: CodingKeys.self).contains(.theta)
         }
 
-        fileprivate static func decode(
+        static func decode(
             _ keys: KeyedDecodingContainer<ConfigurationKeys>, _ key: ConfigurationKeys
         ) throws -> Stated? {
             try keys.decodeIfPresent(Stated.self, forKey: key)
@@ -106,6 +108,9 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         try check(theta > 0 && theta.isFinite, "rope_theta", "a positive number", theta)
         if let partialFactor {
             try check(partialFactor > 0 && partialFactor <= 1, "partial_rotary_factor", "above 0 up to 1", partialFactor)
+        }
+        if let count = frequencyDivisors?.count {
+            try check(count == pairs(headDimension), "frequency divisors", "\(pairs(headDimension))", count)
         }
         try check(pairs(headDimension) > 0, "partial_rotary_factor", "two channels or more of a head", headDimension)
         guard kind != .standard else { return }

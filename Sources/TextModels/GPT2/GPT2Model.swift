@@ -63,9 +63,7 @@ extension Linear {
     init(conv1D inputs: Int, _ outputs: Int, initial: Initialization, _ weights: ScopedWeights) throws {
         let stored = try weights.tensor("weight", shape: [inputs, outputs], initial: initial)
         var weight = stored.transposed(0, 1)
-        if stored.storage.isFrozen && !stored.isTracked {
-            weight = weight.converted(to: stored.dtype.isQuantized ? .float32 : stored.dtype).contiguous().frozen()
-        }
+        if stored.storage.isFrozen && !stored.isTracked { weight = weight.contiguous().frozen() }
         self.init(
             weight: weight, bias: try weights.tensor("bias", shape: [outputs], initial: .zeros), site: weights.site)
     }

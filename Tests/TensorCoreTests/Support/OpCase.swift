@@ -48,6 +48,7 @@ struct OpCase: Sendable, CustomTestStringConvertible {
     }
 
     static let all = elementwise + reductions + products + normalizations + attentions + indexing + views
+        + sequences
 }
 
 /// A backend by name, as the argument of a test.
