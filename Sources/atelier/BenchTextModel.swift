@@ -38,7 +38,9 @@ struct BenchTextModel: ParsableCommand {
         let ids = Tensor((0..<prefill).map { Int64(($0 * 7919 + 13) % model.vocabularySize) }, shape: [1, prefill])
         let (prefills, decodes) = ComputeThread.shared.run { measure(model, ids) }
         if json {
-            func list(_ values: [Double]) -> String { values.map { String(format: "%.5f", $0) }.joined(separator: ", ") }
+            func list(_ values: [Double]) -> String {
+                values.map { String(format: "%.5f", $0) }.joined(separator: ", ")
+            }
             print(
                 "{\"model\": \"\(name)\", \"threads\": \(ComputeThread.shared.threadCount), \"prefill\": \(prefill), "
                     + "\"prefill_seconds\": [\(list(prefills))], \"decode\": \(decode), "
@@ -48,7 +50,8 @@ struct BenchTextModel: ParsableCommand {
         func rate(_ tokens: Int, _ seconds: [Double]) -> String {
             let sorted = seconds.sorted()
             return String(
-                format: "%.1f tokens/s (best %.1f)", Double(tokens) / sorted[sorted.count / 2], Double(tokens) / sorted[0])
+                format: "%.1f tokens/s (best %.1f)", Double(tokens) / sorted[sorted.count / 2],
+                Double(tokens) / sorted[0])
         }
         print("\(name), \(ComputeThread.shared.threadCount) threads")
         print("prefill \(prefill): \(rate(prefill, prefills))")

@@ -67,7 +67,8 @@ struct SamplingArguments: ParsableArguments {
         try check(temperature >= 0 && temperature.isFinite, "temperature", "0 or more", temperature)
         try check(topK >= 0, "top-k", "0 or more", topK)
         try check(topP > 0 && topP <= 1, "top-p", "above 0 up to 1", topP)
-        try check(repetitionPenalty > 0 && repetitionPenalty.isFinite, "repetition-penalty", "above 0", repetitionPenalty)
+        try check(
+            repetitionPenalty > 0 && repetitionPenalty.isFinite, "repetition-penalty", "above 0", repetitionPenalty)
         try check((1...1_000_000).contains(maxTokens), "max-tokens", "1 to 1000000", maxTokens)
         var options = SamplingOptions()
         options.temperature = temperature

@@ -31,12 +31,18 @@ struct TextPerplexity: AsyncParsableCommand {
             return !Interrupt.isRequested
         }
         if Interrupt.isRequested { throw Interrupted() }
-        guard let result else { throw UsageError(description: "\(file): expected two tokens or more, found \(ids.count)") }
+        guard let result else {
+            throw UsageError(description: "\(file): expected two tokens or more, found \(ids.count)")
+        }
         if json {
             print(
-                "{\"mean_log_loss\": \(result.meanLogLoss), \"perplexity\": \(result.perplexity), \"tokens\": \(result.tokens)}")
+                "{\"mean_log_loss\": \(result.meanLogLoss), \"perplexity\": \(result.perplexity), \"tokens\": \(result.tokens)}"
+            )
         } else {
-            print(String(format: "perplexity %.4f, %.4f nats a token, %d tokens", result.perplexity, result.meanLogLoss, result.tokens))
+            print(
+                String(
+                    format: "perplexity %.4f, %.4f nats a token, %d tokens", result.perplexity, result.meanLogLoss,
+                    result.tokens))
         }
     }
 }

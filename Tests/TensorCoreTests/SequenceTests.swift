@@ -84,7 +84,10 @@ import Testing
         let rows = Tensor([4, 0, 44, 4] as [Int64])
         #expect(isBitEqual(embedding(rows, weight), embedding(rows, wide)))
         let order = Array((0..<n).reversed())
-        #expect(isBitEqual(weight.withRows(order).converted(to: .float32), embedding(Tensor(order.map(Int64.init)), wide)))
-        #expect(isBitEqual(weight.transposed(0, 1).converted(to: .float32).contiguous(), wide.transposed(0, 1).contiguous()))
+        #expect(
+            isBitEqual(weight.withRows(order).converted(to: .float32), embedding(Tensor(order.map(Int64.init)), wide)))
+        #expect(
+            isBitEqual(weight.transposed(0, 1).converted(to: .float32).contiguous(), wide.transposed(0, 1).contiguous())
+        )
     }
 }

@@ -20,7 +20,8 @@ import Tokenizers
             """)
         #expect(
             try template.render([ChatMessage(role: "user", content: "Hi")])
-                == "<|im_start|>system\nYou are helpful.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+                == "<|im_start|>system\nYou are helpful.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+        )
         #expect(
             try template.render(Array(Self.talk.prefix(2)), addsPrompt: false)
                 == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n Hi <|im_end|>\n")
@@ -81,7 +82,8 @@ import Tokenizers
 
     /// A template cannot run for ever, or fill memory.
     @Test func limits() throws {
-        let nested = String(repeating: "{% for a in messages %}", count: 12) + "x" + String(repeating: "{% endfor %}", count: 12)
+        let nested =
+            String(repeating: "{% for a in messages %}", count: 12) + "x" + String(repeating: "{% endfor %}", count: 12)
         #expect(throws: ChatTemplateError.self) { try ChatTemplate(nested).render(Self.talk) }
         #expect(throws: ChatTemplateError.self) { try ChatTemplate("{{ " + String(repeating: "(", count: 500) + "1") }
     }

@@ -50,7 +50,8 @@ import Tokenizers
             // Compared by scalars: equality of strings takes é and e + accent for one.
             let decoded = tokenizer.decode(row.ids)
             if Array(decoded.unicodeScalars) != Array(row.text.unicodeScalars) {
-                differences.append("\(row.ids): decoded \(decoded.debugDescription), expected \(row.text.debugDescription)")
+                differences.append(
+                    "\(row.ids): decoded \(decoded.debugDescription), expected \(row.text.debugDescription)")
             }
         }
         #expect(differences.isEmpty, "\(differences.count): \(differences.prefix(5).joined(separator: "\n"))")
@@ -59,7 +60,9 @@ import Tokenizers
     /// Text comes out piece by piece as it would whole.
     @Test(arguments: names) func streaming(_ name: String) throws {
         let tokenizer = try Self.tokenizer(name)
-        let text = "Größe 東京タワー 👍🏽 and  then some more words, 12345; naïve café " + String(repeating: "to be or not ", count: 30)
+        let text =
+            "Größe 東京タワー 👍🏽 and  then some more words, 12345; naïve café "
+            + String(repeating: "to be or not ", count: 30)
         var stream = StreamingText(tokenizer)
         let ids = tokenizer.encode(text, addsSpecials: false).map(\.id)
         var pieces = ids.map { stream.append($0) }

@@ -121,7 +121,11 @@ import Weights
 
     @Test func `shards give the same bytes on one thread and on two`() throws {
         let yaml = Self.yaml.replacing("  batch: 2\n", with: "  batch: 2\n  shards: 2\n")
-            .replacing("batch: 2\n  shards: 2\n  optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}\n  checkpoint_every: 2\ndenoiser", with: "batch: 2\n  optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}\n  checkpoint_every: 2\ndenoiser")
+            .replacing(
+                "batch: 2\n  shards: 2\n  optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}\n  checkpoint_every: 2\ndenoiser",
+                with:
+                    "batch: 2\n  optimizer: {learning_rate: 0.0005, warmup_steps: 1, weight_decay: 0.01, beta2: 0.99, clip_norm: 1.0, ema_decay: 0.9}\n  checkpoint_every: 2\ndenoiser"
+            )
         let threads = ComputeThread.shared.threadCount
         defer { ComputeThread.shared.threadCount = threads }
         let models = try [1, 2].map { count in

@@ -83,7 +83,7 @@ import Testing
         #expect(rule { $0.version = 1 } == .magic)
         #expect(rule { $0.version = 0x0300_0000 } == .magic)
         #expect(rule { $0.tensorCount = .max } == .limit)
-        #expect(rule { $0.tensorCount = 100 } == .truncated)
+        #expect(rule { $0.tensorCount = 3 } == .name)
         #expect(rule { $0.valueCount = 1 << 40 } == .limit)
         #expect(rule { $0.tensors[1].name = "a" } == .name)
         #expect(rule { $0.tensors[1].name = "" } == .name)
@@ -124,10 +124,11 @@ import Testing
         add("words", 9, [8, 0, 0, 0] + wide(2) + wide(1) + [0x61] + wide(0))
         let good = draft
         let header = try Self.parse(draft.bytes())
-        #expect(header.values == [
-            "byte": .integer(200), "signed": .integer(-1), "large": .large(.max), "float": .number(1),
-            "yes": .boolean(true), "text": .string("hi"), "list": .integers([7]), "words": .strings(["a", ""]),
-        ])
+        #expect(
+            header.values == [
+                "byte": .integer(200), "signed": .integer(-1), "large": .large(.max), "float": .number(1),
+                "yes": .boolean(true), "text": .string("hi"), "list": .integers([7]), "words": .strings(["a", ""]),
+            ])
         for (kind, payload) in [
             (9, [4, 0, 0, 0] + wide(1 << 23)), (9, [8, 0, 0, 0] + wide(1 << 50)), (9, [9, 0, 0, 0] + wide(1)),
             (8, wide(1 << 62)), (13, [0]), (7, [2]),

@@ -17,7 +17,8 @@ extension CPUBackend {
             return kernel(into: out, from: x, weight, bias) {
                 withScratch(tk_matvec_quantized_scratch(batch, k)) { scratch in
                     tk_matvec_quantized(
-                        out.pointer(), x.pointer(), weight.blocks, bias?.pointer(), weight.dtype.blockFormat, batch, n, k,
+                        out.pointer(), x.pointer(), weight.blocks, bias?.pointer(), weight.dtype.blockFormat, batch, n,
+                        k,
                         scratch)
                 }
             }
@@ -80,7 +81,8 @@ extension CPUBackend {
 
     /// Rows of a quantised table as float32.
     func widenedRows(_ table: Tensor, _ indices: Tensor) -> Tensor {
-        precondition(table.rank == 2 && table.layout.isContiguous, "embedding: \(table.dtype) in layout \(table.layout)")
+        precondition(
+            table.rank == 2 && table.layout.isContiguous, "embedding: \(table.dtype) in layout \(table.layout)")
         let out = Tensor.empty([indices.count, table.size(1)])
         return kernel(into: out, from: table, indices) {
             tk_gather_rows_quantized(

@@ -27,7 +27,14 @@ public func attention(queries: Tensor, keys: Tensor, values: Tensor, _ options: 
     }
     let (q, k, v) = (sources[0].detached, sources[1].detached, sources[2].detached)
     if options.softCap != nil || options.mask?.isTracked ?? false {
-        return plainAttention(sources[0], sources[1], sources[2], options)
+        if isTracked || q.size(0) == 1 { return plainAttention(sources[0], sources[1], sources[2], options) }
+        // Row by row, so that a row's bits do not depend on its neighbours.
+        return concatenated(
+            (0..<q.size(0)).map { row in
+                var options = options
+                if let mask = options.mask, mask.rank == 4, mask.size(0) > 1 { options.mask = mask.row(row) }
+                return plainAttention(q.row(row), k.row(row), v.row(row), options)
+            }, axis: 0)
     }
     options.mask = options.mask?.detached.converted(to: .float32)
     let (output, logSumExp) = q.backend.attention(queries: q, keys: k, values: v, options)
@@ -47,6 +54,8 @@ extension AttentionOptions {
 }
 
 extension Tensor {
+    fileprivate func row(_ index: Int) -> Tensor { narrowed(0, start: index, count: 1) }
+
     /// Every head of `[batch, tokens, heads, headDimension]` `count` times in a row.
     public func repeatingHeads(_ count: Int) -> Tensor {
         if count == 1 { return self }

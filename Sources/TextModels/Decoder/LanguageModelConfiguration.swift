@@ -68,8 +68,11 @@ extension LanguageModelConfiguration {
     func checkSizes(_ sizes: [(key: String, value: Int)]) throws {
         for (key, value) in sizes {
             let most =
-                key == "vocab_size" ? 1 << 22 : key == "num_hidden_layers" || key == "n_layer" ? 512
-                : key.contains("position") ? 1 << 24 : 1 << 18
+                key == "vocab_size"
+                ? 1 << 22
+                : key == "num_hidden_layers" || key == "n_layer"
+                    ? 512
+                    : key.contains("position") ? 1 << 24 : 1 << 18
             guard (1...most).contains(value) else {
                 throw ConfigurationError(key: key, expected: "1 to \(most)", found: "\(value)")
             }

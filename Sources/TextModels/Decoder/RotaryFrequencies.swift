@@ -51,7 +51,8 @@ struct RotaryFrequencies: Sendable {
     func rotation(_ positions: [[Int]]) -> DecoderContext.Rotation {
         let frequencies = frequencies(length: (positions.lazy.flatMap { $0 }.max() ?? 0) + 1)
         let shape = [positions.count, positions.first?.count ?? 0, pairs]
-        let angles = Tensor(positions.flatMap { $0.map(Float.init) }, shape: [shape[0], shape[1], 1])
+        let angles =
+            Tensor(positions.flatMap { $0.map(Float.init) }, shape: [shape[0], shape[1], 1])
             * Tensor(frequencies)
         return DecoderContext.Rotation(cosines: cos(angles), sines: sin(angles))
     }

@@ -44,7 +44,8 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         let keys = try decoder.container(keyedBy: CodingKeys.self)
         let old = try decoder.container(keyedBy: OldKeys.self)
         theta = try keys.decode(.theta, or: theta)
-        let name = try keys.decodeIfPresent(String.self, forKey: .kind) ?? old.decodeIfPresent(String.self, forKey: .type)
+        let name =
+            try keys.decodeIfPresent(String.self, forKey: .kind) ?? old.decodeIfPresent(String.self, forKey: .type)
         guard let kind = Kind(rawValue: name ?? "default") else {
             let names = Kind.allCases.map(\.rawValue).joined(separator: ", ")
             throw ConfigurationError(key: "rope_type", expected: "one of \(names)", found: "\"\(name ?? "")\"")
@@ -61,7 +62,8 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
     /// `rope_theta`.
     static func decode(from decoder: any Decoder, theta: Double, partialFactor: Double? = nil) throws -> Self {
         let keys = try decoder.container(keyedBy: ConfigurationKeys.self)
-        let base = try keys.decodeIfPresent(Double.self, forKey: .theta)
+        let base =
+            try keys.decodeIfPresent(Double.self, forKey: .theta)
             ?? keys.decodeIfPresent(Double.self, forKey: .neoxTheta) ?? theta
         let given = try Stated.decode(keys, .scaling) ?? Stated.decode(keys, .parameters)
         var result = given?.parameters ?? RotaryParameters(theta: base)
@@ -107,7 +109,8 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         }
         try check(theta > 0 && theta.isFinite, "rope_theta", "a positive number", theta)
         if let partialFactor {
-            try check(partialFactor > 0 && partialFactor <= 1, "partial_rotary_factor", "above 0 up to 1", partialFactor)
+            try check(
+                partialFactor > 0 && partialFactor <= 1, "partial_rotary_factor", "above 0 up to 1", partialFactor)
         }
         if let count = frequencyDivisors?.count {
             try check(count == pairs(headDimension), "frequency divisors", "\(pairs(headDimension))", count)
@@ -116,7 +119,8 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         guard kind != .standard else { return }
         try check((factor ?? 0) >= 1, "factor", "a number of at least 1", factor)
         guard kind == .llama3 else { return }
-        try check((originalMaximumTokens ?? 0) > 0, "original_max_position_embeddings", "a length", originalMaximumTokens)
+        try check(
+            (originalMaximumTokens ?? 0) > 0, "original_max_position_embeddings", "a length", originalMaximumTokens)
         let (low, high) = (lowFrequencyFactor ?? 0, highFrequencyFactor ?? 0)
         try check(low > 0 && high > low, "high_freq_factor", "more than low_freq_factor", highFrequencyFactor)
     }

@@ -11,7 +11,8 @@ public struct TokenBatch: Sendable {
     ///
     /// - Parameter padToken: what fills short rows on the left.
     public init(_ rows: [[Int]], padToken: Int = 0) {
-        precondition(!rows.isEmpty && rows.allSatisfy { !$0.isEmpty }, "TokenBatch: \(rows.count) rows, or an empty one")
+        precondition(
+            !rows.isEmpty && rows.allSatisfy { !$0.isEmpty }, "TokenBatch: \(rows.count) rows, or an empty one")
         let length = rows.map(\.count).max() ?? 0
         padding = rows.map { length - $0.count }
         let ids = rows.flatMap { row in [Int](repeating: padToken, count: length - row.count) + row }

@@ -17,7 +17,9 @@ struct GGUFGrammar: Sendable {
     var ignored: Set<String> = []
     let configuration: @Sendable (GGUFMetadata) throws -> any LanguageModelConfiguration
     /// A tensor as the checkpoint has it; the first argument as the file has it.
-    var translate: @Sendable (Tensor, String, any LanguageModelConfiguration) throws -> Tensor = { tensor, _, _ in tensor }
+    var translate: @Sendable (Tensor, String, any LanguageModelConfiguration) throws -> Tensor = { tensor, _, _ in
+        tensor
+    }
 
     static let all: [GGUFGrammar] = [llama, gemma, gpt2, gptNeoX, mamba]
 
@@ -27,7 +29,9 @@ struct GGUFGrammar: Sendable {
             let stem = String(name.dropLast(suffix.count))
             if let whole = names[stem] { return whole + suffix }
             let parts = stem.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3, parts[0] == "blk", let number = Int(parts[1]), "\(number)" == parts[1] else { continue }
+            guard parts.count == 3, parts[0] == "blk", let number = Int(parts[1]), "\(number)" == parts[1] else {
+                continue
+            }
             if let inner = layerNames[String(parts[2])] { return "\(layerPrefix).\(number).\(inner)\(suffix)" }
         }
         return nil

@@ -24,8 +24,11 @@ public struct GPTNeoXModel: LanguageModel {
         embedding = try Embedding(configuration.vocabularySize, width, initial: initial, model.scope("embed_in"))
         layers = try (0..<configuration.layers).map { try GPTNeoXLayer(configuration, model.scope("layers", $0)) }
         norm = try LayerNorm(width, epsilon: configuration.normEpsilon, model.scope("final_layer_norm"))
-        head = try Linear(
-            reading: embedding, isTied: configuration.isTied, initial: initial, weights.scope("embed_out"))
+        // Newer folders may say `lm_head`.
+        let head = weights.contains("lm_head.weight") ? "lm_head" : "embed_out"
+        self.head = try Linear(
+            reading: embedding, isTied: configuration.isTied, initial: initial,
+            weights.scope("embed_out", storedAs: head))
         frequencies = configuration.rotary.frequencies(
             headDimension: width / configuration.heads, maximumTokens: configuration.maximumPositions)
         site = model.site

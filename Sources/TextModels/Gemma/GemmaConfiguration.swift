@@ -130,7 +130,8 @@ public struct GemmaConfiguration: LanguageModelConfiguration {
         guard pattern > 0, (0...512).contains(layers) else {
             throw ConfigurationError(key: "sliding_window_pattern", expected: "a positive number", found: "\(pattern)")
         }
-        layerTypes = try keys.decodeIfPresent([LayerType].self, forKey: .layerTypes)
+        layerTypes =
+            try keys.decodeIfPresent([LayerType].self, forKey: .layerTypes)
             ?? (0..<layers).map { ($0 + 1) % pattern == 0 ? .full : .sliding }
         queryScalar = try keys.decode(.queryScalar, or: queryScalar)
         if keys.contains(.scoreCap) { scoreCap = try keys.decodeIfPresent(Float.self, forKey: .scoreCap) }

@@ -48,7 +48,9 @@ public struct TextModel: Sendable {
         let source = try WeightFiles(in: path, baseName: "model").source(floatingPoint: floatingPoint)
         (model, report) = try ScopedWeights.load(
             source, root: "", sites: sites,
-            ignoring: ["*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.masked_bias", "*.rotary_emb.inv_freq"]
+            ignoring: [
+                "*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.masked_bias", "*.rotary_emb.inv_freq",
+            ]
         ) { try configuration.model($0) }
     }
 

@@ -34,7 +34,8 @@ public struct TokenSampler: Sendable {
         var logits = logits
         if options.repetitionPenalty != 1 {
             for id in Set(history) where logits.indices.contains(id) {
-                logits[id] = logits[id] < 0
+                logits[id] =
+                    logits[id] < 0
                     ? logits[id] * options.repetitionPenalty : logits[id] / options.repetitionPenalty
             }
         }

@@ -22,13 +22,16 @@ enum JinjaLexer {
         var text = ""
         var at = 0
         var trimsNext = false
+        var startsOnLine = true  // whether `text` begins a line
         func flush(trimsEnd: Bool, isStatement: Bool) {
             if trimsEnd {
-                while let last = text.unicodeScalars.last, last.properties.isWhitespace { text.unicodeScalars.removeLast() }
+                while let last = text.unicodeScalars.last, last.properties.isWhitespace {
+                    text.unicodeScalars.removeLast()
+                }
             } else if isStatement {
                 // The statement's own indentation.
                 let line = text.unicodeScalars.reversed().prefix { $0 != "\n" }
-                let startsLine = line.count < text.unicodeScalars.count || parts.isEmpty
+                let startsLine = line.count < text.unicodeScalars.count || startsOnLine
                 if startsLine, line.allSatisfy({ $0 == " " || $0 == "\t" }) {
                     text.unicodeScalars.removeLast(line.count)
                 }
@@ -65,7 +68,8 @@ enum JinjaLexer {
             }
             at = next
             trimsNext = trimsAfter
-            if kind != "{", !trimsAfter, at < scalars.count, scalars[at] == "\n" { at += 1 }
+            startsOnLine = kind != "{" && !trimsAfter && at < scalars.count && scalars[at] == "\n"
+            if startsOnLine { at += 1 }
         }
         flush(trimsEnd: false, isStatement: false)
         return parts

@@ -60,7 +60,9 @@ struct JinjaParser {
                 nodes.append(try statement(name))
             }
         }
-        guard ends.isEmpty else { throw ChatTemplateError("expected \(ends.sorted().joined(separator: " or ")), found the end") }
+        guard ends.isEmpty else {
+            throw ChatTemplateError("expected \(ends.sorted().joined(separator: " or ")), found the end")
+        }
         return (nodes, nil)
     }
 
@@ -154,7 +156,9 @@ struct JinjaParser {
 
     private mutating func product() throws -> JinjaExpression {
         var left = try filtered()
-        while let symbol = ["*", "%", "//"].first(where: { accept($0) }) { left = .binary(symbol, left, try filtered()) }
+        while let symbol = ["*", "%", "//"].first(where: { accept($0) }) {
+            left = .binary(symbol, left, try filtered())
+        }
         return left
     }
 

@@ -120,7 +120,9 @@ struct JinjaRun {
             return .boolean(try Self.test(value(object), name) != isNegated)
         case .not(let inner): return .boolean(try !value(inner).isTrue)
         case .negative(let inner):
-            guard case .integer(let number) = try value(inner) else { throw ChatTemplateError("expected a number after -") }
+            guard case .integer(let number) = try value(inner) else {
+                throw ChatTemplateError("expected a number after -")
+            }
             return .integer(0 &- number)
         case .choice(let condition, let yes, let no):
             return try value(condition).isTrue ? value(yes) : no.map(value) ?? .undefined
@@ -172,7 +174,8 @@ struct JinjaRun {
             case "endswith": return .boolean(text.hasSuffix(argument))
             case "upper": return .string(text.uppercased())
             case "lower": return .string(text.lowercased())
-            case "split" where !argument.isEmpty: return .list(text.components(separatedBy: argument).map { .string($0) })
+            case "split" where !argument.isEmpty:
+                return .list(text.components(separatedBy: argument).map { .string($0) })
             default: throw ChatTemplateError("expected a method of text that is built here, found \(method)")
             }
         default: break

@@ -90,7 +90,8 @@ extension TextTokenizerDefinition {
                 merges: Self.merges(tokens, types, scores, vocabulary), addedTokens: usable,
                 alphabet: .characters(stripsSpace: addsSpace))
             normalization = (addsSpace ? [.prepend("▁")] : []) + [.replace(" ", by: "▁")]
-            unknown = metadata.unknownToken.map { tokens[$0] } ?? tokens.indices.first { types[$0] == 2 }.map { tokens[$0] }
+            unknown =
+                metadata.unknownToken.map { tokens[$0] } ?? tokens.indices.first { types[$0] == 2 }.map { tokens[$0] }
             fusesUnknown = true
             if metadata.addsBegin ?? true, let begin = metadata.beginToken { before = [begin] }
         default:

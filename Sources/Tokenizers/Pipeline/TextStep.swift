@@ -20,7 +20,7 @@ enum TextStep: Sendable, Equatable {
 
     func apply(_ pieces: [TracedText], isStart: Bool) -> [TracedText] {
         switch self {
-        case .composed: return pieces.map { $0.composed() }
+        case .composed: return pieces.map { $0.composedPlacewise() }
         case .prepend(let text): return pieces.map { $0.units.isEmpty ? $0 : $0.prepending(text) }
         case .replace(let old, let new): return pieces.map { $0.replacing(old, by: new) }
         case .split(let pattern): return pieces.flatMap { pattern.split($0) }
@@ -39,10 +39,11 @@ enum TextStep: Sendable, Equatable {
 }
 
 extension TracedText {
-    /// Text in front, which stands for nothing of the original.
+    /// Text in front, which stands for the first character, as that itself does.
     func prepending(_ text: String) -> TracedText {
-        let start = units.first?.start ?? 0
-        return TracedText(units: text.unicodeScalars.map { Unit(scalar: $0, start: start, end: start) } + units)
+        guard let first = units.first else { return self }
+        let added = text.unicodeScalars.map { Unit(scalar: $0, start: first.start, end: first.end) }
+        return TracedText(units: added + units)
     }
 
     /// Each occurrence of `old`, leftmost first, as `new`, which stands for the same part of the original.

@@ -53,8 +53,9 @@ extension TextTokenizer {
 /// The text of tokens as they come, complete characters only.
 public struct StreamingText: Sendable {
     private let tokenizer: TextTokenizer
+    /// The latest tokens, and how many bytes of their text are out.
     private var pending: [Int] = []
-    private var shown = ""
+    private var shown = 0
 
     public init(_ tokenizer: TextTokenizer) { self.tokenizer = tokenizer }
 
@@ -63,21 +64,21 @@ public struct StreamingText: Sendable {
         pending.append(id)
         let text = tokenizer.decode(pending, skipsSpecials: true)
         guard !text.hasSuffix("\u{FFFD}") else { return "" }
-        defer { shown = text }
-        guard text.hasPrefix(shown) else { return "" }
-        let new = String(text.dropFirst(shown.count))
-        // The start of a text is decoded apart from the rest; some tokens are kept so that spaces stay right.
+        let new = rest(of: text)
+        shown = text.utf8.count
+        // The start of a text is decoded apart from the rest: some tokens stay before those that come.
         if pending.count > 64 {
             pending = Array(pending.suffix(8))
-            shown = tokenizer.decode(pending, skipsSpecials: true)
-            return new
+            shown = tokenizer.decode(pending, skipsSpecials: true).utf8.count
         }
         return new
     }
 
     /// What is left at the end, incomplete characters as replacements.
     public mutating func finish() -> String {
-        let text = tokenizer.decode(pending, skipsSpecials: true)
-        return text.hasPrefix(shown) ? String(text.dropFirst(shown.count)) : ""
+        defer { (pending, shown) = ([], 0) }
+        return rest(of: tokenizer.decode(pending, skipsSpecials: true))
     }
+
+    private func rest(of text: String) -> String { String(decoding: text.utf8.dropFirst(shown), as: UTF8.self) }
 }

@@ -43,7 +43,8 @@ public struct TextTokenizer: Sendable {
     private let rawTokens: [(scalars: [Unicode.Scalar], id: Int)]
     private let normalizedTokens: [(scalars: [Unicode.Scalar], id: Int)]
     private let byteIDs: [Int?]
-    private let addsSpaceFirst: Bool
+    /// Whether one space at the start of a text counts as added, and stays in the range of the first token.
+    private let allowsSpaceFirst: Bool
 
     init(_ definition: TextTokenizerDefinition) throws {
         let listed = try definition.listed()
@@ -72,7 +73,7 @@ public struct TextTokenizer: Sendable {
         byteIDs = (UInt8.min ... .max).map { byte in
             definition.alphabet == .bytes ? ids[ByteSymbols.symbol(byte)] : ids[Self.spelled(byte)]
         }
-        addsSpaceFirst = definition.splitting.contains(.leadingSpace)
+        allowsSpaceFirst = definition.allowsSpaceFirst
     }
 
     public var vocabularySize: Int { tokens.count }
@@ -108,6 +109,7 @@ public struct TextTokenizer: Sendable {
                 }
             }
         }
+        if trimsRanges { result = result.enumerated().map { trimmed($1, isFirst: $0 == 0) } }
         guard addsSpecials else { return result }
         func around(_ ids: [Int]) -> [TextToken] { ids.map { TextToken(id: $0, range: 0..<0) } }
         return around(before) + result + around(after)
@@ -117,17 +119,17 @@ public struct TextTokenizer: Sendable {
         let (symbols, units) = alphabet == .bytes ? byteSymbols(piece) : characterSymbols(piece)
         guard !symbols.isEmpty else { return }
         if takesWholePieces {
-            let whole = alphabet == .bytes
+            let whole =
+                alphabet == .bytes
                 ? units.reduce(into: "") { $0.unicodeScalars.append($1.scalar) } : piece.string
             if let id = ids[whole] {
-                result.append(TextToken(id: id, range: trimmed(Self.range(units[...]), id, isFirst: result.isEmpty)))
+                result.append(TextToken(id: id, range: Self.range(units[...])))
                 return
             }
         }
         var at = 0
         for (id, count) in merges.merged(symbols) {
-            let range = Self.range(units[at..<at + count])
-            result.append(TextToken(id: id, range: trimmed(range, id, isFirst: result.isEmpty)))
+            result.append(TextToken(id: id, range: Self.range(units[at..<at + count])))
             at += count
         }
     }
@@ -178,19 +180,19 @@ public struct TextTokenizer: Sendable {
     /// A range without the white space at a token's edges.
     ///
     /// Follows tokenizers `byte_level.rs`, process_offsets.
-    private func trimmed(_ range: Range<Int>, _ id: Int, isFirst: Bool) -> Range<Int> {
-        guard trimsRanges, tokens.indices.contains(id) else { return range }
+    private func trimmed(_ token: TextToken, isFirst: Bool) -> TextToken {
+        let (range, id) = (token.range, token.id)
         func isSpace(_ scalar: Unicode.Scalar) -> Bool { scalar == "Ġ" || scalar.properties.isWhitespace }
         let scalars = Array(tokens[id].unicodeScalars)
         var leading = scalars.prefix(while: isSpace).count
         let trailing = scalars.reversed().prefix(while: isSpace).count
         var (start, end) = (range.lowerBound, range.upperBound)
         if leading > 0 {
-            if addsSpaceFirst, isFirst || start == 0 { leading -= 1 }
+            if allowsSpaceFirst, leading == 1, isFirst || start == 0 { leading = 0 }
             start = min(start + leading, end)
         }
         if trailing > 0, end >= trailing { end = max(end - trailing, start) }
-        return start..<end
+        return TextToken(id: id, range: start..<end)
     }
 
     static func spelled(_ byte: UInt8) -> String {

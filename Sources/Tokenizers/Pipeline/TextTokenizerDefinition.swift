@@ -18,12 +18,14 @@ struct TextTokenizerDefinition {
     var before: [Int] = []
     var after: [Int] = []
     var trimsRanges = false
+    var allowsSpaceFirst = true
 
     /// Every token by id and by text.
     func listed() throws -> (tokens: [String], ids: [String: Int]) {
         var ids = vocabulary
         for token in addedTokens { ids[token.content] = token.id }
-        guard !ids.isEmpty, let worst = ids.values.first(where: { !(0...Self.largestID).contains($0) }) ?? ids.values.max()
+        guard !ids.isEmpty,
+            let worst = ids.values.first(where: { !(0...Self.largestID).contains($0) }) ?? ids.values.max()
         else { throw TokenizerError(path: path, expected: "a vocabulary", found: "no tokens") }
         guard (0...Self.largestID).contains(worst) else {
             throw TokenizerError(path: path, expected: "ids from 0 to \(Self.largestID)", found: "\(worst)")

@@ -184,7 +184,9 @@ extension TextTokenizerDefinition {
         for step in pre { try add(splitting: step, refuse) }
         for step in file.postProcessor?.flat ?? [] {
             switch step.type {
-            case "ByteLevel": trimsRanges = step.trimsOffsets ?? true
+            case "ByteLevel":
+                trimsRanges = step.trimsOffsets ?? true
+                allowsSpaceFirst = step.addsPrefixSpace ?? true
             case "TemplateProcessing": try add(template: step, refuse)
             default: throw refuse("a post-processor of ByteLevel and TemplateProcessing", step.type)
             }
@@ -206,7 +208,8 @@ extension TextTokenizerDefinition {
             if step.pattern?.string == " ", normalization.contains(.replace(" ", by: "▁")) { return }
             guard let regex = step.pattern?.regex, let pattern = SplitPattern(regex: regex) else {
                 throw refuse(
-                    "a splitting pattern of GPT-2, Llama 3 or Qwen 2", step.pattern?.regex ?? step.pattern?.string ?? "none")
+                    "a splitting pattern of GPT-2, Llama 3 or Qwen 2",
+                    step.pattern?.regex ?? step.pattern?.string ?? "none")
             }
             let isWhole = step.behavior == "Isolated" || (step.behavior == "Removed" && step.invert == true)
             guard isWhole else { throw refuse("a split that keeps every character", step.behavior ?? "none") }

@@ -108,7 +108,8 @@ extension GGUFHeader {
                 GGUFError(.layout, path: path, place: "tensor \(quoted(entry.name))", expected: expected, found: found)
             }
             guard entry.byteRange.upperBound <= room else {
-                throw failure("data within the file's \(room) bytes of data", "its end at \(entry.byteRange.upperBound)")
+                throw failure(
+                    "data within the file's \(room) bytes of data", "its end at \(entry.byteRange.upperBound)")
             }
             if let last, entry.byteRange.lowerBound < last.byteRange.upperBound {
                 throw failure(

@@ -8,6 +8,7 @@ Each folder holds the model as transformers saves it and `golden.safetensors`:
 - `gradient/...`: of sum(logits * weights) with respect to every parameter, and, under `activation/`, some sites.
 """
 
+import copy
 import json
 
 import torch
@@ -73,9 +74,9 @@ def build(config, seed):
 
 
 def arguments(model, ids, mask):
-    """What the library's own `generate` would pass."""
+    """What the library's own `generate` would pass: Mamba takes a mask with the prompt only."""
     if model.config.model_type == "mamba":
-        return {"input_ids": ids, "attention_mask": mask}
+        return {"input_ids": ids, "attention_mask": mask} if mask.shape == ids.shape else {"input_ids": ids}
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1]:]
     return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
 
@@ -89,9 +90,10 @@ def make_model(folder, config, seed):
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(3, VOCABULARY, (1, LENGTH + STEPS), generator=generator)
     tensors = {"input/ids": ids}
-    prefill(model, ids[:, :LENGTH], tensors, folder.name)
-    decode(model, ids, tensors)
-    padded(model, ids[:, :LENGTH], generator, tensors)
+    # Models of their own: the angles of dynamic scaling remember the longest text that they saw.
+    prefill(copy.deepcopy(model), ids[:, :LENGTH], tensors, folder.name)
+    decode(copy.deepcopy(model), ids, tensors)
+    padded(copy.deepcopy(model), ids[:, :LENGTH], generator, tensors)
     gradients(model, ids[:, :LENGTH], generator, tensors)
     save_tensors(folder / "golden.safetensors", tensors,
                  metadata(SCRIPT, seed, loss="sum(logits * input/weights)", length=LENGTH, aliases=ALIASES.pop()))
@@ -105,7 +107,9 @@ def prefill(model, ids, tensors, name):
         output = model(**arguments(model, ids, torch.ones_like(ids)), use_cache=False)
     check_spread(f"{name} logits", output.logits)
     tensors["prefill/logits"] = output.logits
-    tensors.update(recorder.tensors())
+    for key, value in recorder.tensors().items():
+        # Queries and keys have tokens before heads here.
+        tensors[key] = value.transpose(1, 2) if key.endswith(("q_norm", "k_norm")) else value
     ALIASES.append(json.dumps(recorder.aliases, sort_keys=True))
     if model.config.model_type != "mamba":
         output = model(**arguments(model, ids, torch.ones_like(ids)), use_cache=False, output_attentions=True)
@@ -118,10 +122,10 @@ def decode(model, ids, tensors):
     with torch.no_grad():
         output = model(**arguments(model, ids[:, :LENGTH], torch.ones((1, LENGTH), dtype=torch.long)), use_cache=True)
         logits = []
+        cache = {"past_key_values": output.past_key_values} if "past_key_values" in output \
+            else {"cache_params": output.cache_params}
         for step in range(LENGTH, LENGTH + STEPS):
             mask = torch.ones((1, step + 1), dtype=torch.long)
-            cache = {"past_key_values": output.past_key_values} if "past_key_values" in output \
-                else {"cache_params": output.cache_params}
             output = model(**arguments(model, ids[:, step:step + 1], mask), use_cache=True, **cache)
             logits.append(output.logits)
     tensors["decode/logits"] = torch.cat(logits, 1)

@@ -47,7 +47,8 @@ struct OpCase: Sendable, CustomTestStringConvertible {
         }
     }
 
-    static let all = elementwise + reductions + products + normalizations + attentions + indexing + views
+    static let all =
+        elementwise + reductions + products + normalizations + attentions + indexing + views
         + sequences
 }
 
