@@ -34,6 +34,7 @@ public struct TextModel: Sendable {
             tokenizer = try TextTokenizer(GGUFTokenizerMetadata(file.header), path: path)
             chatTemplate = try file.header.string("tokenizer.chat_template")
             (model, report) = try gguf.model(sites: sites)
+            try checkTokens()
             return
         }
         let folder = URL(filePath: path, directoryHint: .isDirectory)
@@ -52,6 +53,21 @@ public struct TextModel: Sendable {
                 "*.attn.bias", "*.attn.masked_bias", "*.attention.bias", "*.masked_bias", "*.rotary_emb.inv_freq",
             ]
         ) { try configuration.model($0) }
+        try checkTokens()
+    }
+
+    /// Every token that can come up has a row in the model's table.
+    private func checkTokens() throws {
+        let rows = model.vocabularySize
+        guard tokenizer.vocabularySize <= rows else {
+            throw TokenizerError(
+                path: path, expected: "at most \(rows) tokens, as many as the model has",
+                found: "\(tokenizer.vocabularySize)")
+        }
+        if let id = configuration.beginTokenID, !(0..<rows).contains(id) {
+            throw ConfigurationError(
+                path: path, key: "bos_token_id", expected: "a token below \(rows)", found: "\(id)")
+        }
     }
 
     /// `chat_template.jinja`, or the entry of `tokenizer_config.json`.
