@@ -1,4 +1,4 @@
-public import TensorCore
+internal import TensorCore
 
 /// What all layers of one call share: how many tokens came before, which keys a query sees, where tokens stand.
 struct DecoderContext: Sendable {

@@ -1,5 +1,5 @@
 internal import Foundation
-public import Layers
+internal import Layers
 
 /// How rotary position embedding turns with position: `rope_parameters` of a configuration.
 ///

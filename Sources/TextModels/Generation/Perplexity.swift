@@ -1,5 +1,5 @@
 internal import Foundation
-public import Layers
+internal import Layers
 internal import TensorCore
 
 /// How well a model foretells a text.

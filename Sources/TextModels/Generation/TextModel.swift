@@ -1,5 +1,5 @@
-public import Foundation
-public import Layers
+internal import Foundation
+internal import Layers
 public import TensorCore
 public import Tokenizers
 public import Weights
