@@ -64,6 +64,9 @@ import Weights
             (#"{"model_type": "gemma2", "layer_types": ["full_attention"]}"#, "layer_types"),
             (#"{"model_type": "mamba", "state_size": 4096}"#, "state_size"),
             (#"{"model_type": "gpt2", "n_head": 7}"#, "n_head"),
+            (#"{"model_type": "gpt2", "n_embd": 4611686018427387904}"#, "n_embd"),
+            (#"{"model_type": "mamba", "hidden_size": 9223372036854775807}"#, "hidden_size"),
+            (#"{"model_type": "llama", "head_dim": 9223372036854775807}"#, "head_dim"),
             (#"{"model_type": "gpt_neox", "hidden_act": "x"}"#, "hidden_act"),
         ])
     func refusals(_ json: String, _ words: String) {

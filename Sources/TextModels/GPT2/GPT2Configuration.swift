@@ -28,7 +28,8 @@ public struct GPT2Configuration: LanguageModelConfiguration {
 
     public func model(_ weights: ScopedWeights) throws -> any LanguageModel { try GPT2Model(self, weights: weights) }
 
-    public var inner: Int { intermediateSize ?? 4 * hiddenSize }
+    /// The width of the feed-forward parts; sizes are checked before it is used.
+    public var inner: Int { intermediateSize ?? 4 &* hiddenSize }
 
     public func validate() throws {
         try checkSizes([

@@ -30,8 +30,8 @@ public struct MambaConfiguration: LanguageModelConfiguration {
     public func model(_ weights: ScopedWeights) throws -> any LanguageModel { try MambaModel(self, weights: weights) }
 
     /// Channels of the recurrence.
-    public var inner: Int { expand * hiddenSize }
-    public var rank: Int { timeStepRank ?? (hiddenSize + 15) / 16 }
+    public var inner: Int { expand &* hiddenSize }
+    public var rank: Int { timeStepRank ?? hiddenSize / 16 + (hiddenSize % 16 == 0 ? 0 : 1) }
 
     public func validate() throws {
         try checkSizes([
