@@ -4,6 +4,8 @@
 /// and `embedding` read as they are and `converted(to:)` widens.
 public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
     case float32, bfloat16, float16, int32, int64, uint8, bool
+    // The formats' own spelling.
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     case q4_0, q4_1, q5_0, q5_1, q8_0, q4_K, q5_K, q6_K
 
     /// The types of single elements; `quantized` has the others.

@@ -98,6 +98,7 @@ import Tokenizers
             }
             struct Added: Decodable { var id: Int }
             var model: Model
+            // swift-format-ignore: AlwaysUseLowerCamelCase
             var added_tokens: [Added]
         }
         let file = try JSONDecoder().decode(File.self, from: Fixtures.data("tiny-tokenizers/\(name).json"))

@@ -28,6 +28,7 @@ public enum GGUFValue: Sendable, Equatable {
 
 /// How numbers of a GGUF tensor are stored, by the format's own numbering.
 enum GGUFType: UInt32 {
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     case f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8, q4_K = 12, q5_K = 13, q6_K = 14
     case i32 = 26, i64 = 27, bf16 = 30
 
