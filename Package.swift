@@ -54,7 +54,7 @@ let package = Package(
         library("Layers", ["TensorCore", "Weights"]),
         // 4
         library("DiffusionModels", ["Layers", "Weights", "TensorCore"]),
-        library("TextModels", ["Layers", "Weights", "TensorCore"]),
+        library("TextModels", ["Layers", "Weights", "Tokenizers", "TensorCore"]),
         library("Adapters", ["Layers", "Weights", "Recipes", "TensorCore"]),
         // 5
         library(
@@ -81,8 +81,7 @@ let package = Package(
             name: "atelier",
             dependencies: [
                 "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
-                "Recipes", "Weights", "Samplers",
-                "Imaging", "Drawing", "TensorCore", argumentParser,
+                "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
@@ -98,7 +97,7 @@ let package = Package(
         tests("Drawing", ["Drawing", "Imaging"]),
         tests("Recipes", ["Recipes"]),
         tests("Layers", ["Layers", "Weights", "TensorCore"]),
-        tests("TextModels", ["TextModels", "Layers", "Weights", "TensorCore"]),
+        tests("TextModels", ["TextModels", "Layers", "Weights", "Tokenizers", "TensorCore"]),
         tests("DiffusionModels", ["DiffusionModels", "Layers", "Weights", "TensorCore"]),
         tests(
             "Adapters",

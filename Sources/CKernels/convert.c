@@ -3,8 +3,8 @@
 
 #include <math.h>
 
+#include "half_math.h"
 #include "parallel.h"
-#include "vector_math.h"
 
 enum { GRAIN = 32768 };
 
@@ -30,15 +30,6 @@ typedef struct convert_context {
         tk_parallel_for(n, GRAIN, NAME##_body, &context);                                         \
     }
 
-// The exponent is moved by a multiplication, which is exact and makes fp16's subnormals normal on the way.
-TK_INLINE float widen_f16(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = (uint32_t)(half & 0x7fff) << 13;
-    float scaled = tk_from_bits((int32_t)magnitude) * 0x1p112f;
-    uint32_t special = magnitude | 0x7f800000;  // infinity and NaN
-    uint32_t bits = magnitude >= 0x0f800000 ? special : (uint32_t)tk_bits(scaled);
-    return tk_from_bits((int32_t)(bits | sign));
-}
-
 // Adding a power of two whose last place is fp16's last place rounds to it, ties to even, in hardware.
 TK_INLINE uint16_t narrow_f16(float x) {
     uint32_t bits = (uint32_t)tk_bits(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
@@ -58,9 +49,9 @@ TK_INLINE uint16_t narrow_bf16(float x) {
     return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
 }
 
-CONVERSION(tk_f32_from_f16, float, uint16_t, widen_f16(x))
+CONVERSION(tk_f32_from_f16, float, uint16_t, tk_widen_f16(x))
 CONVERSION(tk_f16_from_f32, uint16_t, float, narrow_f16(x))
-CONVERSION(tk_f32_from_bf16, float, uint16_t, tk_from_bits((int32_t)((uint32_t)x << 16)))
+CONVERSION(tk_f32_from_bf16, float, uint16_t, tk_widen_bf16(x))
 CONVERSION(tk_bf16_from_f32, uint16_t, float, narrow_bf16(x))
 CONVERSION(tk_f32_from_f64, float, double, x)
 CONVERSION(tk_f64_from_f32, double, float, x)

@@ -22,6 +22,15 @@ public struct Linear: Layer {
         site = weights.site
     }
 
+    /// A layer of tensors that are at hand: a table of tokens read backwards, a matrix stored the other way round.
+    ///
+    /// - Parameter weight: `[outputs, inputs]`.
+    public init(weight: Tensor, bias: Tensor? = nil, site: Int) {
+        self.weight = weight
+        self.bias = bias
+        self.site = site
+    }
+
     /// - Parameter x: `[..., inputs]`.
     /// - Returns: `[..., outputs]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {

@@ -65,21 +65,24 @@ public struct LayerNorm: Layer {
 
 /// Divides the last dimension by its root mean square, then scales.
 ///
-///     y = x / sqrt(mean(x²) + epsilon) * weight
+///     y = x / sqrt(mean(x²) + epsilon) * (offset + weight)
 public struct RMSNorm: Layer {
     private var weight: Tensor
     public let epsilon: Float
+    public let offset: Double
     public let site: Int
 
-    public init(_ channels: Int, epsilon: Float = 1e-6, _ weights: ScopedWeights) throws {
-        weight = try weights.tensor("weight", shape: [channels], initial: .ones)
+    /// - Parameter offset: 1 where weights are stored around 0, as Gemma's are.
+    public init(_ channels: Int, epsilon: Float = 1e-6, offset: Double = 0, _ weights: ScopedWeights) throws {
+        weight = try weights.tensor("weight", shape: [channels], initial: .constant(Float(1 - offset)))
         self.epsilon = epsilon
+        self.offset = offset
         site = weights.site
     }
 
     /// - Parameter x: `[..., channels]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        pass.visit(site, .output, rmsNorm(x, weight: weight, epsilon: epsilon))
+        pass.visit(site, .output, rmsNorm(x, weight: offset == 0 ? weight : weight + offset, epsilon: epsilon))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -18,7 +18,8 @@ public protocol Backend: AnyObject, Sendable {
     func convert(_ x: Tensor, to dtype: DType) -> Tensor
     /// Places each part at its start in a dense tensor that is `background` elsewhere. Parts do not overlap.
     func assemble(_ parts: [(part: Tensor, start: [Int])], shape: [Int], order: [Int], background: Double) -> Tensor
-    /// `out[i...] = table[indices[i]...]`: rows of the first dimension. Indices (int64) are in range.
+    /// `out[i...] = table[indices[i]...]`: rows of the first dimension. Indices (int64) are in range. Rows of a quantised
+    /// table come as float32.
     func gatherRows(_ table: Tensor, indices: Tensor) -> Tensor
     /// The sum of `rows[i]` into row `indices[i]` of zeros, in the order of `i`.
     func scatterAddRows(_ rows: Tensor, indices: Tensor, count: Int) -> Tensor
@@ -54,7 +55,7 @@ public protocol Backend: AnyObject, Sendable {
 
     /// `[..., m, k] x [..., k, n]` with equal leading dimensions, or `b` of rank 2 shared by all of them.
     func matmul(_ a: Tensor, _ b: Tensor) -> Tensor
-    /// `x [..., in] · weightᵀ [out, in] + bias [out]`; the weight may be float16 or bfloat16.
+    /// `x [..., in] · weightᵀ [out, in] + bias [out]`; the weight may be float16, bfloat16 or quantised.
     func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor
     func convolution(_ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor
     func convolutionInputGradient(
@@ -95,6 +96,15 @@ public protocol Backend: AnyObject, Sendable {
         _ gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, output: Tensor, logSumExp: Tensor,
         _ options: AttentionOptions
     ) -> (queries: Tensor, keys: Tensor, values: Tensor)
+
+    /// Attention of one query a row, whose heads may share keys: query head h reads key head `h / (heads / keyHeads)`.
+    func attentionStep(queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions) -> Tensor
+    /// Turns pairs of channels of `[batch, tokens, heads, headDimension]`; see `rotary(_:cosines:sines:)`.
+    func rotary(_ x: Tensor, cosines: Tensor, sines: Tensor, isReversed: Bool) -> Tensor
+    /// The recurrence of a state-space model; see `selectiveScan(_:initial:)`.
+    func selectiveScan(_ inputs: ScanInputs, initial: Tensor?) -> (output: Tensor, state: Tensor)
+    /// The gradients of the output of `selectiveScan` by its inputs.
+    func selectiveScanBackward(_ gradient: Tensor, _ inputs: ScanInputs, initial: Tensor?) -> ScanInputs
 
     // MARK: Resampling of `[batch, channels, height, width]`
 
@@ -198,15 +208,20 @@ public struct AttentionOptions: Sendable {
     /// Whether query i sees keys `0...(i + keyTokens - queryTokens)` only: queries are the last of the tokens, as
     /// when the keys of earlier ones were kept.
     public var isCausal: Bool
+    /// With a cap c, scores become `c * tanh(score / c)` before the mask.
+    public var softCap: Float?
     /// Added to the scores: broadcastable to `[batch, heads, queryTokens, keyTokens]`. A tracked mask gets a gradient,
     /// at the price of the whole score matrix.
     public var mask: Tensor?
     /// Whether operands may be rounded to bfloat16 where that is faster; sums and the softmax stay fp32.
     public var allowsBFloat16: Bool
 
-    public init(scale: Float, isCausal: Bool = false, mask: Tensor? = nil, allowsBFloat16: Bool = false) {
+    public init(
+        scale: Float, isCausal: Bool = false, softCap: Float? = nil, mask: Tensor? = nil, allowsBFloat16: Bool = false
+    ) {
         self.scale = scale
         self.isCausal = isCausal
+        self.softCap = softCap
         self.mask = mask
         self.allowsBFloat16 = allowsBFloat16
     }

@@ -1,6 +1,18 @@
 /// The element type of a tensor.
+///
+/// The last eight hold numbers in blocks of a few bits each, as GGUF files do: for frozen weights only, which `linear`
+/// and `embedding` read as they are and `converted(to:)` widens.
 public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
     case float32, bfloat16, float16, int32, int64, uint8, bool
+    // The formats' own spelling.
+    // swift-format-ignore: AlwaysUseLowerCamelCase
+    case q4_0, q4_1, q5_0, q5_1, q8_0, q4_K, q5_K, q6_K
+
+    /// The types of single elements; `quantized` has the others.
+    public static let allCases: [DType] = [.float32, .bfloat16, .float16, .int32, .int64, .uint8, .bool]
+
+    /// The types of blocks.
+    public static let quantized: [DType] = [.q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q5_K, .q6_K]
 
     /// Bytes of one element.
     public var byteCount: Int {
@@ -9,13 +21,16 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
         case .float32, .int32: 4
         case .bfloat16, .float16: 2
         case .uint8, .bool: 1
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q5_K, .q6_K:
+            preconditionFailure("an element of \(self) has no bytes of its own")
         }
     }
 
+    /// Whether elements are numbers with a fraction; those of blocks are.
     public var isFloatingPoint: Bool {
         switch self {
-        case .float32, .bfloat16, .float16: true
         case .int32, .int64, .uint8, .bool: false
+        default: true
         }
     }
 }

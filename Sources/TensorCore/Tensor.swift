@@ -37,7 +37,7 @@ public struct Tensor: Sendable {
 
     /// A leaf: the same numbers, as a variable to differentiate with respect to.
     public func tracked() -> Tensor {
-        precondition(dtype.isFloatingPoint, "tracked: \(dtype) has no gradient")
+        precondition(dtype.isFloatingPoint && !dtype.isQuantized, "tracked: \(dtype) has no gradient")
         return Tensor(storage: storage, dtype: dtype, layout: layout, node: GradientNode.leaf())
     }
 

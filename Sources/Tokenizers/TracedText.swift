@@ -31,9 +31,27 @@ struct TracedText {
         composed().withSingleSpaces().lowercased()
     }
 
+    /// Unicode normalization form C, in which each scalar stands for one of the original: the place of its own number in
+    /// the cluster, as the tokenizers library counts.
+    func composedPlacewise() -> TracedText {
+        var result = composed()
+        for place in result.units.indices where result.units[place].end - result.units[place].start > 1 {
+            let cluster = result.units[place]
+            var number = 0
+            var before = place
+            while before > 0, result.units[before - 1].end > cluster.start, number < cluster.end - cluster.start - 1 {
+                before -= 1
+                number += 1
+            }
+            result.units[place] = Unit(
+                scalar: cluster.scalar, start: cluster.start + number, end: cluster.start + number + 1)
+        }
+        return result
+    }
+
     /// Unicode normalization form C. Nothing composes across the boundary of two grapheme clusters, so the clusters are
     /// composed one by one, and where one changes, each of its scalars stands for the whole of it.
-    private func composed() -> TracedText {
+    func composed() -> TracedText {
         // Below U+0300 everything is composed already.
         guard units.contains(where: { $0.scalar.value >= 0x300 }) else { return self }
         var composed: [Unit] = []

@@ -6,7 +6,9 @@ import TensorCore
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure the engine on this machine.",
-        subcommands: [BenchOps.self, BenchUNet.self, BenchVAE.self, BenchText.self, BenchAdapters.self])
+        subcommands: [
+            BenchOps.self, BenchUNet.self, BenchVAE.self, BenchText.self, BenchAdapters.self, BenchTextModel.self,
+        ])
 }
 
 /// `atelier bench ops`: convolutions, products and attention beside the raw primitives.

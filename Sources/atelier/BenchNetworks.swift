@@ -92,7 +92,7 @@ private struct NetworkBenchRow: Encodable {
 }
 
 /// The largest resident size of the process so far; 0 where the system does not say.
-private func peakResidentBytes() -> Int {
+func peakResidentBytes() -> Int {
     var usage = rusage()
     guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
     return usage.ru_maxrss * 1024

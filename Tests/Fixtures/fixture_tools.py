@@ -117,18 +117,19 @@ class SiteRecorder:
     """Records the output of every submodule by its path while the `with` block runs.
 
     Left out: dropout and identity modules, which do nothing in evaluation mode, and SiLU modules, whose input and
-    consumer are sites themselves and which usually run fused with a norm. A site whose value equals the one recorded
+    consumer are sites themselves and which usually run fused with a norm, and the last components in `leave_out`. A site whose value equals the one recorded
     just before it within the same module (a container returning its last child's output) becomes an alias of that one.
     """
 
-    def __init__(self, model, prefix=""):
+    def __init__(self, model, prefix="", leave_out=()):
+        self.leave_out = leave_out
         self.model, self.prefix, self.sites, self.aliases, self.handles = model, prefix, {}, {}, []
         self.last = None
 
     def __enter__(self):
         idle = (torch.nn.Dropout, torch.nn.Identity, torch.nn.SiLU)
         for path, module in self.model.named_modules():
-            if path and not isinstance(module, idle):
+            if path and not isinstance(module, idle) and not path.endswith(self.leave_out or "\0"):
                 self.handles.append(module.register_forward_hook(self.hook(self.prefix + path)))
         return self
 

@@ -2,8 +2,8 @@
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
                                              pipeline_xl schedulers scheduler_variants sampler_grid optimizers
-                                             adaptive_optimizers
-                                             single_file torch_checkpoints adapters sliders]
+                                             adaptive_optimizers single_file torch_checkpoints adapters sliders
+                                             language_models text_tokenizers gguf_files smollm2]
 """
 
 import importlib
@@ -36,8 +36,12 @@ SUBJECTS = {
     "torch_checkpoints": "subjects.torch_checkpoints",
     "adapters": "subjects.adapters",
     "sliders": "subjects.sliders",
+    "language_models": "subjects.language_models",
+    "text_tokenizers": "subjects.text_tokenizers",
+    "gguf_files": "subjects.gguf_files",
+    "smollm2": "subjects.smollm2",
 }
-SIZE_LIMIT = 19_000_000
+SIZE_LIMIT = 20_000_000
 
 
 def main(names):

@@ -24,3 +24,7 @@
 #include "tk_resample.h"
 #include "tk_optimizer.h"
 #include "tk_random.h"
+#include "tk_rotary.h"
+#include "tk_scan.h"
+#include "tk_matvec.h"
+#include "tk_quantized.h"

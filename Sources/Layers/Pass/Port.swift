@@ -9,4 +9,22 @@ public enum Port: String, Sendable, Hashable, CaseIterable {
     case pattern
     /// What each head read, before the output projection: `[batch, tokens, heads, headDimension]`.
     case heads
+
+    // Of a state-space mixer, in the order of the computation; all but `state` are `[batch, tokens, channels]`.
+
+    /// The half of the input projection that goes through the recurrence.
+    case branch
+    /// The other half, before its activation.
+    case gateInput
+    /// What is written into the states at each token: positive, the length of the token's step.
+    case timeStep
+    /// How a token enters the states and is read from them: `[batch, tokens, states]`.
+    case inputMatrix, outputMatrix
+    /// The states after each token: `[batch, tokens, channels, states]`. A replacement changes what is read at its token,
+    /// not the states that follow.
+    case state
+    /// What the recurrence gives, with the direct path of its input.
+    case scan
+    /// The factor of `scan`.
+    case gate
 }

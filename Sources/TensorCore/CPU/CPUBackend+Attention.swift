@@ -84,7 +84,7 @@ extension CPUBackend {
 }
 
 extension Tensor {
-    fileprivate func withUnitChannelStride() -> Tensor {
+    func withUnitChannelStride() -> Tensor {
         layout.strides[3] == 1 || shape[3] == 1 ? self : contiguous()
     }
 }

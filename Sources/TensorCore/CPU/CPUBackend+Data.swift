@@ -18,6 +18,7 @@ extension CPUBackend {
             case .int64: fill(Int64(value))
             case .uint8: fill(UInt8(value))
             case .bool: fill(UInt8(value == 0 ? 0 : 1))
+            default: preconditionFailure("full: \(dtype)")
             }
         }
     }
@@ -33,6 +34,7 @@ extension CPUBackend {
 
     public func convert(_ x: Tensor, to dtype: DType) -> Tensor {
         if x.dtype == dtype { return x }
+        if x.dtype.isQuantized { return convert(widened(x), to: dtype) }
         let x = x.dense()
         let out = Tensor.empty(like: x, dtype: dtype)
         return kernel(into: out, from: x) { convertDense(x, out) }
@@ -66,6 +68,7 @@ extension CPUBackend {
         case .int32: tk_f32_from_i32(out, x.pointer(), count)
         case .int64: tk_f32_from_i64(out, x.pointer(), count)
         case .uint8, .bool: tk_f32_from_u8(out, x.pointer(), count)
+        default: preconditionFailure("convert: from \(source)")
         }
     }
 
@@ -78,6 +81,7 @@ extension CPUBackend {
         case .int64: tk_i64_from_f32(out.pointer(), x, count)
         case .uint8: tk_u8_from_f32(out.pointer(), x, count)
         case .bool: tk_bool_from_f32(out.pointer(), x, count)
+        default: preconditionFailure("convert: to \(target)")
         }
     }
 
@@ -112,6 +116,7 @@ extension CPUBackend {
     private func copyNeeded(_ x: Tensor, order: [Int]) -> Bool { !x.layout.permuted(order).isContiguous }
 
     public func gatherRows(_ table: Tensor, indices: Tensor) -> Tensor {
+        if table.dtype.isQuantized { return widenedRows(table, indices) }
         let table = table.contiguous()
         let out = Tensor.empty([indices.count] + table.shape.dropFirst(), dtype: table.dtype)
         let rowBytes = table.shape.dropFirst().reduce(table.dtype.byteCount, *)

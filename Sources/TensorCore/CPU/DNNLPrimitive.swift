@@ -34,7 +34,7 @@ enum DNNL {
         case .float16: dnnl_f16
         case .int32: dnnl_s32
         case .uint8, .bool: dnnl_u8
-        case .int64: preconditionFailure("oneDNN has no int64")
+        default: preconditionFailure("oneDNN has no \(dtype)")
         }
     }
 

@@ -12,6 +12,8 @@ struct MatmulKey: Hashable {
     var bStrides: [Int]?
     var hasBias: Bool
     var operandType: DType
+    /// The stride of the product's rows; n when nil.
+    var outputStride: Int?
 }
 
 /// The compiled primitive of a `MatmulKey`.
@@ -27,7 +29,8 @@ final class MatmulPlan {
         func strides(_ all: [Int]) -> [Int] { isBatched ? all : Array(all.dropFirst()) }
         var a = DNNL.memory(shape(key.m, key.k), strides: strides(key.aStrides), key.operandType)
         var b = DNNL.memory(shape(key.k, key.n), strides: key.bStrides.map(strides), key.operandType)
-        var c = DNNL.memory(shape(key.m, key.n), strides: strides([key.m * key.n, key.n, 1]))
+        let outputStride = key.outputStride ?? key.n
+        var c = DNNL.memory(shape(key.m, key.n), strides: strides([key.m * outputStride, outputStride, 1]))
         var bias = DNNL.memory(
             shape(1, key.n).map { $0 == key.batch && isBatched ? 1 : $0 }, strides: strides([key.n, key.n, 1]))
         var operation = dnnl_matmul_desc_t()
@@ -77,8 +80,12 @@ extension CPUBackend {
         // The blocking of a product depends on its number of rows, and rounding on the blocking. A frozen model answers
         // a batch row by row, so that the row's bits do not depend on its neighbours; a training takes all at once.
         let batch = weight.storage.isFrozen && x.rank > 1 ? x.size(0) : 1
-        let rows = x.reshaped([batch, -1, k]).withUnitStride().converted(to: operandType)
         let bias = bias?.contiguous()
+        if weight.dtype.isQuantized {
+            return quantizedLinear(x.reshaped([x.rank > 1 ? x.size(0) : 1, -1, k]), weight, bias, into: out)
+        }
+        if let product = vectorProduct(x, weight, bias, into: out, batch: batch) { return product }
+        let rows = x.reshaped([batch, -1, k]).withUnitStride().converted(to: operandType)
         let (m, rowBytes) = (rows.size(1), rows.layout.strides[0] * operandType.byteCount)
         var key = MatmulKey(
             batch: 1, m: m, n: n, k: k, aStrides: rows.layout.strides, bStrides: nil, hasBias: bias != nil,
@@ -129,7 +136,7 @@ extension CPUBackend {
 
 extension Tensor {
     /// Strides that a matrix product can use: rows or columns without gaps between elements, no repeated elements.
-    fileprivate func withUnitStride() -> Tensor {
+    func withUnitStride() -> Tensor {
         let (row, column) = (layout.strides[rank - 2], layout.strides[rank - 1])
         let (rows, columns) = (shape[rank - 2], shape[rank - 1])
         let batch = layout.strides[0]

@@ -89,3 +89,16 @@ extension Composed {
             shape: x.shape, order: Array(0..<x.rank), background: 0)
     }
 }
+
+extension Composed {
+    static func attentionStep(
+        _ backend: any Backend, queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions
+    ) -> Tensor {
+        let group = queries.size(2) / keys.size(2)
+        let (k, v) = (keys.repeatingHeads(group).transposed(1, 2), values.repeatingHeads(group).transposed(1, 2))
+        var scores = backend.matmul(queries.transposed(1, 2), k.transposed(2, 3)) * Double(options.scale)
+        if let cap = options.softCap { scores = backend.unary(.tanh, scores * (1 / Double(cap))) * Double(cap) }
+        if let mask = options.mask { scores = scores + mask }
+        return backend.matmul(softmax(backend, scores, logarithm: false), v).transposed(1, 2).contiguous()
+    }
+}

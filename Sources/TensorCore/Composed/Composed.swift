@@ -81,6 +81,24 @@ extension Backend {
             options)
     }
 
+    public func attentionStep(
+        queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions
+    ) -> Tensor {
+        Composed.attentionStep(self, queries: queries, keys: keys, values: values, options)
+    }
+
+    public func rotary(_ x: Tensor, cosines: Tensor, sines: Tensor, isReversed: Bool) -> Tensor {
+        Composed.rotary(self, x, cosines: cosines, sines: sines, isReversed: isReversed)
+    }
+
+    public func selectiveScan(_ inputs: ScanInputs, initial: Tensor?) -> (output: Tensor, state: Tensor) {
+        Composed.selectiveScan(self, inputs, initial: initial)
+    }
+
+    public func selectiveScanBackward(_ gradient: Tensor, _ inputs: ScanInputs, initial: Tensor?) -> ScanInputs {
+        Composed.selectiveScanBackward(self, gradient, inputs, initial: initial)
+    }
+
     public func resample(_ x: Tensor, _ resampling: Resampling) -> Tensor {
         Composed.resample(self, x, resampling)
     }

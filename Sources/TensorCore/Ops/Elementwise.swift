@@ -134,7 +134,6 @@ private func binaryGradients(
 private func binary(_ operation: BinaryOperation, _ a: Tensor, scalar: Double) -> Tensor {
     switch a.dtype {
     case .float32: break
-    case .bfloat16, .float16: return Tensor.inFloat32(a) { binary(operation, $0, scalar: scalar) }
     case .int32, .int64, .uint8, .bool:
         // Whole numbers stay whole only together with a whole number.
         guard Int32(exactly: scalar) != nil else {
@@ -142,6 +141,7 @@ private func binary(_ operation: BinaryOperation, _ a: Tensor, scalar: Double) -
         }
         if a.dtype == .int32 || a.dtype == .int64 { break }
         return Tensor.inFloat32(a) { binary(operation, $0, scalar: scalar) }
+    default: return Tensor.inFloat32(a) { binary(operation, $0, scalar: scalar) }
     }
     let output = a.backend.binary(operation, a.detached, scalar: scalar)
     let x = a.detached

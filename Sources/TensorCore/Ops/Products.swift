@@ -29,7 +29,8 @@ public func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
 ///
 /// - Parameters:
 ///   - x: `[..., in]`.
-///   - weight: `[out, in]`; float16 and bfloat16 weights are widened, or used as they are where the processor can.
+///   - weight: `[out, in]`; float16, bfloat16 and quantised weights are widened, or used as they are where the processor
+///     can.
 ///   - bias: `[out]`.
 /// - Returns: `[..., out]`.
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
@@ -42,7 +43,9 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tens
     let sources = [x, weight] + (bias.map { [$0] } ?? [])
     return output.recorded(from: sources) { gradient in
         let backend = gradient.backend
-        let dx = needs.x ? backend.linear(gradient, weight: matrix.transposed(0, 1), bias: nil) : nil
+        // Blocks lie along rows: for the other direction they are widened.
+        let columns = (matrix.dtype.isQuantized ? matrix.converted(to: .float32) : matrix).transposed(0, 1)
+        let dx = needs.x ? backend.linear(gradient, weight: columns, bias: nil) : nil
         let rows = gradient.reshaped([-1, gradient.size(-1)])
         let dw =
             needs.weight

@@ -24,6 +24,7 @@ extension SafetensorsDType {
         case .int64: self = .i64
         case .uint8: self = .u8
         case .bool: self = .bool
+        default: preconditionFailure("safetensors have no \(dtype)")
         }
     }
 }
@@ -67,7 +68,9 @@ extension SafetensorsItem {
     /// - Parameter floatingPoint: the type to store floating-point numbers as; nil keeps the tensor's own.
     public init(name: String, tensor: Tensor, floatingPoint: DType? = nil) {
         let tensor = tensor.detached
-        let dtype = tensor.dtype.isFloatingPoint ? floatingPoint ?? tensor.dtype : tensor.dtype
+        let dtype =
+            tensor.dtype.isFloatingPoint
+            ? floatingPoint ?? (tensor.dtype.isQuantized ? .float32 : tensor.dtype) : tensor.dtype
         self.init(name: name, dtype: SafetensorsDType(dtype), shape: tensor.shape) { body in
             guard tensor.count > 0 else { return }
             try tensor.converted(to: dtype).contiguous().withUnsafeBytes { try body($0) }

@@ -47,7 +47,9 @@ struct OpCase: Sendable, CustomTestStringConvertible {
         }
     }
 
-    static let all = elementwise + reductions + products + normalizations + attentions + indexing + views
+    static let all =
+        elementwise + reductions + products + normalizations + attentions + indexing + views
+        + sequences
 }
 
 /// A backend by name, as the argument of a test.

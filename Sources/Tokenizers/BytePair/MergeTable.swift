@@ -1,13 +1,8 @@
-/// Byte-pair encoding with CLIP's end-of-word suffix: a word starts as one symbol a byte, the last one marked `</w>`,
-/// and the adjacent pair that was learnt first is merged, leftmost first, until no known pair is left.
+/// The pairs of symbols that byte-pair encoding joins, and in which order.
 ///
-/// A queue of candidate merges over a linked list of symbols keeps a word of n bytes at O(n log n).
-struct BytePairEncoder: Sendable {
-    static let endOfWord = "</w>"
-
-    /// The ids of the 256 bytes inside a word and at its end.
-    let inner: [Int]
-    let final: [Int]
+/// The adjacent pair that was learnt first is merged, leftmost first, until no known pair is left. A queue of candidate
+/// merges over a linked list of symbols keeps a word of n symbols at O(n log n).
+struct MergeTable: Sendable {
     private let merges: [Pair: Merge]
 
     struct Pair: Hashable, Sendable {
@@ -20,26 +15,23 @@ struct BytePairEncoder: Sendable {
         var id: Int
     }
 
-    /// - Parameters:
-    ///   - merges: pairs and what they become, earliest learnt first.
-    ///   - unknown: the id of bytes that the vocabulary lacks.
-    init(vocabulary: [String: Int], merges: [(pair: Pair, id: Int)], unknown: Int) {
-        let symbols = (UInt8.min ... .max).map(ByteSymbols.symbol)
-        inner = symbols.map { vocabulary[$0] ?? unknown }
-        final = symbols.map { vocabulary[$0 + Self.endOfWord] ?? unknown }
+    /// - Parameter merges: pairs and what they become, earliest learnt first.
+    init(_ merges: [(pair: Pair, id: Int)]) {
         var table: [Pair: Merge] = [:]
         table.reserveCapacity(merges.count)
         for (rank, merge) in merges.enumerated() { table[merge.pair] = Merge(rank: rank, id: merge.id) }
         self.merges = table
     }
 
-    /// The tokens of one word, with the number of its bytes that each covers.
-    func encode(_ word: [UInt8]) -> [(id: Int, bytes: Int)] {
-        guard let last = word.last else { return [] }
-        var symbols = word.dropLast().map { inner[Int($0)] } + [final[Int(last)]]
-        var lengths = [Int](repeating: 1, count: word.count)  // 0: merged into a symbol on the left
-        var next = Array(1...word.count)
-        var previous = Array(-1..<word.count - 1)
+    /// Joins symbols, each of one piece of text.
+    ///
+    /// - Returns: what is left, with the number of pieces that each symbol covers.
+    func merged(_ pieces: [Int]) -> [(id: Int, count: Int)] {
+        if pieces.count < 2 { return pieces.map { ($0, 1) } }
+        var symbols = pieces
+        var lengths = [Int](repeating: 1, count: symbols.count)  // 0: merged into a symbol on the left
+        var next = Array(1...symbols.count)
+        var previous = Array(-1..<symbols.count - 1)
         var queue = CandidateQueue()
 
         func propose(_ left: Int) {
@@ -71,7 +63,7 @@ struct BytePairEncoder: Sendable {
 private struct Candidate {
     var rank: Int
     var position: Int
-    var pair: BytePairEncoder.Pair
+    var pair: MergeTable.Pair
     var id: Int
 
     static func < (a: Candidate, b: Candidate) -> Bool { (a.rank, a.position) < (b.rank, b.position) }

@@ -23,6 +23,8 @@ enum ByteSymbols {
     private static let bytes: [Unicode.Scalar: UInt8] = Dictionary(
         uniqueKeysWithValues: (UInt8.min ... .max).map { (scalars[Int($0)], $0) })
 
+    static func scalar(_ byte: UInt8) -> Unicode.Scalar { scalars[Int(byte)] }
+
     static func symbol(_ byte: UInt8) -> String { String(Character(scalars[Int(byte)])) }
 
     /// The bytes that a token stands for; a character that is no symbol stands for its own UTF-8.

@@ -1,0 +1,28 @@
+// Products of a few vectors with a matrix, and attention of one query: what generating token by token is made of.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n]. y: (m, n). x: (m, k). w: (n, k). bias: (n), may be null.
+// Each output is a sum of its own: it does not depend on how many vectors there are.
+void tk_matvec_f32(float *y, const float *x, const float *w, const float *bias, size_t m, size_t n, size_t k);
+void tk_matvec_f16(float *y, const float *x, const uint16_t *w, const float *bias, size_t m, size_t n, size_t k);
+void tk_matvec_bf16(float *y, const float *x, const uint16_t *w, const float *bias, size_t m, size_t n, size_t k);
+
+typedef struct tk_attention_step_shape {
+    // Query head h reads key head h / (heads / key_heads).
+    size_t batch, heads, key_heads, keys, head_dimension;
+    float scale;
+    // Scores become soft_cap * tanh(score / soft_cap); 0 leaves them.
+    float soft_cap;
+    // Strides in elements: of queries and the output by row and head, of keys and values by row, token and head.
+    ptrdiff_t q_b, q_h, k_b, k_t, k_h, v_b, v_t, v_h;
+    // Added to the scores: mask[b * mask_b + key * mask_k]; may be null.
+    const float *mask;
+    ptrdiff_t mask_b, mask_k;
+} tk_attention_step_shape;
+
+// Attention of one query a row. out: (batch, 1, heads, head_dimension). lse: (batch, heads), may be null.
+void tk_attention_step_f32(float *out, float *lse, const float *q, const float *k, const float *v,
+                           const tk_attention_step_shape *shape, float *scratch);
+size_t tk_attention_step_scratch(const tk_attention_step_shape *shape);

@@ -1,0 +1,59 @@
+internal import Foundation
+internal import TensorCore
+
+/// The angles of rotary position embedding: pair i of a token at position p turns by `p * frequency[i]`.
+///
+///     frequency[i] = theta^(-i / pairs)
+struct RotaryFrequencies: Sendable {
+    private let parameters: RotaryParameters
+    private let pairs: Int
+    private let maximumTokens: Int
+    private let frequencies: [Float]
+
+    init(_ parameters: RotaryParameters, pairs: Int, maximumTokens: Int) {
+        self.parameters = parameters
+        self.pairs = pairs
+        self.maximumTokens = maximumTokens
+        let plain = Self.plain(parameters.theta, pairs)
+        switch parameters.kind {
+        case .standard, .dynamic:
+            frequencies = parameters.frequencyDivisors.map { zip(plain, $0).map { $0 / $1 } } ?? plain
+        case .linear: frequencies = plain.map { $0 / Float(parameters.factor ?? 1) }
+        case .llama3: frequencies = plain.map { Self.blended($0, parameters) }
+        }
+    }
+
+    private static func plain(_ theta: Double, _ pairs: Int) -> [Float] {
+        (0..<pairs).map { Float(1 / pow(theta, Double(2 * $0) / Double(2 * pairs))) }
+    }
+
+    /// Llama 3's rule, by how often an angle goes round within the length of training.
+    private static func blended(_ frequency: Float, _ parameters: RotaryParameters) -> Float {
+        let factor = Float(parameters.factor ?? 1)
+        let (low, high) = (Float(parameters.lowFrequencyFactor ?? 1), Float(parameters.highFrequencyFactor ?? 4))
+        let length = Float(parameters.originalMaximumTokens ?? 1)
+        let wave = 2 * Float.pi / frequency
+        if wave < length / high { return frequency }
+        if wave > length / low { return frequency / factor }
+        let smooth = (length / wave - low) / (high - low)
+        return (1 - smooth) * frequency / factor + smooth * frequency
+    }
+
+    /// For `dynamic`, by the length of the longest text; the same for all others.
+    private func frequencies(length: Int) -> [Float] {
+        guard parameters.kind == .dynamic, length > maximumTokens, pairs > 1 else { return frequencies }
+        let (factor, dimension) = (parameters.factor ?? 1, Double(2 * pairs))
+        let growth = factor * Double(length) / Double(maximumTokens) - (factor - 1)
+        return Self.plain(parameters.theta * pow(growth, dimension / (dimension - 2)), pairs)
+    }
+
+    /// - Parameter positions: of each row's tokens; one row when all are alike.
+    func rotation(_ positions: [[Int]]) -> DecoderContext.Rotation {
+        let frequencies = frequencies(length: (positions.lazy.flatMap { $0 }.max() ?? 0) + 1)
+        let shape = [positions.count, positions.first?.count ?? 0, pairs]
+        let angles =
+            Tensor(positions.flatMap { $0.map(Float.init) }, shape: [shape[0], shape[1], 1])
+            * Tensor(frequencies)
+        return DecoderContext.Rotation(cosines: cos(angles), sines: sin(angles))
+    }
+}

@@ -1,0 +1,162 @@
+public import Layers
+public import TensorCore
+public import Weights
+
+/// Llama: RMS norms, rotary positions, grouped keys, gated feed-forward parts.
+///
+/// Follows transformers `modeling_llama.py`, LlamaForCausalLM.
+public struct LlamaModel: LanguageModel {
+    public let configuration: LlamaConfiguration
+    private var embedding: Embedding
+    private var layers: [LlamaLayer]
+    private var norm: RMSNorm
+    private var head: Linear
+    private let frequencies: RotaryFrequencies
+    private let site: Int
+
+    public init(_ configuration: LlamaConfiguration, weights: ScopedWeights) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        let (width, initial) = (
+            configuration.hiddenSize, Initialization.normal(standardDeviation: configuration.initializerRange)
+        )
+        let model = weights.scope("model")
+        embedding = try Embedding(
+            configuration.vocabularySize, width, initial: initial, model.scope("embed_tokens"))
+        layers = try (0..<configuration.layers).map { try LlamaLayer(configuration, model.scope("layers", $0)) }
+        norm = try RMSNorm(width, epsilon: configuration.normEpsilon, model.scope("norm"))
+        head = try Linear(
+            reading: embedding, isTied: configuration.isTied, initial: initial, weights.scope("lm_head"))
+        frequencies = configuration.rotary.frequencies(
+            headDimension: configuration.headDimension, maximumTokens: configuration.maximumPositions)
+        site = model.site
+    }
+
+    public var vocabularySize: Int { configuration.vocabularySize }
+    public var maximumTokens: Int? { configuration.maximumPositions }
+
+    public func callAsFunction(
+        _ tokens: TokenBatch, after state: DecodingState?, logits: LogitSelection, _ pass: Pass
+    ) -> LanguageModelOutput {
+        let context = DecoderContext(tokens, after: state, windows: [nil], rotary: [frequencies])
+        var (h, next) = layers.run(embedding(tokens.ids, pass), context, after: state, pass)
+        h = pass.visit(site, .output, norm(h, pass))
+        return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
+    }
+
+    public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        embedding.mapParameters(transform)
+        layers.mapParameters(transform)
+        norm.mapParameters(transform)
+        head.mapHead(tiedTo: configuration.isTied ? embedding : nil, transform)
+    }
+}
+
+extension Linear {
+    /// The output's matrix: the table of tokens itself where the two are tied.
+    init(reading table: Embedding, isTied: Bool, initial: Initialization, _ weights: ScopedWeights) throws {
+        if isTied {
+            self.init(weight: table.weight, site: weights.site)
+            // Some files hold the table a second time.
+            _ = try weights.optionalTensor("weight", shape: table.weight.shape)
+        } else {
+            try self.init(
+                table.weight.size(1), table.weight.size(0), hasBias: false, initialWeight: initial, weights)
+        }
+    }
+
+    /// `mapParameters` for an output's matrix, which has no parameters of its own where it is tied.
+    mutating func mapHead(tiedTo table: Embedding?, _ transform: (Tensor) -> Tensor) {
+        if let table {
+            self = Linear(weight: table.weight, site: site)
+        } else {
+            mapParameters(transform)
+        }
+    }
+}
+
+/// One layer:
+///
+///     h = x + self_attn(input_layernorm(x))
+///     y = h + mlp(post_attention_layernorm(h))
+struct LlamaLayer: DecoderLayer {
+    private var norm1: RMSNorm
+    private var attention: LlamaAttention
+    private var norm2: RMSNorm
+    private var feedForward: GatedFeedForward
+    private let site: Int
+
+    init(_ configuration: LlamaConfiguration, _ weights: ScopedWeights) throws {
+        let (width, epsilon) = (configuration.hiddenSize, configuration.normEpsilon)
+        norm1 = try RMSNorm(width, epsilon: epsilon, weights.scope("input_layernorm"))
+        attention = try LlamaAttention(configuration, weights.scope("self_attn"))
+        norm2 = try RMSNorm(width, epsilon: epsilon, weights.scope("post_attention_layernorm"))
+        feedForward = try GatedFeedForward(
+            width, inner: configuration.intermediateSize, activation: configuration.activation,
+            hasBias: configuration.hasFeedForwardBias,
+            initial: .normal(standardDeviation: configuration.initializerRange), weights.scope("mlp"))
+        site = weights.site
+    }
+
+    func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
+        let h = x + attention(norm1(x, pass), context, &state, pass)
+        return pass.visit(site, .output, h + feedForward(norm2(h, pass), pass))
+    }
+
+    mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        norm1.mapParameters(transform)
+        attention.mapParameters(transform)
+        norm2.mapParameters(transform)
+        feedForward.mapParameters(transform)
+    }
+}
+
+/// Attention with turned queries and keys.
+struct LlamaAttention: Layer {
+    private var queries: Linear
+    private var keys: Linear
+    private var values: Linear
+    private var output: Linear
+    private let headDimension: Int
+    private let reading: GroupedAttention
+    private let site: Int
+
+    init(_ configuration: LlamaConfiguration, _ weights: ScopedWeights) throws {
+        let (width, dimension) = (configuration.hiddenSize, configuration.headDimension)
+        func projection(_ inputs: Int, _ outputs: Int, _ name: String) throws -> Linear {
+            try Linear(
+                inputs, outputs, hasBias: configuration.hasAttentionBias,
+                initialWeight: .normal(standardDeviation: configuration.initializerRange), initialBias: .zeros,
+                weights.scope(name))
+        }
+        queries = try projection(width, configuration.heads * dimension, "q_proj")
+        keys = try projection(width, configuration.keyHeads * dimension, "k_proj")
+        values = try projection(width, configuration.keyHeads * dimension, "v_proj")
+        output = try projection(configuration.heads * dimension, width, "o_proj")
+        headDimension = dimension
+        reading = GroupedAttention(scale: 1 / Float(dimension).squareRoot(), site: weights.site)
+        site = weights.site
+    }
+
+    func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let turn = context.rotations[0]
+        let q = rotary(queries(x, pass).byHead(headDimension), cosines: turn.cosines, sines: turn.sines)
+        let k = rotary(keys(x, pass).byHead(headDimension), cosines: turn.cosines, sines: turn.sines)
+        let v = values(x, pass).byHead(headDimension)
+        let read = reading(q, k, v, context, &state, pass)
+        return pass.visit(site, .output, output(read.flattened(2...3), pass))
+    }
+
+    mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
+        queries.mapParameters(transform)
+        keys.mapParameters(transform)
+        values.mapParameters(transform)
+        output.mapParameters(transform)
+    }
+}
+
+extension Tensor {
+    /// `[batch, tokens, heads * dimension]` as `[batch, tokens, heads, dimension]`.
+    func byHead(_ dimension: Int) -> Tensor { reshaped([size(0), size(1), size(2) / dimension, dimension]) }
+}

@@ -1,0 +1,93 @@
+import TestSupport
+import Testing
+
+@testable import TensorCore
+
+/// What generating token by token is made of.
+@Suite struct SequenceTests {
+    /// One query: the kernel beside the composed path, with masks, groups, caps and strided keys.
+    @Test(arguments: [(1, 1), (2, 6), (2, 4), (3, 3)], [nil, 2] as [Float?])
+    func attentionStep(_ sizes: (Int, Int), _ cap: Float?) {
+        var generator = Generator(seed: 4)
+        let (keyHeads, heads) = (sizes.0 == 3 ? 3 : sizes.0, sizes.1)
+        let q = generator.normals([2, 1, heads, 12])
+        let k = generator.normals([2, 20, keyHeads, 12]).narrowed(1, start: 3, count: 9)
+        let v = generator.normals([2, 20, keyHeads, 12]).narrowed(1, start: 2, count: 9)
+        var hidden = [Float](repeating: 0, count: 18)
+        for place in [9, 10, 11] { hidden[place] = -.infinity }
+        for mask in [nil, Tensor(hidden, shape: [2, 1, 1, 9])] {
+            let options = AttentionOptions(scale: 0.3, softCap: cap, mask: mask)
+            let step = CPUBackend.shared.attentionStep(queries: q, keys: k, values: v, options)
+            let plain = Composed.attentionStep(CPUBackend.shared, queries: q, keys: k, values: v, options)
+            #expect(maximumDifference(step, plain) < 2e-6)
+        }
+    }
+
+    /// A growing tensor shows what was put into it, whoever grows it, and costs no copies in between.
+    @Test func growing() {
+        var generator = Generator(seed: 5)
+        let parts = (0..<200).map { _ in generator.normals([2, 1, 3]) }
+        var grown = GrowingTensor(parts[0])
+        for part in parts.dropFirst() { grown = grown.appending(part) }
+        #expect(isBitEqual(grown.tensor.contiguous(), concatenated(parts, axis: 1)))
+        let (one, other) = (grown.appending(parts[3]), grown.appending(parts[7]))
+        #expect(isBitEqual(one.tensor.contiguous(), concatenated(parts + [parts[3]], axis: 1)))
+        #expect(isBitEqual(other.tensor.contiguous(), concatenated(parts + [parts[7]], axis: 1)))
+        #expect(isBitEqual(grown.tensor.contiguous(), concatenated(parts, axis: 1)))
+        #expect(one.tensor.storage === grown.tensor.storage || other.tensor.storage !== grown.tensor.storage)
+        let tracked = grown.appending(parts[0].tracked())
+        #expect(tracked.tensor.isTracked)
+    }
+
+    /// Frozen weights of every type: one vector a row gives what many give, and each row's bits are its own.
+    @Test(arguments: [DType.float32, .float16, .bfloat16], [1, 2, 5])
+    func vectorProducts(_ dtype: DType, _ rows: Int) {
+        var generator = Generator(seed: 6)
+        let weight = generator.normals([37, 50]).converted(to: dtype).frozen()
+        let (bias, x) = (generator.normals([37]), generator.normals([rows, 1, 50]))
+        let y = linear(x, weight, bias)
+        let expected = Composed.linear(CPUBackend.shared, x, weight: weight, bias: bias)
+        #expect(maximumDifference(y, expected) < 2e-5)
+        for row in 0..<rows {
+            let alone = linear(x.narrowed(0, start: row, count: 1), weight, bias)
+            #expect(isBitEqual(alone, y.narrowed(0, start: row, count: 1).contiguous()))
+        }
+    }
+
+    /// Quantised weights: products of one and of several vectors, rows, a reordering, and gradients by the input.
+    @Test(arguments: DType.quantized) func quantizedWeights(_ dtype: DType) throws {
+        var generator = Generator(seed: 7)
+        let (n, k) = (45, 512)
+        let bytes = (0..<dtype.byteCount(of: n * k)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        let storage = Storage(byteCount: bytes.count)
+        storage.pointer.copyMemory(from: bytes, byteCount: bytes.count)
+        // Scales are half-precision numbers at the places that the formats have for them.
+        let blockBytes = dtype.byteCount(of: dtype.blockCount)
+        let places = dtype == .q6_K ? [208] : [.q4_0, .q5_0, .q8_0].contains(dtype) ? [0] : [0, 2]
+        for block in 0..<bytes.count / blockBytes {
+            for place in places {
+                let scale = Float16(generator.uniform(0.001...0.01))
+                (storage.pointer + block * blockBytes + place).storeBytes(of: scale.bitPattern, as: UInt16.self)
+            }
+        }
+        let weight = Tensor(storage: storage, dtype: dtype, layout: Layout(rowMajor: [n, k])).frozen()
+        let wide = weight.converted(to: .float32)
+        #expect(wide.floats.allSatisfy(\.isFinite) && l2Norm(wide) > 0.1)
+        let bias = generator.normals([n])
+        for shape in [[1, 1, k], [3, 1, k], [1, 7, k], [2, 5, k], [k]] {
+            let x = generator.normals(shape).tracked()
+            let (y, expected) = (linear(x, weight, bias), linear(x, wide, bias))
+            #expect(relativeL2(y, expected) < 2e-6, "\(shape)")
+            let (a, b) = (gradients(of: sum(square(y)))[x], gradients(of: sum(square(expected)))[x])
+            #expect(relativeL2(try #require(a), try #require(b)) < 1e-5)
+        }
+        let rows = Tensor([4, 0, 44, 4] as [Int64])
+        #expect(isBitEqual(embedding(rows, weight), embedding(rows, wide)))
+        let order = Array((0..<n).reversed())
+        #expect(
+            isBitEqual(weight.withRows(order).converted(to: .float32), embedding(Tensor(order.map(Int64.init)), wide)))
+        #expect(
+            isBitEqual(weight.transposed(0, 1).converted(to: .float32).contiguous(), wide.transposed(0, 1).contiguous())
+        )
+    }
+}

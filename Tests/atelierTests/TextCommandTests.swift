@@ -1,0 +1,47 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `atelier text` as a user meets it.
+@Suite(.serialized) struct TextCommandTests {
+    private func run(_ arguments: String...) throws -> CommandLineTests.Outcome {
+        try CommandLineTests().run(["text"] + arguments)
+    }
+
+    /// A folder with a tiny model whose table has a row for each of `vocabulary` tokens.
+    private func folder(_ name: String, tokenizer: String?) throws -> URL {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-text-\(UUID().uuidString)")
+        try FileManager.default.copyItem(atPath: Fixtures.path("tiny-lm/\(name)"), toPath: folder.path)
+        if let tokenizer {
+            try FileManager.default.copyItem(
+                atPath: Fixtures.path("tiny-tokenizers/\(tokenizer).json"),
+                toPath: folder.appending(path: "tokenizer.json").path)
+        }
+        return folder
+    }
+
+    @Test func `wrong options and missing files are one sentence`() throws {
+        for (arguments, code, words) in [
+            (["generate", "-m", "/nowhere/at/all", "-p", "x"], 1, "a GGUF file, found nothing there"),
+            (["generate", "-m", Fixtures.path("tiny-lm/llama"), "-p", "x"], 1, "tokenizer.json"),
+            (["generate", "-m", Fixtures.path("gguf/blocks.gguf"), "-p", "x"], 1, "general.architecture"),
+            (["generate", "-m", Fixtures.path("tokenizer_cases.json"), "-p", "x"], 1, "the letters GGUF"),
+            (["generate", "-m", "x", "-p", "x", "--top-p", "2"], 2, "--top-p: expected above 0 up to 1, found 2"),
+            (["generate", "-m", "x", "-p", "x", "--temperature", "-1"], 2, "--temperature"),
+            (["perplexity", "-m", "x", "/nowhere/at/all"], 2, "a text file"),
+            (["generate", "-p", "x"], 2, "--model"),
+        ] {
+            let outcome = try CommandLineTests().run(["text"] + arguments)
+            #expect(Int(outcome.code) == code, "\(arguments): \(outcome.errors)")
+            #expect(outcome.errors.contains(words), "\(arguments): \(outcome.errors)")
+            #expect(outcome.errors.count { $0 == "\n" } == 1 && outcome.output.isEmpty)
+        }
+    }
+
+    @Test func `a tokenizer with more tokens than the model has rows is refused`() throws {
+        let folder = try folder("llama", tokenizer: "gpt2")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let outcome = try run("generate", "-m", folder.path, "-p", "x")
+        #expect(outcome.code == 1 && outcome.errors.contains("at most 97 tokens"), "\(outcome.errors)")
+    }
+}
