@@ -9,7 +9,7 @@ import Testing
     /// A copy of the tiny model whose files a test may break.
     private func copy() throws -> URL {
         let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.copyItem(at: URL(filePath: Fixtures.path("tiny-sd")), to: folder)
+        try Fixtures.copy("tiny-sd", to: folder)
         return folder
     }
 

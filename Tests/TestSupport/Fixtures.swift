@@ -11,6 +11,19 @@ public enum Fixtures {
     /// The path of a golden file or folder, such as `tiny-vae/config.json`.
     public static func path(_ name: String) -> String { folder.appending(path: name).path(percentEncoded: false) }
 
+    /// Copies a folder; what is a link in it becomes a file of its own.
+    public static func copy(_ name: String, to destination: URL) throws {
+        let manager = FileManager.default
+        try manager.copyItem(at: URL(filePath: path(name)), to: destination)
+        for case let relative as String in manager.enumerator(atPath: path(name)) ?? .init() {
+            let source = URL(filePath: path(name)).appending(path: relative)
+            guard try source.resourceValues(forKeys: [.isSymbolicLinkKey]).isSymbolicLink == true else { continue }
+            let copied = destination.appending(path: relative)
+            try manager.removeItem(at: copied)
+            try manager.copyItem(at: source.resolvingSymlinksInPath(), to: copied)
+        }
+    }
+
     public static func data(_ name: String) throws -> Data { try Data(contentsOf: folder.appending(path: name)) }
 
     /// Every tensor of a golden safetensors file, by name.

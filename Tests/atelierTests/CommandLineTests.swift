@@ -189,7 +189,7 @@ import Weights
     @Test func `damaged weights are one sentence, and nothing is written`() throws {
         try inTemporaryFolder { folder in
             let model = folder.appending(path: "model")
-            try FileManager.default.copyItem(at: URL(filePath: Self.model), to: model)
+            try Fixtures.copy("tiny-sd", to: model)
             let weights = model.appending(path: "unet/diffusion_pytorch_model.safetensors")
             var data = try Data(contentsOf: weights)
             // A header that claims four gigabytes.
