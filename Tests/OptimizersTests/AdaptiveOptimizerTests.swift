@@ -12,7 +12,8 @@ import Testing
 
     private func values(_ prefix: String) throws -> [String: Tensor] {
         try Dictionary(
-            uniqueKeysWithValues: ["w1", "b1", "w2", "b2"].map { ($0, try Fixtures.require(golden, "\(prefix)/\($0)")) })
+            uniqueKeysWithValues: ["w1", "b1", "w2", "b2"].map { ($0, try Fixtures.require(golden, "\(prefix)/\($0)")) }
+        )
     }
 
     private func start() throws -> [String: Tensor] { try AdamWTests.tensors(GoldenFile("optimizers"), "start") }

@@ -1,4 +1,3 @@
-
 /// What a slider does to pictures, as probes read it: changes against the same picture at scale 0, as shares of each
 /// trait's range.
 public struct SliderReport: Sendable, Codable, Equatable {
