@@ -100,6 +100,11 @@ public struct Denoising: Sendable {
         step += 1
     }
 
+    /// Takes all steps that are left.
+    public mutating func advanceToEnd() {
+        while !isComplete { advance() }
+    }
+
     /// Asks the model once.
     private mutating func evaluate() {
         var input = sampler.modelInput(latents, at: evaluation)

@@ -1,5 +1,5 @@
+public import DiffusionModels
 public import Imaging
-import DiffusionModels
 import Layers
 import TensorCore
 
@@ -10,27 +10,30 @@ extension StableDiffusion {
     public func pictures(of requests: [GenerationRequest], progress: (Int) throws -> Void = { _ in }) throws -> [Image]
     {
         for request in requests { try request.validate(for: self) }
-        var pictures: [Image] = []
-        let group = 4 * ComputeThread.shared.threadCount
-        while pictures.count < requests.count {
-            let part = Array(requests[pictures.count..<min(pictures.count + group, requests.count)])
-            pictures += try ComputeThread.shared.concurrently(part.count) { index in
-                var denoising = try Denoising(part[index], model: self)
-                while !denoising.isComplete { denoising.advance() }
-                return denoising.picture()
-            }
-            try progress(pictures.count)
+        return try ComputeThread.shared.concurrently(requests.count, progress: progress) { index in
+            var denoising = try Denoising(requests[index], model: self)
+            denoising.advanceToEnd()
+            return denoising.picture()
         }
-        return pictures
     }
+}
 
-    /// Pictures after a round trip through the autoencoder.
-    public func autoencoded(_ pictures: [Image], batch: Int = 8) throws -> [Image] {
-        let starts = Array(stride(from: 0, to: pictures.count, by: batch))
-        return try ComputeThread.shared.concurrently(starts.count) { index in
-            let part = Array(pictures[starts[index]..<min(starts[index] + batch, pictures.count)])
-            let latents = autoencoder.encode(Tensor(images: part), Pass()).mean
-            return autoencoder.decode(latents, Pass()).images()
+extension AutoencoderKL {
+    /// Pictures as they come back from the latents that the encoder finds likeliest.
+    ///
+    /// - Parameters:
+    ///   - progress: gets the number of pictures done, after each group.
+    ///   - picture: the picture of a number; all have one size.
+    public func roundTrips(
+        _ count: Int, batch: Int = 8, progress: (Int) throws -> Void = { _ in },
+        _ picture: @Sendable (Int) throws -> Image
+    ) throws -> [Image] {
+        let starts = Array(stride(from: 0, to: count, by: batch))
+        return try ComputeThread.shared.concurrently(
+            starts.count, progress: { try progress(min($0 * batch, count)) }
+        ) { index in
+            let part = try (starts[index]..<min(starts[index] + batch, count)).map(picture)
+            return decode(encode(Tensor(images: part), Pass()).mean, Pass()).images()
         }.flatMap { $0 }
     }
 }

@@ -119,7 +119,9 @@ struct EvalBase: AsyncParsableCommand {
                     progress.show("drawing", step: done, total: orders.count)
                 }
             },
-            autoencode: { try model.autoencoded($0) })
+            autoencode: { pictures in
+                try model.autoencoder.roundTrips(pictures.count) { pictures[$0] }
+            })
     }
 }
 

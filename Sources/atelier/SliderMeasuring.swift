@@ -64,29 +64,25 @@ struct SliderMeasuring: ParsableArguments {
         var progress = TerminalProgress(quietInterval: .seconds(20))
         return try evaluation.run(
             slider: adapter.sliderNote?.name ?? adapter.name, trait: name, family: family, probes: pair
-        ) {
-            orders, scales in
+        ) { orders, scales in
             let plain = try AdapterStack([StackEntry(adapter)], sites: network.sites)
-            var rows: [[Image]] = []
-            let group = max(ComputeThread.shared.threadCount, 1)
-            for start in stride(from: 0, to: orders.count, by: group) {
-                if Interrupt.isRequested { throw Interrupted() }
-                let part = Array(orders[start..<min(start + group, orders.count)])
-                rows += try ComputeThread.shared.concurrently(part.count) { index in
-                    try scales.map { scale in
-                        let request = GenerationRequest(
-                            prompt: part[index].prompt, steps: steps, guidanceScale: guidanceScale,
-                            seed: part[index].seed,
-                            width: network.defaultSize, height: network.defaultSize)
-                        var denoising = try Denoising(
-                            request, model: network, pass: Pass(adaptation: plain.weighted([scale * unit])))
-                        while !denoising.isComplete { denoising.advance() }
-                        return denoising.picture()
-                    }
+            return try ComputeThread.shared.concurrently(
+                orders.count,
+                progress: { done in
+                    if Interrupt.isRequested { throw Interrupted() }
+                    progress.show("drawing", step: done, total: orders.count)
                 }
-                progress.show("drawing", step: rows.count, total: orders.count)
+            ) { index in
+                let request = GenerationRequest(
+                    prompt: orders[index].prompt, steps: steps, guidanceScale: guidanceScale, seed: orders[index].seed,
+                    width: network.defaultSize, height: network.defaultSize)
+                return try scales.map { scale in
+                    var denoising = try Denoising(
+                        request, model: network, pass: Pass(adaptation: plain.weighted([scale * unit])))
+                    denoising.advanceToEnd()
+                    return denoising.picture()
+                }
             }
-            return rows
         }
     }
 

@@ -60,29 +60,24 @@ struct SweepOptions: ParsableArguments {
             try cell.request.validate(for: network)
             _ = try cell.request.makeSampler(network.scheduler)
         }
-        // One stack for each set of adapters: only weights and starts differ between most of them.
+        let stacks = try cells.map { try network.adapters($0.adapters) }
         var progress = TerminalProgress()
-        var drawn: [Drawn] = []
-        let group = max(ComputeThread.shared.threadCount, 1)
-        let (model, precision) = (model, Precision.fp32)
-        for start in stride(from: 0, to: cells.count, by: group) {
-            if Interrupt.isRequested { throw Interrupted() }
-            let part = Array(cells[start..<min(start + group, cells.count)])
-            let stacks = try part.map { try network.adapters($0.adapters) }
-            drawn += try ComputeThread.shared.concurrently(part.count) { index in
-                let cell = part[index]
-                var denoising = try Denoising(
-                    cell.request, model: network, pass: Pass(adaptation: stacks[index]))
-                while !denoising.isComplete { denoising.advance() }
-                var recipe = PictureRecipe(
-                    engine: engineVersion, model: model, modelHash: modelHash, precision: precision,
-                    request: cell.request)
-                recipe.adapters = cell.adapters.isEmpty ? nil : cell.adapters
-                recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
-                return Drawn(picture: denoising.picture(), recipe: recipe, cell: cell)
+        let model = model
+        return try ComputeThread.shared.concurrently(
+            cells.count,
+            progress: { done in
+                if Interrupt.isRequested { throw Interrupted() }
+                progress.show("drawing", step: done, total: cells.count)
             }
-            progress.show("drawing", step: drawn.count, total: cells.count)
+        ) { index in
+            let cell = cells[index]
+            var denoising = try Denoising(cell.request, model: network, pass: Pass(adaptation: stacks[index]))
+            denoising.advanceToEnd()
+            var recipe = PictureRecipe(
+                engine: engineVersion, model: model, modelHash: modelHash, precision: .fp32, request: cell.request)
+            recipe.adapters = cell.adapters.isEmpty ? nil : cell.adapters
+            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+            return Drawn(picture: denoising.picture(), recipe: recipe, cell: cell)
         }
-        return drawn
     }
 }

@@ -1,5 +1,5 @@
 import Imaging
-import Measurement
+@testable import Measurement
 import Testing
 import Weights
 import World

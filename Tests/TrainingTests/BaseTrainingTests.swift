@@ -259,4 +259,17 @@ import Weights
         let recipe = try decodeRecipe(BaseRecipe.self, at: path.standardized.path)
         #expect(recipe.name == "mini")
     }
+
+    @Test func `every other shipped recipe decodes`() throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Assets/recipes")
+            .standardized
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+            let path = folder.appending(path: name).path
+            switch name.split(separator: "-")[0] {
+            case "probe": _ = try decodeRecipe(ProbeRecipe.self, at: path)
+            case "slider": try decodeRecipe(SliderRecipe.self, at: path).validate()
+            default: _ = try decodeRecipe(BaseRecipe.self, at: path)
+            }
+        }
+    }
 }

@@ -10,17 +10,6 @@ public struct BaseReport: Sendable, Codable, Equatable {
         public struct Count: Sendable, Codable, Equatable {
             public var right = 0
             public var total = 0
-
-            public init(right: Int = 0, total: Int = 0) {
-                self.right = right
-                self.total = total
-            }
-        }
-
-        public init(right: Int = 0, total: Int = 0, attributes: [String: Count] = [:]) {
-            self.right = right
-            self.total = total
-            self.attributes = attributes
         }
 
         public var share: Double { Double(right) / Double(max(total, 1)) }
@@ -34,13 +23,6 @@ public struct BaseReport: Sendable, Codable, Equatable {
         public var rows: Int
         /// The mean reading for each word, from low to high.
         public var means: [Double]
-
-        public init(attribute: String, rising: Int, rows: Int, means: [Double]) {
-            self.attribute = attribute
-            self.rising = rising
-            self.rows = rows
-            self.means = means
-        }
     }
 
     public var model: String

@@ -8,12 +8,6 @@ public struct SliderReport: Sendable, Codable, Equatable {
         public var changes: [Double]
         /// The mean size of the change at each scale; for classes the share that flipped.
         public var sizes: [Double]
-
-        public init(trait: String, changes: [Double], sizes: [Double]) {
-            self.trait = trait
-            self.changes = changes
-            self.sizes = sizes
-        }
     }
 
     public var slider: String
@@ -29,21 +23,6 @@ public struct SliderReport: Sendable, Codable, Equatable {
     public var perceptual: [Double]
     /// The mean distance of the probe's features to those at scale 0, over their mean length: how far identity drifts.
     public var drift: [Double]
-
-    public init(
-        slider: String, target: String, scales: [Double], prompts: Int, seeds: Int, rows: [TraitRow],
-        monotoneShare: Double, perceptual: [Double], drift: [Double]
-    ) {
-        self.slider = slider
-        self.target = target
-        self.scales = scales
-        self.prompts = prompts
-        self.seeds = seeds
-        self.rows = rows
-        self.monotoneShare = monotoneShare
-        self.perceptual = perceptual
-        self.drift = drift
-    }
 
     public var targetRow: TraitRow { rows[0] }
 

@@ -78,6 +78,23 @@ public final class ComputeThread: Sendable {
         }
     }
 
+    /// `concurrently` in groups of as many pieces as there are threads, for long work that shows how far it is and can be
+    /// stopped.
+    ///
+    /// - Parameter progress: gets the number of pieces done after each group; what it throws ends the work.
+    public func concurrently<Result: Sendable>(
+        _ count: Int, progress: (_ done: Int) throws -> Void, _ body: @Sendable (_ index: Int) throws -> Result
+    ) throws -> [Result] {
+        var results: [Result] = []
+        results.reserveCapacity(count)
+        while results.count < count {
+            let first = results.count
+            results += try concurrently(min(threadCount, count - first)) { try body(first + $0) }
+            try progress(results.count)
+        }
+        return results
+    }
+
     /// The number of threads that kernels use, at least 1.
     public var threadCount: Int {
         get { run { Int(tk_threads()) } }

@@ -58,3 +58,8 @@ struct GroupedAttention: Sendable {
         return matmul(pattern, values.permuted([0, 2, 1, 3])).permuted([0, 2, 1, 3])
     }
 }
+
+extension Tensor {
+    /// `[batch, tokens, heads * dimension]` as `[batch, tokens, heads, dimension]`.
+    func byHead(_ dimension: Int) -> Tensor { reshaped([size(0), size(1), size(2) / dimension, dimension]) }
+}

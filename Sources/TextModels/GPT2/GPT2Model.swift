@@ -77,7 +77,7 @@ struct GPT2Layer: DecoderLayer {
     private var norm1: LayerNorm
     private var attention: GPT2Attention
     private var norm2: LayerNorm
-    private var feedForward: GPT2FeedForward
+    private var feedForward: PlainFeedForward
     private let site: Int
 
     init(_ configuration: GPT2Configuration, index: Int, _ weights: ScopedWeights) throws {
@@ -85,7 +85,16 @@ struct GPT2Layer: DecoderLayer {
         norm1 = try LayerNorm(width, epsilon: epsilon, weights.scope("ln_1"))
         attention = try GPT2Attention(configuration, index: index, weights.scope("attn"))
         norm2 = try LayerNorm(width, epsilon: epsilon, weights.scope("ln_2"))
-        feedForward = try GPT2FeedForward(configuration, weights.scope("mlp"))
+        let inner = configuration.inner
+        feedForward = try PlainFeedForward(configuration.activation, weights.scope("mlp")) { weights in
+            (
+                input: try Linear(
+                    conv1D: width, inner, initial: .normal(standardDeviation: configuration.initializerRange),
+                    weights.scope("c_fc")),
+                output: try Linear(
+                    conv1D: inner, width, initial: configuration.residualInitialization, weights.scope("c_proj"))
+            )
+        }
         site = weights.site
     }
 
@@ -132,37 +141,6 @@ struct GPT2Attention: Layer {
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         projection.mapParameters(transform)
-        output.mapParameters(transform)
-    }
-}
-
-/// `c_proj(act(c_fc(x)))`.
-struct GPT2FeedForward: Layer {
-    private var input: Linear
-    private var output: Linear
-    private let activation: Activation
-    private let activationSite: Int
-    private let site: Int
-
-    init(_ configuration: GPT2Configuration, _ weights: ScopedWeights) throws {
-        let (width, inner) = (configuration.hiddenSize, configuration.inner)
-        input = try Linear(
-            conv1D: width, inner, initial: .normal(standardDeviation: configuration.initializerRange),
-            weights.scope("c_fc"))
-        output = try Linear(
-            conv1D: inner, width, initial: configuration.residualInitialization, weights.scope("c_proj"))
-        activation = configuration.activation
-        activationSite = weights.scope("act").site
-        site = weights.site
-    }
-
-    func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = pass.visit(activationSite, .output, activation(input(x, pass)))
-        return pass.visit(site, .output, output(h, pass))
-    }
-
-    mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
-        input.mapParameters(transform)
         output.mapParameters(transform)
     }
 }

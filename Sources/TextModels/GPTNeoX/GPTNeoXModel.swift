@@ -62,7 +62,7 @@ struct GPTNeoXLayer: DecoderLayer {
     private var norm1: LayerNorm
     private var norm2: LayerNorm
     private var attention: GPTNeoXAttention
-    private var feedForward: GPTNeoXFeedForward
+    private var feedForward: PlainFeedForward
     private let isParallel: Bool
     private let site: Int
 
@@ -71,7 +71,17 @@ struct GPTNeoXLayer: DecoderLayer {
         norm1 = try LayerNorm(width, epsilon: epsilon, weights.scope("input_layernorm"))
         norm2 = try LayerNorm(width, epsilon: epsilon, weights.scope("post_attention_layernorm"))
         attention = try GPTNeoXAttention(configuration, weights.scope("attention"))
-        feedForward = try GPTNeoXFeedForward(configuration, weights.scope("mlp"))
+        let (inner, initial) = (
+            configuration.intermediateSize, Initialization.normal(standardDeviation: configuration.initializerRange)
+        )
+        feedForward = try PlainFeedForward(configuration.activation, weights.scope("mlp")) { weights in
+            (
+                input: try Linear(
+                    width, inner, initialWeight: initial, initialBias: .zeros, weights.scope("dense_h_to_4h")),
+                output: try Linear(
+                    inner, width, initialWeight: initial, initialBias: .zeros, weights.scope("dense_4h_to_h"))
+            )
+        }
         isParallel = configuration.isParallel
         site = weights.site
     }
@@ -124,37 +134,6 @@ struct GPTNeoXAttention: Layer {
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         projection.mapParameters(transform)
-        output.mapParameters(transform)
-    }
-}
-
-/// `dense_4h_to_h(act(dense_h_to_4h(x)))`.
-struct GPTNeoXFeedForward: Layer {
-    private var input: Linear
-    private var output: Linear
-    private let activation: Activation
-    private let activationSite: Int
-    private let site: Int
-
-    init(_ configuration: GPTNeoXConfiguration, _ weights: ScopedWeights) throws {
-        let (width, inner) = (configuration.hiddenSize, configuration.intermediateSize)
-        let initial = Initialization.normal(standardDeviation: configuration.initializerRange)
-        input = try Linear(
-            width, inner, initialWeight: initial, initialBias: .zeros, weights.scope("dense_h_to_4h"))
-        output = try Linear(
-            inner, width, initialWeight: initial, initialBias: .zeros, weights.scope("dense_4h_to_h"))
-        activation = configuration.activation
-        activationSite = weights.scope("act").site
-        site = weights.site
-    }
-
-    func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = pass.visit(activationSite, .output, activation(input(x, pass)))
-        return pass.visit(site, .output, output(h, pass))
-    }
-
-    mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
-        input.mapParameters(transform)
         output.mapParameters(transform)
     }
 }

@@ -20,20 +20,14 @@ public struct CaptionedLatents: Sendable {
         sampler: SceneSampler, count: Int, size: Int, autoencoder: AutoencoderKL, batch: Int = 32,
         progress: (Int) throws -> Void
     ) throws -> (data: CaptionedLatents, scalingFactor: Double) {
-        var scenes: [Scene] = []
-        var parts: [Tensor] = []
+        let scenes = (0..<count).map { sampler.sample(index: $0) }
         let starts = Array(stride(from: 0, to: count, by: batch))
-        let threads = ComputeThread.shared.threadCount
-        for first in stride(from: 0, to: starts.count, by: threads) {
-            let group = starts[first..<min(first + threads, starts.count)].map { start in
-                (start..<min(start + batch, count)).map { sampler.sample(index: $0) }
-            }
-            parts += try ComputeThread.shared.concurrently(group.count) { index in
-                let pictures = Tensor(images: group[index].map { render($0, size: size) })
-                return autoencoder.encode(pictures, Pass()).mean.contiguous()
-            }
-            scenes += group.flatMap { $0 }
-            try progress(scenes.count)
+        let parts = try ComputeThread.shared.concurrently(
+            starts.count, progress: { try progress(min($0 * batch, count)) }
+        ) { index in
+            let part = scenes[starts[index]..<min(starts[index] + batch, count)]
+            let pictures = Tensor(images: part.map { render($0, size: size) })
+            return autoencoder.encode(pictures, Pass()).mean.contiguous()
         }
         let latents = concatenated(parts, axis: 0)
         let scale = 1 / Double(variance(latents).item).squareRoot()

@@ -1,4 +1,5 @@
 import DiffusionModels
+import Generation
 import Imaging
 import Layers
 import Measurement
@@ -99,18 +100,7 @@ struct RoundTrips: Sendable {
         _ source: FamilyScenes, count: Int, size: Int, autoencoder: AutoencoderKL, progress: (Int) throws -> Void
     ) throws {
         let scenes = (0..<count).map(source.scene)
-        var pictures: [Image] = []
-        let (batch, threads) = (16, ComputeThread.shared.threadCount)
-        while pictures.count < count {
-            let group = (0..<threads).map { pictures.count + $0 * batch }.filter { $0 < count }
-            pictures += try ComputeThread.shared.concurrently(group.count) { index in
-                let part = scenes[group[index]..<min(group[index] + batch, count)]
-                let latents = autoencoder.encode(Tensor(images: part.map { render($0, size: size) }), Pass()).mean
-                return autoencoder.decode(latents, Pass()).images()
-            }.flatMap { $0 }
-            try progress(pictures.count)
-        }
+        pictures = try autoencoder.roundTrips(count, progress: progress) { render(scenes[$0], size: size) }
         self.scenes = scenes
-        self.pictures = pictures
     }
 }

@@ -20,8 +20,8 @@ struct DenoisingRuns: Sendable {
     init(_ recipe: SliderRecipe, objective: TextSliderObjective) throws {
         self.objective = objective
         let stage = recipe.training
-        steps = stage.denoisingSteps
-        guidanceScale = stage.denoisingGuidanceScale
+        steps = stage.runs.steps
+        guidanceScale = stage.runs.guidanceScale
         parity = stage.parity ?? .none
         var configuration = objective.model.scheduler
         if parity == .upstream {

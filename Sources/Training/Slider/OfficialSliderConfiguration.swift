@@ -85,6 +85,6 @@ public struct OfficialSliderConfiguration: Decodable, Sendable {
                 optimizer: OptimizerRecipe(
                     kind: kind, learningRate: train?.lr ?? 1e-4, schedule: schedule,
                     beta2: kind == .lion ? 0.99 : 0.999, clipNorm: 1e9),
-                denoisingSteps: train?.maxDenoisingSteps ?? 50, samplesEvery: save?.perSteps ?? 200))
+                runs: .init(steps: train?.maxDenoisingSteps ?? 50), samplesEvery: save?.perSteps ?? 200))
     }
 }

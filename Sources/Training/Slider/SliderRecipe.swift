@@ -5,7 +5,7 @@ public struct SliderRecipe: Codable, Sendable {
     /// The name of the slider, and of its file.
     public var name: String
     /// Seeds the factors, the noise and the order of the entries.
-    public var seed: UInt64
+    public var seed: UInt64 = 0
     /// A model folder, a checkpoint file, or an embedded model's name.
     public var model: String
     /// The entries of a text slider.
@@ -14,7 +14,7 @@ public struct SliderRecipe: Codable, Sendable {
     public var preserve: [String]?
     /// The pictures of a visual slider.
     public var pairs: Pairs?
-    public var network: Network
+    public var network = Network()
     public var training: Stage
 
     /// Folders of pictures that differ in one thing only; files of the same name belong together.
@@ -23,11 +23,6 @@ public struct SliderRecipe: Codable, Sendable {
             public var folder: String
             /// The slider's scale at which its pictures are to come out; every scale has its opposite.
             public var scale: Double
-
-            public init(folder: String, scale: Double) {
-                self.folder = folder
-                self.scale = scale
-            }
         }
 
         public var levels: [Level]
@@ -35,30 +30,16 @@ public struct SliderRecipe: Codable, Sendable {
         public var positive: String?
         public var neutral: String?
         public var resolution: Int?
-
-        public init(levels: [Level], positive: String? = nil, neutral: String? = nil, resolution: Int? = nil) {
-            self.levels = levels
-            self.positive = positive
-            self.neutral = neutral
-            self.resolution = resolution
-        }
     }
 
     /// The layers that get factors, and how many.
     public struct Network: Codable, Sendable, Hashable {
         /// `lierla` (attention) or `c3lier` (convolutions, too).
-        public var type: String
-        public var rank: Int
-        public var alpha: Double
+        public var type = "c3lier"
+        public var rank = 4
+        public var alpha = 1.0
         /// `full`, `noxattn`, `selfattn`, `xattn`, `xattn-strict`, `noxattn-hspace`, ...
-        public var trainingMethod: String
-
-        public init(type: String = "c3lier", rank: Int = 4, alpha: Double = 1, trainingMethod: String = "noxattn") {
-            self.type = type
-            self.rank = rank
-            self.alpha = alpha
-            self.trainingMethod = trainingMethod
-        }
+        public var trainingMethod = "noxattn"
 
         /// - Throws: `TrainingError` for names that nothing answers to.
         func target() throws -> SliderTarget {
@@ -81,57 +62,28 @@ public struct SliderRecipe: Codable, Sendable {
         /// What is copied from the original trainer although it is a flaw.
         public enum Parity: String, Codable, Sendable { case none, upstream }
 
+        /// The denoising runs whose latents text sliders learn at.
+        public struct Runs: Codable, Sendable, Hashable {
+            public var steps = 50
+            public var guidanceScale = 3.0
+            /// Runs that are kept, so that their latents serve several steps of the training; nil makes one for each
+            /// draw, as the original.
+            public var kept: Int?
+            /// Steps of the training after which the oldest of the kept runs is made anew.
+            public var renewEvery: Int?
+        }
+
         public var steps: Int
         /// Draws of a step, each with an entry, a timestep and noise of its own.
-        public var draws: Int
+        public var draws = 1
         public var optimizer: OptimizerRecipe
-        /// Steps of the denoising runs whose latents are learnt from (text sliders).
-        public var denoisingSteps: Int
-        /// The guidance scale of those runs.
-        public var denoisingGuidanceScale: Double
-        /// Runs that are kept, so that their latents serve several steps; nil makes one for each draw, as the original.
-        public var keptRuns: Int?
-        /// Steps after which the oldest of the kept runs is made anew.
-        public var renewEvery: Int?
+        public var runs = Runs()
         /// Whether a text slider is taught its negative side, too, or leaves that to linearity, as the original.
-        public var directions: Directions
+        public var directions = Directions.positive
         /// `upstream` tells the network a timestep that is 19 too high, as the original does with its 50 steps.
         public var parity: Parity?
-        public var samplesEvery: Int
-        public var checkpointEvery: Int
-
-        public init(
-            steps: Int, draws: Int = 1, optimizer: OptimizerRecipe, denoisingSteps: Int = 50,
-            denoisingGuidanceScale: Double = 3, keptRuns: Int? = nil, renewEvery: Int? = nil,
-            directions: Directions = .positive, parity: Parity? = nil, samplesEvery: Int = 500,
-            checkpointEvery: Int = 100
-        ) {
-            self.steps = steps
-            self.draws = draws
-            self.optimizer = optimizer
-            self.denoisingSteps = denoisingSteps
-            self.denoisingGuidanceScale = denoisingGuidanceScale
-            self.keptRuns = keptRuns
-            self.renewEvery = renewEvery
-            self.directions = directions
-            self.parity = parity
-            self.samplesEvery = samplesEvery
-            self.checkpointEvery = checkpointEvery
-        }
-    }
-
-    public init(
-        name: String, seed: UInt64 = 0, model: String, prompts: [SliderPrompt]? = nil, preserve: [String]? = nil,
-        pairs: Pairs? = nil, network: Network = Network(), training: Stage
-    ) {
-        self.name = name
-        self.seed = seed
-        self.model = model
-        self.prompts = prompts
-        self.preserve = preserve
-        self.pairs = pairs
-        self.network = network
-        self.training = training
+        public var samplesEvery = 500
+        public var checkpointEvery = 100
     }
 
     /// The entries, each with each attribute that is to stay.
@@ -180,8 +132,8 @@ public struct SliderRecipe: Codable, Sendable {
         let stage = training
         for (key, value, range) in [
             ("steps", stage.steps, 1...10_000_000), ("draws", stage.draws, 1...256),
-            ("denoising_steps", stage.denoisingSteps, 2...1000), ("kept_runs", stage.keptRuns ?? 1, 1...1000),
-            ("renew_every", stage.renewEvery ?? 1, 1...1_000_000),
+            ("runs.steps", stage.runs.steps, 2...1000), ("runs.kept", stage.runs.kept ?? 1, 1...1000),
+            ("runs.renew_every", stage.runs.renewEvery ?? 1, 1...1_000_000),
             ("samples_every", stage.samplesEvery, 1...10_000_000),
             ("checkpoint_every", stage.checkpointEvery, 1...10_000_000),
         ] {

@@ -47,7 +47,7 @@ struct SliderTrainer: StageTrainer {
             let text = TextSliderObjective(recipe, model: model)
             objective = .text(text, try DenoisingRuns(recipe, objective: text))
         }
-        kept = KeptRuns(limit: recipe.training.keptRuns ?? 0)
+        kept = KeptRuns(limit: recipe.training.runs.kept ?? 0)
         learner = Learner(
             parameters: untrained.parameters.mapValues { $0.converted(to: .float32) + 0 },
             recipe: recipe.training.optimizer, totalSteps: recipe.training.steps, random: random)
@@ -122,7 +122,7 @@ struct SliderTrainer: StageTrainer {
 
     /// Fills the kept runs at first, and makes some of them anew from time to time.
     private mutating func renew(_ text: TextSliderObjective, _ runs: DenoisingRuns) throws {
-        let isDue = learner.step > 0 && learner.step % (recipe.training.renewEvery ?? 4) == 0
+        let isDue = learner.step > 0 && learner.step % (recipe.training.runs.renewEvery ?? 4) == 0
         let missing = kept.runs.isEmpty ? kept.limit : isDue ? 1 : 0
         guard missing > 0 else { return }
         let plans = (0..<missing).map { _ -> (entry: Int, noise: Tensor) in
@@ -160,7 +160,7 @@ struct SliderTrainer: StageTrainer {
                 height: model.defaultSize)
             let stack = try AdapterStack([StackEntry(slider, weight: scale)], sites: model.sites)
             var denoising = try Denoising(request, model: model, pass: Pass(adaptation: stack))
-            while !denoising.isComplete { denoising.advance() }
+            denoising.advanceToEnd()
             return denoising.picture()
         }
         return grid(of: pictures, columns: scales.count)
