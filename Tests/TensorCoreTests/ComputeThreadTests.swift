@@ -33,6 +33,25 @@ import Testing
         #expect(Set(alone).count == 5)
     }
 
+    @Test func `a piece with two threads has the bits of a piece with one`() throws {
+        let alone = (0..<2).map { index in withThreads(1) { work(index) } }
+        let beside = try withThreads(4) { try ComputeThread.shared.concurrently(2) { work($0) } }
+        #expect(beside == alone)
+    }
+
+    @Test func `long work reports after each group, and stops where the report throws`() throws {
+        var seen: [Int] = []
+        let squares = try withThreads(2) {
+            try ComputeThread.shared.concurrently(5, progress: { seen.append($0) }) { $0 * $0 }
+        }
+        #expect(squares == [0, 1, 4, 9, 16] && seen == [2, 4, 5])
+        #expect(throws: Failure(index: 4)) {
+            try withThreads(2) {
+                try ComputeThread.shared.concurrently(9, progress: { if $0 == 4 { throw Failure(index: $0) } }) { $0 }
+            }
+        }
+    }
+
     @Test func `the first failure in order is thrown, after every piece has ended`() {
         #expect(throws: Failure(index: 1)) {
             try withThreads(2) {
