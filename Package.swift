@@ -50,6 +50,9 @@ let package = Package(
         .target(name: "Imaging", dependencies: ["TensorCore", "CImageCodecs"], swiftSettings: swiftSettings),
         library("Drawing", ["CCairo", "Imaging"]),
         library("Recipes", [yams]),
+        .target(
+            name: "CUDABackend", dependencies: ["TensorCore"], resources: [.embedInCode("Kernels")],
+            swiftSettings: swiftSettings),
         // 3
         library("Layers", ["TensorCore", "Weights"]),
         // 4
@@ -81,14 +84,15 @@ let package = Package(
             name: "atelier",
             dependencies: [
                 "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
-                "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "TensorCore", argumentParser,
+                "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend", "TensorCore",
+                argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
         .target(
             name: "TestSupport", dependencies: ["TensorCore", "Weights"], path: "Tests/TestSupport",
             swiftSettings: swiftSettings),
-        tests("TensorCore", ["TensorCore"]),
+        tests("TensorCore", ["TensorCore", "CUDABackend"]),
         tests("Tokenizers", ["Tokenizers"]),
         tests("Weights", ["Weights", "TensorCore"]),
         tests("Samplers", ["Samplers", "TensorCore"]),

@@ -2,7 +2,7 @@ public import Adapters
 public import DiffusionModels
 import Layers
 public import Samplers
-import TensorCore
+public import TensorCore
 public import Weights
 
 /// The number format of weights and products.
@@ -31,10 +31,14 @@ public struct StableDiffusion: Sendable {
 
     /// Loads a model; weights stay mapped until they are used.
     ///
-    /// - Parameter additions: files that take the place of a part, or add to one.
+    /// - Parameters:
+    ///   - additions: files that take the place of a part, or add to one.
+    ///   - device: whose memory the weights are loaded into; what meets them is computed there.
     public init(
-        _ store: any ModelStore, precision: Precision = .fp32, additions: [ModelAddition] = []
+        _ store: any ModelStore, precision: Precision = .fp32, additions: [ModelAddition] = [],
+        device: any Backend = CPUBackend.shared
     ) throws {
+        let store: any ModelStore = device === CPUBackend.shared ? store : DeviceStore(store: store, device: device)
         let sites = SiteIndex()
         self.sites = sites
         modules = try ModuleTable(store)
@@ -58,7 +62,7 @@ public struct StableDiffusion: Sendable {
             let files = try AutoencoderFiles(path: path, own: autoencoderConfiguration)
             try Self.checkFit(latents: files.configuration.latentChannels, of: path, unetConfiguration)
             autoencoderConfiguration = files.configuration
-            weights = files.source
+            weights = DeviceSource(files.source, on: device)
             unused += files.strayKeys.map { "\(path): \($0)" }
         } else {
             guard store.holds("vae") else {

@@ -4,8 +4,9 @@ public import TensorCore
 ///
 /// Does not depend on the order of the tensors, so that the values of a dictionary give the same bits every time.
 public func globalNorm(_ tensors: some Sequence<Tensor>) -> Double {
-    tensors.map { Double(sum(square($0.detached.converted(to: .float32))).item) }
-        .sorted().reduce(0, +).squareRoot()
+    // All sums are started before the first is waited for.
+    tensors.map { sum(square($0.detached.converted(to: .float32))) }
+        .map { Double($0.item) }.sorted().reduce(0, +).squareRoot()
 }
 
 /// The factor that brings gradients down to a norm.

@@ -10,6 +10,13 @@ public protocol Backend: AnyObject, Sendable {
     /// Drops whatever is cached for a storage that is going away.
     func forget(_ storage: Storage)
 
+    // MARK: Devices (a backend whose memory is the host's has nothing to do)
+
+    /// The same numbers in the host's memory, dense and in the same order of dimensions.
+    func copiedToHost(_ x: Tensor) -> Tensor
+    /// The numbers of a tensor of the host in this backend's memory.
+    func copiedFromHost(_ x: Tensor) -> Tensor
+
     // MARK: Data movement (any element type)
 
     func full(_ value: Double, shape: [Int], dtype: DType) -> Tensor

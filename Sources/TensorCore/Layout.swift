@@ -91,7 +91,7 @@ public struct Layout: Sendable, Hashable {
     }
 
     /// Whether two dense layouts put equal indices at equal distances from their offsets.
-    func matches(_ other: Layout) -> Bool {
+    package func matches(_ other: Layout) -> Bool {
         guard shape == other.shape else { return false }
         for dimension in shape.indices where shape[dimension] != 1 && strides[dimension] != other.strides[dimension] {
             return false
@@ -99,7 +99,7 @@ public struct Layout: Sendable, Hashable {
         return true
     }
 
-    func permuted(_ order: [Int]) -> Layout {
+    package func permuted(_ order: [Int]) -> Layout {
         Layout(shape: order.map { shape[$0] }, strides: order.map { strides[$0] }, offset: offset)
     }
 }

@@ -7,7 +7,7 @@ extension Tensor {
 
     /// The elements, converted to `Scalar`, in row-major order.
     public func array<Scalar: TensorScalar>(of type: Scalar.Type) -> [Scalar] {
-        let x = detached.converted(to: Scalar.dtype).contiguous()
+        let x = onHost().converted(to: Scalar.dtype).contiguous()
         return x.withUnsafeBytes { bytes in Array(bytes.bindMemory(to: Scalar.self)) }
     }
 
@@ -17,8 +17,9 @@ extension Tensor {
         return floats[0]
     }
 
-    /// Reads the bytes of a contiguous tensor in row-major order.
+    /// Reads the bytes of a contiguous tensor in row-major order; what a device holds is copied first.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        guard storage.isOnHost else { return try onHost().withUnsafeBytes(body) }
         precondition(layout.isContiguous, "withUnsafeBytes: layout \(layout) is not contiguous")
         defer { withExtendedLifetime(storage) {} }
         let start = storage.pointer + layout.offset * dtype.byteCount

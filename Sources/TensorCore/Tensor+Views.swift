@@ -152,7 +152,7 @@ extension Tensor {
     }
 
     /// The same elements without gaps, keeping the order of the dimensions in memory.
-    func dense() -> Tensor {
+    package func dense() -> Tensor {
         layout.isDense ? self : arranged(layout.memoryOrder)
     }
 

@@ -47,6 +47,13 @@ public struct Learner: Sendable {
         return norm
     }
 
+    /// The same learner with its parameters on a device, where moments and averages follow them.
+    func moved(to device: any Backend) -> Learner {
+        var learner = self
+        learner.parameters = parameters.mapValues { $0.moved(to: device) }
+        return learner
+    }
+
     /// Everything that is a tensor, by name.
     var stateTensors: [String: Tensor] {
         ParameterSet(parameters).prefixed("parameter")

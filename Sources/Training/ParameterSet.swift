@@ -21,6 +21,9 @@ public struct ParameterSet: Sendable {
 
     public var weights: ScopedWeights { ScopedWeights(DictionarySource(tensors)) }
 
+    /// The same parameters in the memory of a device.
+    func moved(to device: any Backend) -> ParameterSet { ParameterSet(tensors.mapValues { $0.moved(to: device) }) }
+
     /// The same parameters as leaves of a differentiation.
     public func tracked() -> ParameterSet { ParameterSet(tensors.mapValues { $0.tracked() }) }
 

@@ -36,6 +36,7 @@ struct EvalBase: AsyncParsableCommand {
     var card: String?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
+    @OptionGroup var device: DeviceOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
 
@@ -94,7 +95,7 @@ struct EvalBase: AsyncParsableCommand {
 
     private func measure(_ store: any ModelStore, _ probeFolder: String) throws -> BaseEvaluation.Result {
         let probes = try ProbePair(folder: probeFolder, version: probeVersion)
-        let model = try StableDiffusion(store)
+        let model = try StableDiffusion(store, device: try device.backend())
         let defaults = try store.samplingDefaults()
         let (steps, scale) = (steps ?? defaults.steps, cfgScale ?? defaults.guidanceScale)
         let report = BaseReport(

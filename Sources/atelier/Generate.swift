@@ -70,6 +70,7 @@ struct Generate: AsyncParsableCommand {
     @Option(parsing: .unconditional, help: "The side of a tile in latents, for --vae-tiling (default: as trained).")
     var vaeTileSize: Int?
     @OptionGroup(title: "A second pass at a larger size") var enlarging: HiresOptions
+    @OptionGroup var device: DeviceOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
@@ -138,11 +139,13 @@ struct Generate: AsyncParsableCommand {
         let (words, adapters) = try loras.uses(in: prompt, modelHash: modelHash, assets: assets)
         let additions = try parts.additions(for: [words, negativePrompt ?? ""])
         // Rounding weights reads them; a dry run reads headers alone.
-        let network = try StableDiffusion(store, precision: dryRun ? .fp32 : precision, additions: additions)
+        let backend = dryRun ? CPUBackend.shared : try device.backend()
+        let network = try StableDiffusion(
+            store, precision: dryRun ? .fp32 : precision, additions: additions, device: backend)
         if !network.unusedKeys.isEmpty {
             complain("\(store.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
         }
-        if precision == .bf16 && !CPUBackend.shared.hasBFloat16 {
+        if precision == .bf16 && backend === CPUBackend.shared && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
         }
         let stack = try network.adapters(adapters)

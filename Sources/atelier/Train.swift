@@ -24,13 +24,14 @@ struct TrainBase: AsyncParsableCommand {
         name: .customLong("warm-start"),
         help: "A trained model folder to start from, with a fresh optimiser; parts it lacks start at random.")
     var warmStart: String?
+    @OptionGroup var device: DeviceOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
 
     func run() async throws {
         try useThreads(threads)
         let decoded = try decodeRecipe(BaseRecipe.self, at: recipe)
-        let context = try trainingContext(output)
+        let context = try trainingContext(output, device: try device.backend())
         let start = try warmStart.map(WarmStart.init(path:))
         let training: BaseTraining
         do {
@@ -45,12 +46,12 @@ struct TrainBase: AsyncParsableCommand {
 }
 
 /// Where a training writes: the folder is made, and Ctrl-C asks the training to stop.
-func trainingContext(_ output: String) throws -> TrainingContext {
+func trainingContext(_ output: String, device: any Backend = CPUBackend.shared) throws -> TrainingContext {
     Interrupt.watch()
     let reporter = TrainingReporter()
     let context = TrainingContext(
         folder: URL(filePath: output, directoryHint: .isDirectory), report: { reporter.show($0) },
-        shouldStop: { Interrupt.isRequested })
+        shouldStop: { Interrupt.isRequested }, device: device)
     try makeFolder(context.folder)
     return context
 }

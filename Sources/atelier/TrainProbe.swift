@@ -17,16 +17,17 @@ struct TrainProbe: AsyncParsableCommand {
     var output: String
     @Option(help: "The folder with the embedded models.")
     var assets: String?
+    @OptionGroup var device: DeviceOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
 
     func run() async throws {
         try useThreads(threads)
         let decoded = try decodeRecipe(ProbeRecipe.self, at: recipe)
-        let context = try trainingContext(output)
+        let context = try trainingContext(output, device: try device.backend())
         let store = try Assets.store(decoded.data.autoencoder, assets: assets)
         let folder = try await ComputeThread.shared.perform {
-            let model = try StableDiffusion(store)
+            let model = try StableDiffusion(store, device: context.device)
             let training: ProbeTraining
             do {
                 training = try ProbeTraining(

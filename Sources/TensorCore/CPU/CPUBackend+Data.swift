@@ -160,7 +160,7 @@ extension CPUBackend {
 
 extension [Int] {
     /// The number of elements before and after an axis of a row-major shape.
-    func around(_ axis: Int) -> (outer: Int, inner: Int) {
+    package func around(_ axis: Int) -> (outer: Int, inner: Int) {
         (self[..<axis].reduce(1, *), self[(axis + 1)...].reduce(1, *))
     }
 }

@@ -115,38 +115,6 @@ extension CPUBackend {
     }
 }
 
-/// How operands of different shapes and layouts meet: the result is dense in the memory order of the first operand
-/// that has the full shape, and all strides are listed in that order.
-private struct BroadcastPlan {
-    let layout: Layout
-    let shape: [Int]
-    let strides: [[Int]]
-    /// Whether all operands lie in memory exactly like the result.
-    let isFlat: Bool
-
-    var rank: Int { shape.count }
-
-    init(_ operands: Tensor...) {
-        var full = operands[0].shape
-        for operand in operands.dropFirst() {
-            guard let shape = broadcastShape(full, operand.shape) else {
-                preconditionFailure("broadcast: shapes \(operands.map(\.shape))")
-            }
-            full = shape
-        }
-        let leader = operands.first { $0.shape == full && !$0.layout.strides.contains(0) } ?? operands[0]
-        let order = leader.shape == full ? leader.layout.memoryOrder : Array(0..<full.count)
-        layout = Layout(shape: full, order: order)
-        shape = order.map { full[$0] }
-        strides = operands.map { operand in
-            let expanded = operand.expanded(to: full)
-            return order.map { expanded.layout.strides[$0] }
-        }
-        let result = layout
-        isFlat = operands.allSatisfy { $0.layout.matches(result) }
-    }
-}
-
 extension UnaryOperation {
     fileprivate var kernel: tk_unary_op {
         switch self {

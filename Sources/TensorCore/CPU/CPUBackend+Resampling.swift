@@ -69,7 +69,7 @@ private func power(_ base: Double, _ exponent: Int) -> Double {
 
 extension Resampling {
     /// The shape of the result for an input of shape `[batch, channels, height, width]`.
-    func outputShape(_ shape: [Int]) -> [Int] {
+    package func outputShape(_ shape: [Int]) -> [Int] {
         switch self {
         case .nearest(let factor): [shape[0], shape[1], shape[2] * factor, shape[3] * factor]
         case .bilinear(let height, let width): [shape[0], shape[1], height, width]

@@ -46,6 +46,8 @@ public final class CPUBackend: Backend {
 
     /// Runs `body` on the compute thread while `inputs` and `output` are kept alive.
     func kernel(into output: Tensor, from inputs: Tensor?..., body: () -> Void) -> Tensor {
+        precondition(
+            inputs.allSatisfy { $0?.storage.isOnHost ?? true }, "a kernel of the CPU was given memory of a device")
         if output.count > 0 { ComputeThread.shared.run(body) }
         withExtendedLifetime(inputs) {}
         return output

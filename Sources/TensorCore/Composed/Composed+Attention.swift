@@ -19,7 +19,7 @@ extension Composed {
 
     // MARK: Attention with the score matrix in memory
 
-    static func attention(
+    package static func attention(
         _ backend: any Backend, queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions
     ) -> (output: Tensor, logSumExp: Tensor) {
         let scores = scores(backend, queries, keys, options)
@@ -33,7 +33,7 @@ extension Composed {
         return (headsFirst(output).contiguous(), logSumExp.reshaped(Array(scores.shape.dropLast())))
     }
 
-    static func attentionBackward(
+    package static func attentionBackward(
         _ backend: any Backend, _ gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, output: Tensor,
         logSumExp: Tensor, _ options: AttentionOptions
     ) -> (queries: Tensor, keys: Tensor, values: Tensor) {

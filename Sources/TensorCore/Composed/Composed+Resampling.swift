@@ -1,5 +1,5 @@
 extension Composed {
-    static func resample(_ backend: any Backend, _ x: Tensor, _ resampling: Resampling) -> Tensor {
+    package static func resample(_ backend: any Backend, _ x: Tensor, _ resampling: Resampling) -> Tensor {
         let (batch, channels, height, width) = (x.size(0), x.size(1), x.size(2), x.size(3))
         switch resampling {
         case .nearest(let factor):
@@ -20,7 +20,7 @@ extension Composed {
         }
     }
 
-    static func resampleBackward(
+    package static func resampleBackward(
         _ backend: any Backend, _ gradient: Tensor, inputShape: [Int], _ resampling: Resampling
     ) -> Tensor {
         let (batch, channels, height, width) = (inputShape[0], inputShape[1], inputShape[2], inputShape[3])

@@ -26,7 +26,8 @@ public struct Gradients: Sendable {
 public func gradients(of output: Tensor, seed: Tensor? = nil, retaining: [Tensor] = []) -> Gradients {
     guard let root = output.node else { return Gradients([:]) }
     precondition(seed != nil || output.count == 1, "gradients: \(output.shape) is not a scalar and has no seed")
-    let seed = seed?.detached.converted(to: .float32) ?? Tensor.full(1, shape: output.shape)
+    let seed = (seed?.detached.converted(to: .float32) ?? Tensor.full(1, shape: output.shape))
+        .moved(to: output.backend)
     precondition(seed.shape == output.shape, "gradients: seed of shape \(seed.shape) for an output of \(output.shape)")
 
     let retained = Set(retaining.compactMap { $0.node.map(ObjectIdentifier.init) })
@@ -37,7 +38,7 @@ public func gradients(of output: Tensor, seed: Tensor? = nil, retaining: [Tensor
     func add(_ gradient: Tensor, to node: GradientNode) {
         let key = ObjectIdentifier(node)
         if let sum = pending[key]?.gradient {
-            pending[key] = (node, sum.backend.binary(.add, sum, gradient))
+            pending[key] = (node, sharedBackend(sum, gradient).binary(.add, sum, gradient))
         } else {
             pending[key] = (node, gradient)
             queue.push(node)

@@ -33,9 +33,11 @@ public struct GrowingTensor: Sendable {
 
     public var length: Int { tensor.size(1) }
 
-    /// These numbers and then those of `more`: `[batch, count, ...]`. Tracked tensors are joined with their history.
+    /// These numbers and then those of `more`: `[batch, count, ...]`. Tracked tensors are joined with their
+    /// history, and those of a device by its backend.
     public func appending(_ more: Tensor) -> GrowingTensor {
-        if tensor.isTracked || more.isTracked { return GrowingTensor(concatenated([tensor, more], axis: 1)) }
+        let isWritable = tensor.storage.isOnHost && more.storage.isOnHost && !tensor.isTracked && !more.isTracked
+        if !isWritable { return GrowingTensor(concatenated([tensor, more], axis: 1)) }
         let (length, count) = (length, more.size(1))
         if let room {
             let isNewest = room.filled.withLock { filled in

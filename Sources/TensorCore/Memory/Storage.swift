@@ -1,4 +1,4 @@
-/// The memory behind one or more tensors: pooled, or mapped from a file.
+/// The memory behind one or more tensors: pooled, mapped from a file, or on a device.
 ///
 /// Its bytes never change after the operation that made it, which is why sharing it between threads is safe; this is
 /// why it is `@unchecked Sendable`.
@@ -11,7 +11,10 @@ public final class Storage: @unchecked Sendable {
     /// The backend that computes with this memory.
     public let backend: any Backend
 
-    let pointer: UnsafeMutableRawPointer
+    /// Whether `pointer` can be read here; what a device holds can be used by its backend only.
+    package let isOnHost: Bool
+
+    package let pointer: UnsafeMutableRawPointer
     private let pool: MemoryPool?
     private let owner: AnyObject?
 
@@ -21,8 +24,20 @@ public final class Storage: @unchecked Sendable {
         self.pool = pool
         self.owner = nil
         self.isFrozen = false
+        self.isOnHost = true
         self.backend = backend
         pointer = pool.allocate(byteCount)
+    }
+
+    /// Memory of a device, which lives as long as `owner`.
+    package init(device pointer: UnsafeMutableRawPointer, byteCount: Int, backend: any Backend, owner: AnyObject) {
+        self.byteCount = byteCount
+        self.pool = nil
+        self.owner = owner
+        self.isFrozen = false
+        self.isOnHost = false
+        self.backend = backend
+        self.pointer = pointer
     }
 
     /// Shares read-only memory, such as a mapped file, that lives as long as `owner`.
@@ -33,6 +48,7 @@ public final class Storage: @unchecked Sendable {
         self.pool = nil
         self.owner = owner
         self.isFrozen = true
+        self.isOnHost = true
         self.backend = CPUBackend.shared
         self.pointer = UnsafeMutableRawPointer(mutating: pointer)
     }
@@ -42,6 +58,7 @@ public final class Storage: @unchecked Sendable {
         pool = nil
         owner = other
         isFrozen = true
+        isOnHost = other.isOnHost
         backend = other.backend
         pointer = other.pointer
     }

@@ -18,7 +18,8 @@ public func attention(queries: Tensor, keys: Tensor, values: Tensor, _ options: 
     var options = options
     if queries.size(1) == 1, !isTracked, options.allowsStep(keyTokens: keys.size(1), batch: queries.size(0)) {
         options.mask = options.mask?.converted(to: .float32)
-        return queries.backend.attentionStep(queries: sources[0], keys: sources[1], values: sources[2], options)
+        return sharedBackend(queries, keys, values)
+            .attentionStep(queries: sources[0], keys: sources[1], values: sources[2], options)
     }
     if queries.size(2) != keys.size(2) {
         let group = queries.size(2) / keys.size(2)
@@ -37,7 +38,7 @@ public func attention(queries: Tensor, keys: Tensor, values: Tensor, _ options: 
             }, axis: 0)
     }
     options.mask = options.mask?.detached.converted(to: .float32)
-    let (output, logSumExp) = q.backend.attention(queries: q, keys: k, values: v, options)
+    let (output, logSumExp) = sharedBackend(q, k, v).attention(queries: q, keys: k, values: v, options)
     return output.recorded(from: sources) { [options] gradient in
         let result = gradient.backend.attentionBackward(
             gradient, queries: q, keys: k, values: v, output: output, logSumExp: logSumExp, options)

@@ -81,7 +81,7 @@ private func binary(_ operation: BinaryOperation, _ a: Tensor, _ b: Tensor) -> T
         checkBroadcast(a, b, operation)
         let (x, y) = (a.detached, b.detached)
         let (needsA, needsB) = (a.isTracked, b.isTracked)
-        let output = x.backend.binary(operation, x, y)
+        let output = sharedBackend(x, y).binary(operation, x, y)
         if operation == .add || operation == .subtract {
             // Only the shapes matter to the gradient: holding the operands would keep their memory.
             let (xShape, yShape) = (x.shape, y.shape)
@@ -111,14 +111,15 @@ private func binaryGradients(
     case .divide: return (needsX ? gradient / y : nil, needsY ? -(gradient * output / y) : nil)
     case .maximum, .minimum:
         // A tie shares the gradient, as in PyTorch.
-        let wins = x.backend.compare(operation == .maximum ? .greater : .less, x, y).converted(to: .float32)
-        let ties = x.backend.compare(.equal, x, y).converted(to: .float32)
+        let backend = sharedBackend(x, y)
+        let wins = backend.compare(operation == .maximum ? .greater : .less, x, y).converted(to: .float32)
+        let ties = backend.compare(.equal, x, y).converted(to: .float32)
         let share = wins + 0.5 * ties
         return (gradient * share, gradient * (1 - share))
     case .power:
         // Where the exponent is 0 the base has no effect, and where the base is 0 the exponent has none.
         let zero = Tensor.full(0, shape: [])
-        let backend = x.backend
+        let backend = sharedBackend(x, y)
         return (
             needsX
                 ? gradient
@@ -200,14 +201,14 @@ public func clamp(_ x: Tensor, _ range: ClosedRange<Double>) -> Tensor {
 /// `alpha * x + beta * y` in one pass over memory; equal shapes.
 public func linearCombination(_ alpha: Double, _ x: Tensor, _ beta: Double, _ y: Tensor) -> Tensor {
     guard x.shape == y.shape && x.dtype == .float32 && y.dtype == .float32 else { return alpha * x + beta * y }
-    let output = x.backend.linearCombination(alpha, x.detached, beta, y.detached)
+    let output = sharedBackend(x, y).linearCombination(alpha, x.detached, beta, y.detached)
     return output.recorded(from: [x, y]) { gradient in [gradient * alpha, gradient * beta] }
 }
 
 /// Elementwise comparison with broadcasting; a bool tensor.
 public func compare(_ operation: Comparison, _ a: Tensor, _ b: Tensor) -> Tensor {
     precondition(broadcastShape(a.shape, b.shape) != nil, "\(operation): shapes \(a.shape) and \(b.shape)")
-    return a.backend.compare(operation, a.detached, b.detached)
+    return sharedBackend(a, b).compare(operation, a.detached, b.detached)
 }
 
 /// `a` where `condition` is true, else `b`; all three broadcast.
@@ -215,7 +216,7 @@ public func select(_ condition: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
     precondition(condition.dtype == .bool, "select: condition of \(condition.dtype)")
     return promoted(a, b) { a, b in
         let (x, y) = (a.detached, b.detached)
-        let output = x.backend.select(condition, x, y)
+        let output = sharedBackend(condition, x, y).select(condition, x, y)
         return output.recorded(from: [a, b]) { gradient in
             let zero = Tensor.zeros([])
             return [

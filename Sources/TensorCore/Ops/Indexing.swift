@@ -10,7 +10,7 @@ public func embedding(_ indices: Tensor, _ table: Tensor) -> Tensor {
     let rows = table.size(0)
     let rowShape = Array(table.shape.dropFirst())
     let flat = indices.reshaped([-1])
-    let result = table.backend.gatherRows(table.detached, indices: flat).recorded(from: [table]) { gradient in
+    let result = sharedBackend(table, flat).gatherRows(table.detached, indices: flat).recorded(from: [table]) { gradient in
         [gradient.backend.scatterAddRows(gradient, indices: flat, count: rows)]
     }
     return result.reshaped(indices.shape + rowShape)
@@ -25,7 +25,7 @@ public func gather(_ x: Tensor, indices: Tensor, axis: Int) -> Tensor {
     let indices = indices.converted(to: .int64).contiguous()
     checkIndices(indices, below: x.size(axis), "gather")
     let size = x.size(axis)
-    return x.backend.gather(x.detached, indices: indices, axis: axis).recorded(from: [x]) { gradient in
+    return sharedBackend(x, indices).gather(x.detached, indices: indices, axis: axis).recorded(from: [x]) { gradient in
         [gradient.backend.scatterAdd(gradient, indices: indices, axis: axis, size: size)]
     }
 }
@@ -37,7 +37,7 @@ public func scatterAdd(_ updates: Tensor, indices: Tensor, axis: Int, size: Int)
     let indices = indices.converted(to: .int64).contiguous()
     checkIndices(indices, below: size, "scatterAdd")
     return Tensor.inFloat32(updates) { updates in
-        updates.backend.scatterAdd(updates.detached, indices: indices, axis: axis, size: size)
+        sharedBackend(updates, indices).scatterAdd(updates.detached, indices: indices, axis: axis, size: size)
             .recorded(from: [updates]) { gradient in
                 [gradient.backend.gather(gradient, indices: indices, axis: axis)]
             }
@@ -72,7 +72,7 @@ public func concatenated(_ tensors: [Tensor], axis: Int) -> Tensor {
         parts.append((tensor.detached, start))
         shape[axis] += tensor.shape[axis]
     }
-    let result = tensors[0].backend.assemble(
+    let result = sharedBackend(tensors).assemble(
         parts, shape: shape, order: tensors[0].layout.memoryOrder, background: 0)
     let sizes = tensors.map { $0.shape[axis] }
     return result.recorded(from: tensors) { gradient in gradient.split(axis, sizes: sizes) }

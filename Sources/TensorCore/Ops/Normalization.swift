@@ -12,7 +12,7 @@ public func groupNorm(
     precondition(x.rank >= 2 && x.size(1) % groups == 0, "groupNorm: \(groups) groups of shape \(x.shape)")
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
-    let (output, statistics) = input.backend.groupNorm(
+    let (output, statistics) = sharedBackend(input, scale, shift).groupNorm(
         input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
     return recordNorm(output, x, weight, bias) { gradient in
         gradient.backend.groupNormBackward(
@@ -28,7 +28,8 @@ public func groupNorm(
 public func layerNorm(_ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5) -> Tensor {
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
-    let (output, statistics) = input.backend.layerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
+    let (output, statistics) = sharedBackend(input, scale, shift)
+        .layerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
     let hasBias = bias != nil
     return recordNorm(output, x, weight, bias) { gradient in
         gradient.backend.layerNormBackward(
@@ -42,7 +43,7 @@ public func layerNorm(_ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, e
 public func rmsNorm(_ x: Tensor, weight: Tensor? = nil, epsilon: Float = 1e-6) -> Tensor {
     let (x, weight, _) = widened(x, weight, nil)
     let (input, scale) = (x.detached, weight?.detached)
-    let (output, statistics) = input.backend.rmsNorm(input, weight: scale, epsilon: epsilon)
+    let (output, statistics) = sharedBackend(input, scale).rmsNorm(input, weight: scale, epsilon: epsilon)
     return recordNorm(output, x, weight, nil) { gradient in
         gradient.backend.rmsNormBackward(gradient, x: input, weight: scale, statistics: statistics)
     }

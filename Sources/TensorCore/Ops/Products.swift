@@ -14,7 +14,7 @@ public func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
     }
     let (x, y) = (a.detached, b.detached)
     let (needsA, needsB) = (a.isTracked, b.isTracked)
-    return x.backend.matmul(x, y).recorded(from: [a, b]) { gradient in
+    return sharedBackend(x, y).matmul(x, y).recorded(from: [a, b]) { gradient in
         let dx = needsA ? gradient.backend.matmul(gradient, y.transposed(-1, -2)) : nil
         guard needsB else { return [dx, nil] }
         if y.rank == 2 && x.rank > 2 {
@@ -39,7 +39,7 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tens
     let bias = bias?.converted(to: .float32)
     let (input, matrix) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
-    let output = input.backend.linear(input, weight: matrix, bias: bias?.detached)
+    let output = sharedBackend(input, matrix).linear(input, weight: matrix, bias: bias?.detached)
     let sources = [x, weight] + (bias.map { [$0] } ?? [])
     return output.recorded(from: sources) { gradient in
         let backend = gradient.backend
@@ -73,7 +73,7 @@ public func convolution(
     let bias = bias?.converted(to: .float32)
     let (input, kernel) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
-    let output = input.backend.convolution(input, weight: kernel, bias: bias?.detached, geometry)
+    let output = sharedBackend(input, kernel).convolution(input, weight: kernel, bias: bias?.detached, geometry)
     let sources = [x, weight] + (bias.map { [$0] } ?? [])
     return output.recorded(from: sources) { gradient in
         let backend = gradient.backend

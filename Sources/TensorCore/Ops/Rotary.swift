@@ -15,7 +15,7 @@ public func rotary(_ x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor {
         "rotary: \(x.shape) by angles \(cosines.shape)")
     let x = x.converted(to: .float32)
     let (cosines, sines) = (cosines.detached.contiguous(), sines.detached.contiguous())
-    return x.backend.rotary(x.detached, cosines: cosines, sines: sines, isReversed: false).recorded(from: [x]) {
+    return sharedBackend(x, cosines).rotary(x.detached, cosines: cosines, sines: sines, isReversed: false).recorded(from: [x]) {
         [$0.backend.rotary($0, cosines: cosines, sines: sines, isReversed: true)]
     }
 }

@@ -52,7 +52,7 @@ public func selectiveScan(_ inputs: ScanInputs, initial: Tensor? = nil) -> (outp
     let inputs = inputs.mapped { $0.converted(to: .float32) }
     let plain = inputs.mapped(\.detached)
     let initial = initial?.detached
-    let (output, state) = x.backend.selectiveScan(plain, initial: initial)
+    let (output, state) = sharedBackend(plain.all).selectiveScan(plain, initial: initial)
     let recorded = output.recorded(from: inputs.all) { gradient in
         gradient.backend.selectiveScanBackward(gradient, plain, initial: initial).all
     }

@@ -48,7 +48,7 @@ public struct BaseTraining: Sendable {
             checkpointEvery: recipe.autoencoder.checkpointEvery, samplesEvery: recipe.autoencoder.samplesEvery)
         guard try autoencoder.run(fingerprint: fingerprint(of: AutoencoderTrainer.self)) else { return nil }
 
-        let vae = autoencoder.trainer.learner.average.parameters
+        let vae = ParameterSet(autoencoder.trainer.learner.average.parameters).moved(to: context.device).tensors
         guard let textEncoder = try readCaptions() else { return nil }
         if recipe.denoiser.steps == 0, let warmStart { return try exportDecoder(vae, warmStart, textEncoder) }
         guard let (data, scalingFactor) = try encodePictures(vae) else { return nil }

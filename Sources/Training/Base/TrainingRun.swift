@@ -1,5 +1,6 @@
 public import Foundation
 import Imaging
+public import TensorCore
 
 /// What happens while a training runs, for whoever shows it.
 public enum TrainingEvent: Sendable {
@@ -13,14 +14,17 @@ public struct TrainingContext: Sendable {
     public let folder: URL
     public let report: @Sendable (TrainingEvent) -> Void
     public let shouldStop: @Sendable () -> Bool
+    /// Where the training computes.
+    public let device: any Backend
 
     public init(
         folder: URL, report: @escaping @Sendable (TrainingEvent) -> Void,
-        shouldStop: @escaping @Sendable () -> Bool = { false }
+        shouldStop: @escaping @Sendable () -> Bool = { false }, device: any Backend = CPUBackend.shared
     ) {
         self.folder = folder
         self.report = report
         self.shouldStop = shouldStop
+        self.device = device
     }
 }
 
@@ -41,6 +45,7 @@ struct StageRun<Trainer: StageTrainer> {
             trainer.restore(extra: extra)
             context.report(.message("\(Trainer.name): continuing at step \(learner.step)"))
         }
+        trainer.restore(trainer.learner.moved(to: context.device))
         let log = try TrainingLog(path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step)
         var clock = StepClock()
         while trainer.learner.step < trainer.totalSteps {

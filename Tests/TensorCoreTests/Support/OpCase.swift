@@ -1,3 +1,4 @@
+import CUDABackend
 import TensorCore
 import Testing
 
@@ -58,5 +59,8 @@ struct TestedBackend: Sendable, CustomTestStringConvertible {
     var testDescription: String { backend.name }
 
     /// Every backend that this machine can test.
-    static let all = [TestedBackend(backend: CPUBackend.shared)]
+    static let all = [TestedBackend(backend: CPUBackend.shared)] + devices
+
+    /// GPUs; none on most machines.
+    static let devices = [try? CUDADevice.device()].compactMap { $0.map { TestedBackend(backend: $0) } }
 }

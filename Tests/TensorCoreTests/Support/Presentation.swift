@@ -42,7 +42,7 @@ enum Presentation: String, CaseIterable, Sendable {
     static func place(_ x: Tensor, memory: Layout, on backend: any Backend = CPUBackend.shared) -> Tensor {
         let elements = x.floats
         let last = zip(memory.shape, memory.strides).reduce(memory.offset) { $0 + max($1.0 - 1, 0) * $1.1 }
-        let storage = Storage(byteCount: (last + 4) * 4, backend: backend)
+        let storage = Storage(byteCount: (last + 4) * 4)
         let floats = storage.pointer.assumingMemoryBound(to: Float.self)
         for i in 0..<(last + 4) { floats[i] = .nan }
         var index = [Int](repeating: 0, count: memory.rank)
@@ -54,7 +54,8 @@ enum Presentation: String, CaseIterable, Sendable {
                 index[dimension] = 0
             }
         }
-        return Tensor(storage: storage, dtype: .float32, layout: memory)
+        let line = Tensor(storage: storage, dtype: .float32, layout: Layout(rowMajor: [last + 4])).moved(to: backend)
+        return Tensor(storage: line.storage, dtype: .float32, layout: memory)
     }
 
     /// The first place of a dimension repeated by a stride of 0 over the whole dimension.

@@ -1,0 +1,36 @@
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+/// A shared library that is opened when it is needed, so that nothing of it is needed to build or to start.
+struct DynamicLibrary: @unchecked Sendable {
+    let name: String
+    private let handle: UnsafeMutableRawPointer
+
+    /// - Parameters:
+    ///   - candidates: file names, the first that opens is taken. `ATELIER_CUDA_LIBRARIES` names folders (separated by
+    ///     colons) that are searched before the system's.
+    ///   - hint: what the user can do when there is none.
+    init(_ name: String, candidates: [String], hint: String) throws(CUDAError) {
+        let folders = getenv("ATELIER_CUDA_LIBRARIES").map { String(cString: $0).split(separator: ":") } ?? []
+        let paths = folders.flatMap { folder in candidates.map { "\(folder)/\($0)" } } + candidates
+        for path in paths {
+            if let handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL) {
+                self.name = name
+                self.handle = handle
+                return
+            }
+        }
+        throw .libraryMissing(name: name, tried: paths, hint: hint)
+    }
+
+    /// The function of a name, as a C function type.
+    func function<Function>(_ symbol: String, as type: Function.Type) throws(CUDAError) -> Function {
+        guard let address = dlsym(handle, symbol) else {
+            throw .symbolMissing(library: name, symbol: symbol)
+        }
+        return unsafeBitCast(address, to: type)
+    }
+}

@@ -1,0 +1,138 @@
+internal import Foundation
+internal import Synchronization
+
+/// An argument of a kernel: a value of C's layout.
+enum KernelArgument {
+    case address(UInt64)
+    case int(Int)
+    case int32(Int32)
+    case float(Float)
+    case bytes([UInt8])
+
+    /// A structure whose fields follow each other with C's alignment.
+    static func structure<Value>(_ value: Value) -> KernelArgument {
+        .bytes(withUnsafeBytes(of: value) { Array($0) })
+    }
+
+    fileprivate func append(to bytes: inout [UInt8]) {
+        func add<Value>(_ value: Value) { withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) } }
+        switch self {
+        case .address(let address): add(address)
+        case .int(let value): add(Int64(value))
+        case .int32(let value): add(value)
+        case .float(let value): add(value)
+        case .bytes(let value): bytes.append(contentsOf: value)
+        }
+    }
+}
+
+/// How many threads run a kernel: blocks in a grid, threads in a block.
+struct LaunchShape {
+    var grid: (x: Int, y: Int, z: Int)
+    var block: (x: Int, y: Int)
+    var sharedBytes = 0
+
+    static let threads = 256
+
+    init(grid: (x: Int, y: Int, z: Int), block: (x: Int, y: Int) = (LaunchShape.threads, 1), sharedBytes: Int = 0) {
+        self.grid = grid
+        self.block = block
+        self.sharedBytes = sharedBytes
+    }
+
+    /// One thread an element, or a few of them for very many.
+    init(elements: Int) {
+        self.init(grid: (min((elements + LaunchShape.threads - 1) / LaunchShape.threads, 1 << 20), 1, 1))
+    }
+
+    /// One block of threads a row.
+    init(rows: Int) { self.init(grid: (rows, 1, 1)) }
+
+    /// One warp a row.
+    init(warps: Int) { self.init(grid: ((warps + 7) / 8, 1, 1)) }
+}
+
+/// The compiled kernels of one device, made when first called.
+final class Kernels: Sendable {
+    private let driver: Driver
+    private let compiler: KernelCompiler
+    private let context: UnsafeContext
+    private let state = Mutex(State())
+
+    private struct State: @unchecked Sendable {
+        var modules: [KernelFile: Driver.Handle] = [:]
+        var functions: [String: Driver.Handle] = [:]
+        var launches = 0
+    }
+
+    init(driver: Driver, compiler: KernelCompiler, context: UnsafeContext) {
+        self.driver = driver
+        self.compiler = compiler
+        self.context = context
+    }
+
+    /// Kernels started so far.
+    var launches: Int { state.withLock { $0.launches } }
+
+    /// Compiles every file.
+    func prepare() throws(CUDAError) {
+        for file in KernelFile.allCases { _ = try state.withLock { state throws(CUDAError) in try module(file, &state) } }
+    }
+
+    private func module(_ file: KernelFile, _ state: inout State) throws(CUDAError) -> Driver.Handle {
+        if let module = state.modules[file] { return module }
+        let code = try compiler.machineCode(file)
+        context.makeCurrent(driver)
+        var module: Driver.Handle?
+        // The driver reads as far as the code's own header says.
+        let status = code.withUnsafeBytes { bytes in
+            bytes.baseAddress.map { driver.cuModuleLoadData(&module, $0) } ?? -1
+        }
+        try driver.check(status, "cuModuleLoadData of \(file.rawValue)")
+        guard let module else { throw .failed(call: "cuModuleLoadData", reason: "no module") }
+        state.modules[file] = module
+        return module
+    }
+
+    private func function(_ name: String, _ file: KernelFile) -> Driver.Handle? {
+        state.withLock { state in
+            state.launches += 1
+            if let function = state.functions[name] { return function }
+            do {
+                let module = try module(file, &state)
+                var function: Driver.Handle?
+                try driver.check(driver.cuModuleGetFunction(&function, module, name), "cuModuleGetFunction of \(name)")
+                state.functions[name] = function
+                return function
+            } catch {
+                fatalError("\(error)")
+            }
+        }
+    }
+
+    /// Starts a kernel in the stream.
+    func launch(
+        _ name: String, in file: KernelFile, _ shape: LaunchShape, stream: Driver.Handle?, _ arguments: [KernelArgument]
+    ) {
+        let function = function(name, file)
+        // Each argument lies in a buffer of its own size; the driver gets their addresses.
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(512)
+        var offsets: [Int] = []
+        for argument in arguments {
+            while bytes.count % 16 != 0 { bytes.append(0) }
+            offsets.append(bytes.count)
+            argument.append(to: &bytes)
+        }
+        context.makeCurrent(driver)
+        let status = bytes.withUnsafeMutableBytes { buffer in
+            var pointers: [Driver.Handle?] = offsets.map { offset in buffer.baseAddress.map { $0 + offset } }
+            return pointers.withUnsafeMutableBufferPointer { pointers in
+                driver.cuLaunchKernel(
+                    function, UInt32(shape.grid.x), UInt32(shape.grid.y), UInt32(shape.grid.z), UInt32(shape.block.x),
+                    UInt32(shape.block.y), 1, UInt32(shape.sharedBytes), stream, pointers.baseAddress, nil)
+            }
+        }
+        driver.require(status, "cuLaunchKernel of \(name), grid \(shape.grid), block \(shape.block)")
+    }
+}
