@@ -52,10 +52,13 @@ bench: build
 fuzz: setup
 	ATELIER_FUZZ_ITERATIONS=10000000 swift test $(RELEASE) -Xswiftc -enable-testing --filter Fuzz
 
-# The embedded model and the probes that judge it, from nothing: hours. What was stopped goes on.
+# The embedded model and the probes that judge it, from nothing: hours, the last part a day without a GPU. What was
+# stopped goes on.
 train-mini: build
 	$(ATELIER) train base Assets/recipes/mini.yaml --output out/mini
 	$(ATELIER) train base Assets/recipes/mini-decoder.yaml --output out/mini-decoder --warm-start out/mini/model
+	$(ATELIER) train base Assets/recipes/mini-continued.yaml --output out/mini-continued \
+	    --warm-start out/mini-decoder/model --tf32
 
 train-probes: build
 	for name in portrait-a portrait-b landscape-a landscape-b; do \

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CUDABackend
 import DiffusionModels
 import Foundation
 import Generation
@@ -21,6 +22,7 @@ struct NetworkBenchOptions: ParsableArguments {
     var repeats = 3
     @Option(help: "Height and width of the latents (default: the architecture's own).")
     var latent: Int?
+    @OptionGroup var device: DeviceOptions
     @Flag(help: "Print one JSON object.")
     var json = false
 
@@ -36,8 +38,9 @@ struct NetworkBenchOptions: ParsableArguments {
     }
 
     var latentSize: Int { latent ?? arch.unet.sampleSize }
-    var weights: ScopedWeights {
-        ScopedWeights(RandomWeights(floatingPoint: precision == .bf16 ? .bfloat16 : .float32))
+    func weights() throws -> ScopedWeights {
+        let random = RandomWeights(floatingPoint: precision == .bf16 ? .bfloat16 : .float32)
+        return ScopedWeights(DeviceSource(random, on: try device.backend()))
     }
 
     /// Builds a network on the compute thread and times what `make` returns.
@@ -53,18 +56,24 @@ struct NetworkBenchOptions: ParsableArguments {
 
     /// One run to pack weights, then the timed ones.
     private func measure(_ network: String, _ run: () -> Void) throws {
+        let gpu = try device.backend() as? CUDADevice
         run()
+        gpu?.synchronize()
         MemoryPool.shared.resetPeak()
-        let live = MemoryPool.shared.statistics.liveBytes
+        gpu?.resetPeakMemory()
+        let live = gpu?.memoryStatistics.live ?? MemoryPool.shared.statistics.liveBytes
         let seconds = (0..<repeats).map { _ in
             let start = ContinuousClock.now
             run()
+            gpu?.synchronize()
             return (ContinuousClock.now - start).seconds
         }.sorted()
+        let peak = gpu?.memoryStatistics.peak ?? MemoryPool.shared.statistics.peakLiveBytes
         let row = NetworkBenchRow(
             network: network, arch: arch.rawValue, precision: precision.rawValue, batch: batch,
-            threads: ComputeThread.shared.threadCount, seconds: seconds[seconds.count / 2], best: seconds[0],
-            activationBytes: MemoryPool.shared.statistics.peakLiveBytes - live, peakBytes: peakResidentBytes())
+            device: gpu?.deviceName ?? "cpu", threads: ComputeThread.shared.threadCount,
+            seconds: seconds[seconds.count / 2], best: seconds[0], activationBytes: peak - live,
+            peakBytes: gpu?.memoryStatistics.peak ?? peakResidentBytes())
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys]
@@ -72,9 +81,10 @@ struct NetworkBenchOptions: ParsableArguments {
             return print(String(decoding: try encoder.encode(row), as: UTF8.self))
         }
         print(
-            "\(network) \(arch.rawValue) \(precision.rawValue) batch \(batch), \(row.threads) threads: "
-                + String(format: "%.3f s (best %.3f), ", row.seconds, row.best)
-                + "activations \(row.activationBytes >> 20) MiB, process peak \(row.peakBytes >> 20) MiB")
+            "\(network) \(arch.rawValue) \(precision.rawValue) batch \(batch), "
+                + (gpu == nil ? "\(row.threads) threads: " : "\(row.device): ")
+                + String(format: "%.4f s (best %.4f), ", row.seconds, row.best)
+                + "activations \(row.activationBytes >> 20) MiB, peak \(row.peakBytes >> 20) MiB")
     }
 }
 
@@ -84,6 +94,7 @@ private struct NetworkBenchRow: Encodable {
     let arch: String
     let precision: String
     let batch: Int
+    let device: String
     let threads: Int
     let seconds: Double
     let best: Double
@@ -107,7 +118,7 @@ struct BenchUNet: ParsableCommand {
     func run() throws {
         try options.time("unet") { [options] random in
             let configuration = options.arch.unet
-            let unet = try UNet2DConditionModel(configuration, weights: options.weights)
+            let unet = try UNet2DConditionModel(configuration, weights: options.weights())
             let latents = random.normal([
                 options.batch, configuration.inChannels, options.latentSize, options.latentSize,
             ])
@@ -133,7 +144,7 @@ struct BenchVAE: ParsableCommand {
     func run() throws {
         try options.time("vae") { [options] random in
             let configuration = options.arch.autoencoder
-            let autoencoder = try AutoencoderKL(configuration, weights: options.weights)
+            let autoencoder = try AutoencoderKL(configuration, weights: options.weights())
             let latents = random.normal(
                 [options.batch, configuration.latentChannels, options.latentSize, options.latentSize])
             return { _ = autoencoder.decode(latents, Pass()) }
@@ -149,7 +160,7 @@ struct BenchText: ParsableCommand {
 
     func run() throws {
         try options.time("text") { [options] _ in
-            let encoders = try options.arch.textEncoders.map { try CLIPTextModel($0, weights: options.weights) }
+            let encoders = try options.arch.textEncoders.map { try CLIPTextModel($0, weights: options.weights()) }
             let ids = (0..<77).map { $0 == 76 ? Int64(49_407) : Int64($0 * 101) }
             let tokens = Tensor(ids, shape: [1, 77]).expanded(to: [options.batch, 77])
             return { for encoder in encoders { _ = encoder(tokens, Pass()) } }

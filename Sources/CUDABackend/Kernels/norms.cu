@@ -143,8 +143,9 @@ extern "C" __global__ void row_norm(
     const float* start = x + row * columns;
     float centre = 0.0f;
     if (mean) {
-        for (i64 i = lane; i < columns; i += 32) centre += start[i];
-        centre = warp_sum(centre) / (float)columns;
+        // Around the first element, so that a row of equal numbers has exactly their mean.
+        for (i64 i = lane; i < columns; i += 32) centre += start[i] - start[0];
+        centre = warp_sum(centre) / (float)columns + start[0];
     }
     float squares = 0.0f;
     for (i64 i = lane; i < columns; i += 32) squares += (start[i] - centre) * (start[i] - centre);

@@ -39,7 +39,7 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tens
     let bias = bias?.converted(to: .float32)
     let (input, matrix) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
-    let output = sharedBackend(input, matrix).linear(input, weight: matrix, bias: bias?.detached)
+    let output = sharedBackend(input, matrix, bias).linear(input, weight: matrix, bias: bias?.detached)
     let sources = [x, weight] + (bias.map { [$0] } ?? [])
     return output.recorded(from: sources) { gradient in
         let backend = gradient.backend
@@ -73,7 +73,7 @@ public func convolution(
     let bias = bias?.converted(to: .float32)
     let (input, kernel) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
-    let output = sharedBackend(input, kernel).convolution(input, weight: kernel, bias: bias?.detached, geometry)
+    let output = sharedBackend(input, kernel, bias).convolution(input, weight: kernel, bias: bias?.detached, geometry)
     let sources = [x, weight] + (bias.map { [$0] } ?? [])
     return output.recorded(from: sources) { gradient in
         let backend = gradient.backend

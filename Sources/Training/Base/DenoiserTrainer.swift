@@ -64,7 +64,7 @@ public struct DenoiserTrainer: StageTrainer {
         let clean = data.rows(indices)
         let timesteps = learner.random.integers(below: schedule.trainTimesteps, count: stage.batch)
         let noise = learner.random.normal(clean.shape)
-        let tokens = drawTokens(indices)
+        let tokens = try drawTokens(indices)
         let noisy = schedule.addNoise(clean, noise: noise, timesteps: timesteps)
         let predicted = recipe.scheduler.predictionType
         let target = schedule.target(clean, noise: noise, timesteps: timesteps, prediction: predicted)
@@ -99,14 +99,20 @@ public struct DenoiserTrainer: StageTrainer {
     }
 
     /// `[scenes, tokens]`: a fresh caption for each scene, or the empty prompt for the share that is dropped.
-    private mutating func drawTokens(_ indices: [Int]) -> Tensor {
+    private mutating func drawTokens(_ indices: [Int]) throws -> Tensor {
         let dropped = learner.random.uniform([indices.count]).floats
         let variations = learner.random.integers(below: 1 << 30, count: indices.count)
-        let texts = indices.enumerated().map { position, index in
-            Double(dropped[position]) < recipe.denoiser.promptDropout
-                ? "" : caption(for: data.scenes[index], variation: UInt64(variations[position])).text
+        let share = 8
+        let parts = try ComputeThread.shared.concurrently((indices.count + share - 1) / share) {
+            [recipe, data, tokenizer] part in
+            let positions = part * share..<min((part + 1) * share, indices.count)
+            return tokenizer.rows(
+                of: positions.map { position in
+                    Double(dropped[position]) < recipe.denoiser.promptDropout
+                        ? "" : caption(for: data.scenes[indices[position]], variation: UInt64(variations[position])).text
+                })
         }
-        return tokenizer.rows(of: texts)
+        return concatenated(parts, axis: 0)
     }
 
     /// A grid of fixed captions from fixed noise, by the averaged weights.

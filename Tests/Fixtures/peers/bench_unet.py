@@ -1,7 +1,7 @@
 """Times PyTorch with diffusers and transformers on whole networks of Stable Diffusion 1.5's shape, random weights.
 
     python Tests/Fixtures/peers/bench_unet.py [--threads 2] [--repeats 3] [--json] [--only unet] [--folder FOLDER]
-        [--latent 64] [--batch 1] [--bf16] [--train]
+        [--latent 64] [--batch 1] [--bf16] [--train] [--device cuda]
 
 `--folder` times the networks of a diffusers folder instead; needs about 5 GB of memory without it. GFLOP counts are
 taken by torch's own counter (one multiply-add is two operations).
@@ -37,7 +37,7 @@ def networks(folder):
 def main():
     chosen = options(
         "Time PyTorch on whole networks.", folder={"default": None}, latent={"type": int, "default": 64},
-        batch={"type": int, "default": 1}, bf16={"action": "store_true"},
+        batch={"type": int, "default": 1}, bf16={"action": "store_true"}, device={"default": "cpu"},
         train={"action": "store_true", "help": "also forward and backward with every parameter trained"})
     require("torch", "diffusers", "transformers")
     import diffusers
@@ -54,27 +54,40 @@ def main():
 
     def call(name, model, dtype):
         """The network's usual call, as a function without arguments that returns a tensor."""
-        latents = torch.randn(chosen.batch, 4, chosen.latent, chosen.latent, dtype=dtype)
+        latents = torch.randn(chosen.batch, 4, chosen.latent, chosen.latent, dtype=dtype, device=chosen.device)
         if name == "text":
-            ids = torch.randint(0, model.config.vocab_size, (chosen.batch, 77))
+            ids = torch.randint(0, model.config.vocab_size, (chosen.batch, 77), device=chosen.device)
             return lambda: model(ids).last_hidden_state
         if name == "vae":
             return lambda: model.decode(latents).sample
-        context = torch.randn(chosen.batch, 77, model.config.cross_attention_dim, dtype=dtype)
+        context = torch.randn(chosen.batch, 77, model.config.cross_attention_dim, dtype=dtype, device=chosen.device)
         return lambda: model(latents, 500, context).sample
+
+    def finished(run):
+        """The same function, which returns when a GPU is done with it."""
+        def wait():
+            result = run()
+            if chosen.device != "cpu":
+                torch.cuda.synchronize()
+            return result
+        return wait
 
     for name, build in networks(chosen.folder).items():
         if chosen.only not in name:
             continue
-        model = build().eval()
+        model = build().eval().to(chosen.device)
         for label, dtype in types:
             model.to(dtype)
-            run = call(name, model, dtype)
+            run = finished(call(name, model, dtype))
+            if chosen.device != "cpu":
+                torch.cuda.reset_peak_memory_stats()
             with torch.no_grad():
                 with FlopCounterMode(display=False) as counter:
                     run()
                 gflop = counter.get_total_flops() / 1e9
                 report.add(name, f"{label} forward", median_seconds(run, chosen.repeats), gflop)
+            if chosen.device != "cpu":
+                print(f"peak {torch.cuda.max_memory_allocated() >> 20} MiB")
             if chosen.train and name != "text":
                 def step():
                     model.zero_grad(set_to_none=True)
