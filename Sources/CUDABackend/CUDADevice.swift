@@ -31,30 +31,39 @@ public final class CUDADevice: Backend {
     private let weights = Mutex(WeightCache())
     private let precision = Atomic<Bool>(false)
 
-    private static let devices = Mutex<[Int: CUDADevice]>([:])
+    private struct Key: Hashable {
+        let index: Int
+        let libraries: [String]
+    }
+
+    private static let devices = Mutex<[Key: CUDADevice]>([:])
 
     /// The device of a number, opened when first asked for; the very first time its kernels are compiled.
-    public static func device(_ index: Int = 0) throws(CUDAError) -> CUDADevice {
-        try devices.withLock { devices throws(CUDAError) in
-            if let device = devices[index] { return device }
-            let device = try CUDADevice(index: index)
+    ///
+    /// - Parameter libraries: folders to look for the driver and CUDA's libraries in before the system's own; nil for
+    ///   those that `ATELIER_CUDA_LIBRARIES` names.
+    public static func device(_ index: Int = 0, libraries: [String]? = nil) throws(CUDAError) -> CUDADevice {
+        let key = Key(index: index, libraries: libraries ?? DynamicLibrary.folders)
+        return try devices.withLock { devices throws(CUDAError) in
+            if let device = devices[key] { return device }
+            let device = try CUDADevice(index: index, libraries: key.libraries)
             // Kernels that do not compile are found here, where there is somebody to tell.
             try device.kernels.prepare()
-            devices[index] = device
+            devices[key] = device
             return device
         }
     }
 
     /// The number of GPUs that the driver sees.
     public static func deviceCount() throws(CUDAError) -> Int {
-        let driver = try Driver()
+        let driver = try Driver(libraries: DynamicLibrary.folders)
         var count: Int32 = 0
         try driver.check(driver.cuDeviceGetCount(&count), "cuDeviceGetCount")
         return Int(count)
     }
 
-    private init(index: Int) throws(CUDAError) {
-        let driver = try Driver()
+    private init(index: Int, libraries: [String]) throws(CUDAError) {
+        let driver = try Driver(libraries: libraries)
         var count: Int32 = 0
         try driver.check(driver.cuDeviceGetCount(&count), "cuDeviceGetCount")
         guard (0..<Int(count)).contains(index) else { throw .noDevice(found: Int(count), asked: index) }
@@ -85,8 +94,9 @@ public final class CUDADevice: Backend {
         self.stream = UnsafeStream(handle: stream)
         memory = DeviceMemory(driver: driver, context: context)
         kernels = Kernels(
-            driver: driver, compiler: try KernelCompiler(architecture: "sm_\(major)\(minor)"), context: context)
-        blas = try CuBLAS(stream: stream)
+            driver: driver, compiler: try KernelCompiler(architecture: "sm_\(major)\(minor)", libraries: libraries),
+            context: context)
+        blas = try CuBLAS(stream: stream, libraries: libraries)
     }
 
     public var name: String { "cuda:\(index)" }

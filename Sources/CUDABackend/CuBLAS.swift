@@ -35,9 +35,9 @@ final class CuBLAS: @unchecked Sendable {
     private let gemm: GEMM
     private let lock = Mutex(())
 
-    init(stream: Driver.Handle?) throws(CUDAError) {
+    init(stream: Driver.Handle?, libraries folders: [String]) throws(CUDAError) {
         let library = try DynamicLibrary(
-            "libcublas", candidates: ["libcublas.so.13", "libcublas.so.12", "libcublas.so"],
+            "libcublas", candidates: ["libcublas.so.13", "libcublas.so.12", "libcublas.so"], in: folders,
             hint: "install cuBLAS of the CUDA toolkit 12 or newer, or name its folder in ATELIER_CUDA_LIBRARIES")
         var handle: Driver.Handle?
         var status = try library.function("cublasCreate_v2", as: Create.self)(&handle)

@@ -39,9 +39,9 @@ struct Driver: Sendable {
     static let outOfMemory: Status = 2
 
     /// Opens the driver and starts it.
-    init() throws(CUDAError) {
+    init(libraries folders: [String]) throws(CUDAError) {
         let library = try DynamicLibrary(
-            "libcuda", candidates: ["libcuda.so.1"], hint: "install the NVIDIA driver to use a GPU")
+            "libcuda", candidates: ["libcuda.so.1"], in: folders, hint: "install the NVIDIA driver to use a GPU")
         let initialize = try library.function("cuInit", as: (@convention(c) (UInt32) -> Status).self)
         cuDriverGetVersion = try library.function("cuDriverGetVersion", as: type(of: cuDriverGetVersion))
         cuDeviceGetCount = try library.function("cuDeviceGetCount", as: type(of: cuDeviceGetCount))

@@ -9,12 +9,16 @@ struct DynamicLibrary: @unchecked Sendable {
     let name: String
     private let handle: UnsafeMutableRawPointer
 
+    /// The folders that `ATELIER_CUDA_LIBRARIES` names, separated by colons.
+    static var folders: [String] {
+        getenv("ATELIER_CUDA_LIBRARIES").map { String(cString: $0).split(separator: ":").map(String.init) } ?? []
+    }
+
     /// - Parameters:
-    ///   - candidates: file names, the first that opens is taken. `ATELIER_CUDA_LIBRARIES` names folders (separated by
-    ///     colons) that are searched before the system's.
+    ///   - candidates: file names, the first that opens is taken.
+    ///   - folders: where to look before the system's own folders.
     ///   - hint: what the user can do when there is none.
-    init(_ name: String, candidates: [String], hint: String) throws(CUDAError) {
-        let folders = getenv("ATELIER_CUDA_LIBRARIES").map { String(cString: $0).split(separator: ":") } ?? []
+    init(_ name: String, candidates: [String], in folders: [String], hint: String) throws(CUDAError) {
         let paths = folders.flatMap { folder in candidates.map { "\(folder)/\($0)" } } + candidates
         for path in paths {
             if let handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL) {

@@ -10,9 +10,9 @@ struct KernelCompiler: Sendable {
     private let folder: URL
 
     /// - Parameter architecture: such as `sm_90`.
-    init(architecture: String) throws(CUDAError) {
+    init(architecture: String, libraries folders: [String]) throws(CUDAError) {
         library = try DynamicLibrary(
-            "libnvrtc", candidates: ["libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12"],
+            "libnvrtc", candidates: ["libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12"], in: folders,
             hint: "install NVRTC of the CUDA toolkit 12 or newer, or name its folder in ATELIER_CUDA_LIBRARIES")
         self.architecture = architecture
         let environment = ProcessInfo.processInfo.environment

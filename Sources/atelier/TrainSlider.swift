@@ -27,6 +27,7 @@ struct TrainSlider: AsyncParsableCommand {
     var name: String?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
+    @OptionGroup var device: DeviceOptions
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
     var threads: Int?
 
@@ -35,11 +36,11 @@ struct TrainSlider: AsyncParsableCommand {
         let folder = URL(filePath: recipe).deletingLastPathComponent()
         let wanted = try read(folder)
         do { try wanted.validate() } catch { throw RecipeFault(description: "\(recipe): \(error)") }
-        let context = try trainingContext(output)
+        let context = try trainingContext(output, device: try device.backend())
         let store = try Assets.store(wanted.model, assets: assets)
         let path = try await ComputeThread.shared.perform {
             let training = try SliderTraining(
-                recipe: wanted, model: try StableDiffusion(store), modelHash: try store.hash(), context: context,
+                recipe: wanted, model: try StableDiffusion(store, device: context.device), modelHash: try store.hash(), context: context,
                 recipeFolder: folder)
             do {
                 return try training.run()

@@ -13,11 +13,17 @@ struct TinyUNet {
     let golden: [String: Tensor]
     let name: String
 
-    /// - Parameter isTrainable: whether the parameters are leaves.
-    init(_ name: String, isTrainable: Bool = false, golden file: String = "golden_forward") throws {
+    /// - Parameters:
+    ///   - isTrainable: whether the parameters are leaves.
+    ///   - backend: where the parameters are, and so where the model computes.
+    init(
+        _ name: String, isTrainable: Bool = false, golden file: String = "golden_forward",
+        on backend: any Backend = CPUBackend.shared
+    ) throws {
         self.name = name
         configuration = try .decode(Fixtures.data("\(name)/config.json"), path: "\(name)/config.json")
         let stored = try Fixtures.tensors("\(name)/diffusion_pytorch_model.safetensors")
+            .mapValues { $0.moved(to: backend) }
         let parameters = isTrainable ? stored.mapValues { $0.tracked() } : stored
         let sites = SiteIndex()
         let configuration = configuration

@@ -8,8 +8,8 @@ import Testing
 @Suite struct UNetGoldenTests {
     static let families = ["tiny-unet-sd1", "tiny-unet-sd2", "tiny-unet-sdxl"]
 
-    @Test(arguments: families) func everySite(_ name: String) throws {
-        let unet = try TinyUNet(name)
+    @Test(arguments: families, TestedBackend.all) func everySite(_ name: String, _ tested: TestedBackend) throws {
+        let unet = try TinyUNet(name, on: tested.backend)
         let recorder = SiteRecorder(unet.sites)
         let output = unet.model(
             try unet.input("sample"), timesteps: try unet.input("timestep"),
@@ -21,8 +21,9 @@ import Testing
     }
 
     /// Fused kernels take the place of the visited ones when nothing looks.
-    @Test(arguments: families) func outputWithoutPlan(_ name: String) throws {
-        let unet = try TinyUNet(name)
+    @Test(arguments: families, TestedBackend.all)
+    func outputWithoutPlan(_ name: String, _ tested: TestedBackend) throws {
+        let unet = try TinyUNet(name, on: tested.backend)
         let output = unet.model(
             try unet.input("sample"), timesteps: try unet.input("timestep"),
             context: try unet.input("encoder_hidden_states"), added: unet.added, Pass())
@@ -37,10 +38,18 @@ import Testing
         #expect(maximumDifference(output, try Fixtures.require(unet.golden, "odd/output")) <= 1e-4)
     }
 
+    @Test(arguments: ["tiny-unet-sd1", "tiny-unet-sd2"], TestedBackend.devices)
+    func everyGradientOnDevices(_ name: String, _ tested: TestedBackend) throws {
+        try checkGradients(TinyUNet(name, isTrainable: true, golden: "golden_gradients", on: tested.backend), .none)
+    }
+
     /// Every parameter's gradient, plainly and with blocks computed again.
     @Test(arguments: ["tiny-unet-sd1", "tiny-unet-sd2"], [CheckpointPolicy.none, .blocks])
     func everyGradient(_ name: String, _ checkpointing: CheckpointPolicy) throws {
-        let unet = try TinyUNet(name, isTrainable: true, golden: "golden_gradients")
+        try checkGradients(TinyUNet(name, isTrainable: true, golden: "golden_gradients"), checkpointing)
+    }
+
+    private func checkGradients(_ unet: TinyUNet, _ checkpointing: CheckpointPolicy) throws {
         let sample = try unet.input("sample").tracked()
         let context = try unet.input("encoder_hidden_states").tracked()
         let output = unet.model(

@@ -37,6 +37,9 @@ __device__ __forceinline__ float quad_sum(float x) {
 // Channel e of this thread's share.
 __device__ __forceinline__ int channel_of(int part, int e) { return ((e >> 2) * 4 + part) * 4 + (e & 3); }
 
+// A query that sees no key has a log-sum-exp of -infinity; its weights must become 0, not 0 / 0.
+__device__ __forceinline__ float finite(float x) { return fmaxf(x, -LARGEST_FLOAT); }
+
 // Rows `first ..< first + TILE` of a head into shared memory, zeros beyond the last row and the last channel.
 template <int D>
 __device__ __forceinline__ void load_tile(
@@ -133,7 +136,7 @@ __device__ __forceinline__ void attention_forward(
     for (int e = 0; e < D / 4; e++) sum[e] *= scale;
     store_row<D>(out + ((b * (i64)a.queries + query) * a.heads + h) * a.dimension, sum, part, a.dimension);
     if (part == 0)
-        log_sum_exp[(b * (i64)a.heads + h) * a.queries + query] = total > 0.0f ? largest + logf(total) : -LARGEST_FLOAT;
+        log_sum_exp[(b * (i64)a.heads + h) * a.queries + query] = total > 0.0f ? largest + logf(total) : -POSITIVE_INFINITY;
 }
 
 // What the gradients of a query's scores have in common: gradient · output, `[batch, heads, queries]`.
@@ -164,7 +167,7 @@ __device__ __forceinline__ void attention_query_gradient(
     load_row<D>(outer, is_inside ? gradient + place : 0, part, a.dimension);
     for (int e = 0; e < D / 4; e++) sum[e] = 0.0f;
     i64 statistic = (b * (i64)a.heads + h) * a.queries + query;
-    float shift = is_inside ? log_sum_exp[statistic] : 0.0f, common = is_inside ? delta[statistic] : 0.0f;
+    float shift = is_inside ? finite(log_sum_exp[statistic]) : 0.0f, common = is_inside ? delta[statistic] : 0.0f;
     i64 origin = b * (i64)a.keys * step + h * a.dimension;
     for (int first = 0; first < a.keys; first += TILE) {
         __syncthreads();
@@ -202,7 +205,7 @@ __device__ __forceinline__ void attention_key_gradient(
         load_tile<D>(outers, gradient + origin, step, first, a.queries, a.dimension);
         for (int i = threadIdx.x; i < TILE; i += blockDim.x) {
             bool is_query = first + i < a.queries;
-            shifts[i] = is_query ? log_sum_exp[statistics + first + i] : 0.0f;
+            shifts[i] = is_query ? finite(log_sum_exp[statistics + first + i]) : 0.0f;
             commons[i] = is_query ? delta[statistics + first + i] : 0.0f;
         }
         __syncthreads();

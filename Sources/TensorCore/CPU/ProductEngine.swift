@@ -58,21 +58,23 @@ final class ProductEngine: @unchecked Sendable {
         return made
     }
 
-    /// The form of frozen weights in a format that is larger than the weights: kept only where the budget has room left,
-    /// so that it never drives out another. Nil where it is not kept.
+    /// The form of frozen weights in a format that is several times larger than the weights: kept only where a small budget
+    /// of its own has room left. Nil where it is not kept.
     func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, make: () -> Tensor) -> Tensor? {
         guard weight.storage.isFrozen else { return nil }
         let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
         if let found = packedWeights[key] { return found }
-        return packedWeights.hasRoom(for: byteCount) ? packed(weight, format: format, make: make) : nil
+        return packedWeights.hasRoom(forEnlarged: byteCount) ? packed(weight, format: format, make: make) : nil
     }
 }
 
 /// The product engines of the compute threads, and what they share.
 final class ProductEngines: Sendable {
     private let formats = FormatIndex()
-    private let packedWeights = PackedWeightStore(byteBudget: 4 << 30)
+    /// Small networks keep their transformed weights; for one of Stable Diffusion's size they would fill gigabytes to save a
+    /// tenth of the time.
+    private let packedWeights = PackedWeightStore(byteBudget: 4 << 30, enlargedByteBudget: 160 << 20)
     private let engines = Mutex<[ProductEngine]>([])
 
     /// The engine of the calling compute thread.
@@ -96,6 +98,14 @@ enum PackedFormat: Hashable, Sendable {
     case primitive(Int)
     /// Transformed by `tk_winograd_transform_weights_f32` for tiles of a size; reversed for input gradients.
     case winograd(tile: Int, isReversed: Bool)
+
+    /// Whether it takes several times the memory of the weights.
+    var isEnlarged: Bool {
+        switch self {
+        case .primitive: false
+        case .winograd: true
+        }
+    }
 }
 
 /// Numbers for memory formats: primitives that read one format share packed weights.
@@ -123,16 +133,31 @@ final class PackedWeightStore: Sendable {
         var entries: [Key: Tensor] = [:]
         var order: [Key] = []
         var byteCount = 0
+        /// Of these, what enlarged formats take.
+        var enlargedByteCount = 0
+
+        mutating func remove(_ key: Key) -> Tensor? {
+            guard let removed = entries.removeValue(forKey: key) else { return nil }
+            byteCount -= removed.storage.byteCount
+            if key.format.isEnlarged { enlargedByteCount -= removed.storage.byteCount }
+            return removed
+        }
     }
 
     private let state = Mutex(State())
     private let byteBudget: Int
+    private let enlargedByteBudget: Int
 
-    init(byteBudget: Int) { self.byteBudget = byteBudget }
+    init(byteBudget: Int, enlargedByteBudget: Int) {
+        self.byteBudget = byteBudget
+        self.enlargedByteBudget = enlargedByteBudget
+    }
 
     subscript(key: Key) -> Tensor? { state.withLock { $0.entries[key] } }
 
-    func hasRoom(for count: Int) -> Bool { state.withLock { $0.byteCount + count <= byteBudget } }
+    func hasRoom(forEnlarged count: Int) -> Bool {
+        state.withLock { $0.enlargedByteCount + count <= enlargedByteBudget }
+    }
 
     /// Keeps a tensor, unless another thread has just made the same one.
     func insert(_ tensor: Tensor, for key: Key) {
@@ -141,13 +166,11 @@ final class PackedWeightStore: Sendable {
             state.entries[key] = tensor
             state.order.append(key)
             state.byteCount += tensor.storage.byteCount
+            if key.format.isEnlarged { state.enlargedByteCount += tensor.storage.byteCount }
             var dropped: [Tensor] = []
             while state.byteCount > byteBudget, let oldest = state.order.first, oldest != key {
                 state.order.removeFirst()
-                if let removed = state.entries.removeValue(forKey: oldest) {
-                    state.byteCount -= removed.storage.byteCount
-                    dropped.append(removed)
-                }
+                if let removed = state.remove(oldest) { dropped.append(removed) }
             }
             return dropped
         }
@@ -158,8 +181,7 @@ final class PackedWeightStore: Sendable {
         let dropped = state.withLock { state -> [Tensor] in
             let keys = state.order.filter { $0.storage == storage }
             guard !keys.isEmpty else { return [] }
-            let removed = keys.compactMap { state.entries.removeValue(forKey: $0) }
-            state.byteCount -= removed.reduce(0) { $0 + $1.storage.byteCount }
+            let removed = keys.compactMap { state.remove($0) }
             state.order.removeAll { $0.storage == storage }
             return removed
         }

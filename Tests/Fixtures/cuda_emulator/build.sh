@@ -3,11 +3,12 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: build.sh OUTDIR [--test]}
-cxx="${CXX:-g++} -std=c++17 -Wall -Wextra -fPIC -fvisibility=hidden"
+cxx="${CXX:-c++} -std=c++17 -Wall -Wextra -fPIC -fvisibility=hidden"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 $cxx -O2 -shared -Wl,-soname,libcuda.so.1 "$here/driver.cpp" "$here/driver_launch.cpp" "$here/fibers.cpp" -o "$out/libcuda.so.1" -ldl -pthread
-$cxx -O1 -shared -Wl,-soname,libnvrtc.so "-DEMULATOR_SOURCES=\"$here\"" "$here/nvrtc.cpp" -o "$out/libnvrtc.so"
+version=$(cat "$here"/*.h "$here"/*.cpp | cksum | cut -d" " -f1)
+$cxx -O1 -shared -Wl,-soname,libnvrtc.so "-DEMULATOR_SOURCES=\"$here\"" "-DEMULATOR_VERSION=$((version % 100000))" "$here/nvrtc.cpp" -o "$out/libnvrtc.so"
 $cxx -O3 -Wno-psabi -shared -Wl,-soname,libcublas.so "$here/cublas.cpp" -o "$out/libcublas.so"
 if [ "${2:-}" = --test ]; then
     $cxx -O1 "$here/test.cpp" -o "$out/emulator_test" -ldl

@@ -81,7 +81,7 @@ bool run(const std::vector<std::string> &words, const std::string &errors) {
 
 std::vector<std::string> compiler() {
     const char *chosen = std::getenv("ATELIER_EMULATOR_CXX");
-    std::istringstream text(chosen && *chosen ? chosen : "g++");
+    std::istringstream text(chosen && *chosen ? chosen : "c++");
     std::vector<std::string> words{std::istream_iterator<std::string>(text), {}};
     for (const char *option : {"-std=c++17", "-w", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing",
                                "-fwrapv", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti"})
@@ -182,8 +182,9 @@ std::string nvrtcStyle(const std::string &log) {
 
 EMULATED nvrtcResult nvrtcVersion(int *major, int *minor) {
     if (!major || !minor) return NVRTC_ERROR_INVALID_INPUT;
-    *major = 13;
-    *minor = 0;
+    // Not a number of the real one, whose code must not be taken for this, and another one after each change.
+    *major = 0;
+    *minor = EMULATOR_VERSION;
     return NVRTC_SUCCESS;
 }
 

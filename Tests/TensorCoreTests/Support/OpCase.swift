@@ -1,4 +1,3 @@
-import CUDABackend
 import TensorCore
 import Testing
 
@@ -51,16 +50,4 @@ struct OpCase: Sendable, CustomTestStringConvertible {
     static let all =
         elementwise + reductions + products + normalizations + attentions + indexing + views
         + sequences
-}
-
-/// A backend by name, as the argument of a test.
-struct TestedBackend: Sendable, CustomTestStringConvertible {
-    let backend: any Backend
-    var testDescription: String { backend.name }
-
-    /// Every backend that this machine can test.
-    static let all = [TestedBackend(backend: CPUBackend.shared)] + devices
-
-    /// GPUs; none on most machines.
-    static let devices = [try? CUDADevice.device()].compactMap { $0.map { TestedBackend(backend: $0) } }
 }
