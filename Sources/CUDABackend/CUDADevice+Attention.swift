@@ -12,8 +12,14 @@ extension CUDADevice {
         let out = empty(q.shape)
         let logSumExp = empty([q.size(0), q.size(2), q.size(1)])
         let mask = mask(options, q, k)
+        // Tensor cores of compute capability 8 on multiply bfloat16 numbers.
+        let usesTensorCores = options.allowsBFloat16 && computeCapability >= 80
         launch(
-            "attention_forward_\(plan.width)", in: .attention, plan.shape(tokens: q.size(1), q.size(2), q.size(0)),
+            usesTensorCores ? "attention_bf16_\(plan.width)" : "attention_forward_\(plan.width)",
+            in: usesTensorCores ? .attentionBFloat16 : .attention,
+            usesTensorCores
+                ? plan.tensorCoreShape(tokens: q.size(1), q.size(2), q.size(0))
+                : plan.shape(tokens: q.size(1), q.size(2), q.size(0)),
             .tensor(out), .tensor(logSumExp), .tensor(q), .tensor(k), .tensor(v), argument(q, k, v, mask, options))
         return (out, logSumExp)
     }
@@ -144,5 +150,12 @@ private struct AttentionPlan {
     func shape(tokens: Int, _ heads: Int, _ batch: Int) -> LaunchShape {
         LaunchShape(
             grid: ((tokens + 31) / 32, heads, batch), block: (128, 1), sharedBytes: (2 * 32 * width + 64) * 4)
+    }
+
+    /// Blocks of 64 queries, sixteen a warp, with 64 keys and their values in shared memory, padded by eight numbers a row.
+    func tensorCoreShape(tokens: Int, _ heads: Int, _ batch: Int) -> LaunchShape {
+        LaunchShape(
+            grid: ((tokens + 63) / 64, heads, batch), block: (128, 1),
+            sharedBytes: (64 * (width + 8) + width * (64 + 8)) * 2)
     }
 }

@@ -91,6 +91,7 @@ struct KernelCompiler: Sendable {
 /// The files of kernels, each compiled by itself.
 enum KernelFile: String, Sendable, CaseIterable {
     case elementwise, data, reductions, norms, convolution, attention, training
+    case attentionBFloat16 = "attention_bf16"
 
     static var prelude: String { String(decoding: PackageResources.common_cu, as: UTF8.self) }
 
@@ -104,6 +105,7 @@ enum KernelFile: String, Sendable, CaseIterable {
             case .convolution: PackageResources.convolution_cu
             case .attention: PackageResources.attention_cu
             case .training: PackageResources.training_cu
+            case .attentionBFloat16: PackageResources.attention_bf16_cu
             }
         return String(decoding: bytes, as: UTF8.self)
     }

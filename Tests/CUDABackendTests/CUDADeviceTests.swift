@@ -92,6 +92,25 @@ import Testing
         #expect(maximumDifference(matmul(a.moved(to: device), b), expected) < 0.1)
     }
 
+    /// Tensor cores round operands to bfloat16, which has eight bits: sizes that fill no tile, masks, causality.
+    @Test(arguments: devices, [16, 40, 64, 80, 96, 128, 160])
+    func attentionOnTensorCores(device: CUDADevice, headDimension: Int) {
+        var random = TorchGenerator(seed: UInt64(headDimension))
+        for (queries, keys, isCausal) in [(70, 77, false), (130, 130, true), (5, 200, false)] {
+            let q = random.normal([2, queries, 3, headDimension])
+            let k = random.normal([2, keys, 3, headDimension])
+            let v = random.normal([2, keys, 3, headDimension])
+            let mask = random.normal([1, 1, queries, keys])
+            var options = AttentionOptions(
+                scale: 1 / Float(headDimension).squareRoot(), isCausal: isCausal, mask: isCausal ? nil : mask)
+            let expected = attention(queries: q, keys: k, values: v, options)
+            options.allowsBFloat16 = true
+            let actual = attention(queries: q.moved(to: device), keys: k, values: v, options)
+            let difference = relativeL2(actual, expected)
+            #expect(difference < 0.01 && difference > 1e-6, "\(queries) x \(keys): \(difference)")
+        }
+    }
+
     @Test func withoutLibrariesTheReasonIsSaid() throws {
         // A folder that has none comes first; a machine with a driver finds its own after it.
         do {

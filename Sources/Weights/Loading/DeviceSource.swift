@@ -13,7 +13,11 @@ public struct DeviceSource: WeightSource {
     public var keys: Set<String> { source.keys }
 
     public func tensor(_ key: String, shape: [Int]?, initial: Initialization?) throws -> Tensor? {
-        try source.tensor(key, shape: shape, initial: initial)?.moved(to: device)
+        guard let tensor = try source.tensor(key, shape: shape, initial: initial) else { return nil }
+        let moved = tensor.moved(to: device)
+        // Kernels of convolutions read the channels of a tap side by side: frozen weights are laid out so once.
+        let isKernel = moved.rank == 4 && moved.storage.isFrozen && moved.size(2) * moved.size(3) > 1
+        return isKernel && device !== CPUBackend.shared ? moved.channelsLast().frozen() : moved
     }
 
     public func origin(of key: String) -> String { source.origin(of: key) }
