@@ -90,7 +90,8 @@ extension CUDADevice {
         let channels = x.size(-1) / 2
         let out = empty(x.shape.dropLast() + [channels])
         launch(
-            "geglu", in: .training, .init(elements: out.count), .tensor(out), .tensor(x), .int(out.count), .int(channels)
+            "geglu", in: .training, .init(elements: out.count), .tensor(out), .tensor(x), .int(out.count),
+            .int(channels)
         )
         return out
     }

@@ -38,7 +38,9 @@ extension CUDADevice {
         var norm = GroupNormPlan(x, groups: groups, weight, bias, silu)
         norm.statistics = NormStatistics(
             mean: local(statistics.mean), reciprocalDeviation: local(statistics.reciprocalDeviation))
-        let parts = (empty([norm.batch * norm.chunks * norm.channels]), empty([norm.batch * norm.chunks * norm.channels]))
+        let parts = (
+            empty([norm.batch * norm.chunks * norm.channels]), empty([norm.batch * norm.chunks * norm.channels])
+        )
         channelSums(.gradients, norm, into: parts.0, parts.1, gradient)
         func perPicture(_ x: Tensor) -> Tensor {
             norm.chunks == 1 ? x : reduceAxis(.sum, x, outer: norm.batch, axis: norm.chunks, inner: norm.channels)

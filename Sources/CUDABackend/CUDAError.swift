@@ -1,3 +1,5 @@
+public import Synchronization
+
 /// What a GPU or its libraries refused.
 public enum CUDAError: Error, CustomStringConvertible, Sendable {
     /// No library of this name could be opened: no driver, or a part of the toolkit is missing.
@@ -27,5 +29,18 @@ public enum CUDAError: Error, CustomStringConvertible, Sendable {
         case .failed(let call, let reason): "CUDA: \(call): \(reason)"
         case .kernelDoesNotCompile(let file, let log): "CUDA: \(file) does not compile:\n\(log)"
         }
+    }
+}
+
+/// What happens when the GPU fails in the middle of a computation: its memory is too small, or the device is lost.
+///
+/// Operations on tensors cannot throw. A program that wants to end in its own way sets `handler`; without one it stops
+/// with the error's text.
+public enum CUDAFailure {
+    public static let handler = Mutex<(@Sendable (CUDAError) -> Never)?>(nil)
+
+    static func fail(_ error: CUDAError) -> Never {
+        if let handler = handler.withLock({ $0 }) { handler(error) }
+        fatalError("\(error)")
     }
 }

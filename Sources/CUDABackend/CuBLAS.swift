@@ -60,12 +60,13 @@ final class CuBLAS: @unchecked Sendable {
         let status = lock.withLock { _ in
             gemm(
                 handle, b.isTransposed ? 1 : 0, a.isTransposed ? 1 : 0, Int32(n), Int32(m), Int32(k), &alpha, b.address,
-            b.dtype.cudaType, Int32(b.stride), Int64(b.batchStride), a.address, a.dtype.cudaType, Int32(a.stride),
-            Int64(a.batchStride), &beta, c, DType.float32.cudaType, Int32(n), Int64(m * n), Int32(batch),
-            compute.rawValue, -1)
+                b.dtype.cudaType, Int32(b.stride), Int64(b.batchStride), a.address, a.dtype.cudaType, Int32(a.stride),
+                Int64(a.batchStride), &beta, c, DType.float32.cudaType, Int32(n), Int64(m * n), Int32(batch),
+                compute.rawValue, -1)
         }
         guard status == 0 else {
-            fatalError("cuBLAS: status \(status) for \(batch) x [\(m), \(k)] · [\(k), \(n)]")
+            CUDAFailure.fail(
+                .failed(call: "cuBLAS for \(batch) x [\(m), \(k)] · [\(k), \(n)]", reason: "status \(status)"))
         }
     }
 }

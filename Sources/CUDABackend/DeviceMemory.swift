@@ -68,7 +68,7 @@ final class DeviceMemory: Sendable {
         if status == Driver.outOfMemory {
             var (free, total) = (0, 0)
             _ = driver.cuMemGetInfo(&free, &total)
-            fatalError("\(CUDAError.outOfMemory(asked: size, free: free, total: total))")
+            CUDAFailure.fail(.outOfMemory(asked: size, free: free, total: total))
         }
         driver.require(status, "cuMemAlloc of \(size) bytes")
         state.withLock { $0.reserved += size }

@@ -88,6 +88,6 @@ struct Driver: Sendable {
 
     /// For calls that fail only when the GPU itself did: what was computed is lost, and nothing can go on.
     func require(_ status: Status, _ call: @autoclosure () -> String) {
-        if status != 0 { fatalError("\(CUDAError.failed(call: call(), reason: reason(status)))") }
+        if status != 0 { CUDAFailure.fail(.failed(call: call(), reason: reason(status))) }
     }
 }

@@ -84,7 +84,9 @@ struct KernelCompiler: Sendable {
 
     /// FNV-1a of a text, as a file name.
     private func fingerprint(_ text: String) -> String {
-        String(text.utf8.reduce(14_695_981_039_346_656_037 as UInt64) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }, radix: 16)
+        String(
+            text.utf8.reduce(14_695_981_039_346_656_037 as UInt64) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }, radix: 16
+        )
     }
 }
 
@@ -103,9 +105,9 @@ enum KernelFile: String, Sendable, CaseIterable {
             case .reductions: PackageResources.reductions_cu
             case .norms: PackageResources.norms_cu
             case .convolution: PackageResources.convolution_cu
-            case .attention: PackageResources.attention_cu
+            case .attention: PackageResources.attention_operands_cu + PackageResources.attention_cu
             case .training: PackageResources.training_cu
-            case .attentionBFloat16: PackageResources.attention_bf16_cu
+            case .attentionBFloat16: PackageResources.attention_operands_cu + PackageResources.attention_bf16_cu
             }
         return String(decoding: bytes, as: UTF8.self)
     }

@@ -76,7 +76,9 @@ final class Kernels: Sendable {
 
     /// Compiles every file.
     func prepare() throws(CUDAError) {
-        for file in KernelFile.allCases { _ = try state.withLock { state throws(CUDAError) in try module(file, &state) } }
+        for file in KernelFile.allCases {
+            _ = try state.withLock { state throws(CUDAError) in try module(file, &state) }
+        }
     }
 
     private func module(_ file: KernelFile, _ state: inout State) throws(CUDAError) -> Driver.Handle {
@@ -105,7 +107,7 @@ final class Kernels: Sendable {
                 state.functions[name] = function
                 return function
             } catch {
-                fatalError("\(error)")
+                CUDAFailure.fail((error as? CUDAError) ?? .failed(call: name, reason: "\(error)"))
             }
         }
     }

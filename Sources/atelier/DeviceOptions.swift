@@ -1,5 +1,7 @@
 import ArgumentParser
 import CUDABackend
+import Foundation
+import Synchronization
 import TensorCore
 
 /// Where a command computes.
@@ -31,8 +33,19 @@ struct DeviceOptions: ParsableArguments {
         }
     }
 
+    /// What a recipe says of the device that a picture was made on; nil for the CPU.
+    func note(_ backend: any Backend) -> String? {
+        (backend as? CUDADevice).map { $0.deviceName + (tf32 ? ", TF32" : "") }
+    }
+
     private func cuda(_ index: Int) throws(CUDAError) -> CUDADevice {
         let device = try CUDADevice.device(index)
+        CUDAFailure.handler.withLock { handler in
+            handler = { error in
+                complain("\(error)")
+                Foundation.exit(1)
+            }
+        }
         device.productPrecision = tf32 ? .tf32 : .float32
         return device
     }

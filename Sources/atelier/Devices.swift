@@ -16,7 +16,8 @@ struct Devices: AsyncParsableCommand {
                 let version = "\(device.driverVersion / 1000).\(device.driverVersion % 1000 / 10)"
                 print(
                     "cuda:\(index)  \(device.deviceName), \(device.memoryByteCount >> 30) GiB, compute capability "
-                        + "\(device.computeCapability / 10).\(device.computeCapability % 10), driver for CUDA \(version)")
+                        + "\(device.computeCapability / 10).\(device.computeCapability % 10), driver for CUDA \(version)"
+                )
             }
         } catch {
             print("cuda    none: \(error)")

@@ -165,6 +165,7 @@ struct Generate: AsyncParsableCommand {
             recipe.additions = additions.isEmpty ? nil : additions
             recipe.adapters = adapters.isEmpty ? nil : adapters
             recipe.start = origin?.files
+            recipe.device = device.note(backend)
             if dryRun {
                 try origin?.picture.validate(for: request)
                 recipe.sampler = try request.makeSampler(network.scheduler).method.name

@@ -14,18 +14,20 @@ struct Rerun: AsyncParsableCommand {
     var model: String?
     @Option(name: [.short, .long], help: "The file to write, .png or .jpg.")
     var output: String
+    @OptionGroup var device: DeviceOptions
     @Option(help: "The folder with the embedded models.")
     var assets: String?
 
     func run() async throws {
         let job = self
         let work = { @Sendable in
-            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets)
+            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets, on: job.device)
             for change in rerun.changedInputs { complain("\(job.picture): not the same: \(change)") }
             let denoising = try rerun.redrawn()
             var recipe = rerun.recipe
             recipe.engine = engineVersion
             recipe.modelHash = rerun.modelHash
+            recipe.device = rerun.device
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             try writeImage(denoising.picture(), to: job.output, metadata: recipe.metadata())
             print(job.output)
@@ -44,13 +46,14 @@ struct Verify: AsyncParsableCommand {
     var picture: String
     @Option(name: [.short, .long], help: "The model, where it is no longer where the recipe says.")
     var model: String?
+    @OptionGroup var device: DeviceOptions
     @Option(help: "The folder with the embedded models.")
     var assets: String?
 
     func run() async throws {
         let job = self
         let work = { @Sendable () -> PictureVerdict in
-            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets)
+            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets, on: job.device)
             return rerun.recipe.verdict(
                 on: rerun.image, against: try rerun.redrawn(), model: rerun.network,
                 changedInputs: rerun.changedInputs)
@@ -74,9 +77,10 @@ private struct RecipeRun {
     let recipe: PictureRecipe
     let network: StableDiffusion
     let modelHash: String
+    let device: String?
     let changedInputs: [String]
 
-    init(picture: String, model: String?, assets: String?) throws {
+    init(picture: String, model: String?, assets: String?, on device: DeviceOptions) throws {
         let metadata: ImageMetadata
         (image, metadata) = try readImage(at: picture)
         guard let recipe = try PictureRecipe(metadata, path: picture) else {
@@ -85,8 +89,11 @@ private struct RecipeRun {
         self.recipe = recipe
         let store = try Assets.store(model ?? recipe.model, assets: assets)
         modelHash = try store.hash()
-        changedInputs = recipe.changedInputs(modelHash: modelHash, engine: engineVersion)
-        network = try StableDiffusion(store, precision: recipe.precision, additions: recipe.additions ?? [])
+        let backend = try device.backend()
+        self.device = device.note(backend)
+        changedInputs = recipe.changedInputs(modelHash: modelHash, engine: engineVersion, device: self.device)
+        network = try StableDiffusion(
+            store, precision: recipe.precision, additions: recipe.additions ?? [], device: backend)
     }
 
     /// Takes all steps.

@@ -40,7 +40,8 @@ struct TrainSlider: AsyncParsableCommand {
         let store = try Assets.store(wanted.model, assets: assets)
         let path = try await ComputeThread.shared.perform {
             let training = try SliderTraining(
-                recipe: wanted, model: try StableDiffusion(store, device: context.device), modelHash: try store.hash(), context: context,
+                recipe: wanted, model: try StableDiffusion(store, device: context.device), modelHash: try store.hash(),
+                context: context,
                 recipeFolder: folder)
             do {
                 return try training.run()

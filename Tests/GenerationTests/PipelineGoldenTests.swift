@@ -15,10 +15,11 @@ import Testing
             seed: 42, width: 64, height: 48, sampler: sampler)
     }
 
-    @Test(arguments: [("ddim", "ddim"), ("euler", "euler"), ("dpm++2m", "dpmpp2m")])
-    func `ten guided steps follow diffusers`(_ sampler: String, _ file: String) throws {
+    @Test(arguments: [("ddim", "ddim"), ("euler", "euler"), ("dpm++2m", "dpmpp2m")], TestedBackend.all)
+    func `ten guided steps follow diffusers`(_ names: (sampler: String, file: String), _ tested: TestedBackend) throws {
+        let (sampler, file) = names
         let golden = try Fixtures.tensors("tiny-sd/golden_\(file).safetensors")
-        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")), device: tested.backend)
         try ComputeThread.shared.run {
             var denoising = try Denoising(request(sampler), model: model)
             let initial = try Fixtures.require(golden, "initial_latents")

@@ -81,13 +81,15 @@ import Weights
     }
 
     /// Trains into a folder, stopping after `limit` steps when it is given.
-    private func train(_ folder: URL, yaml: String = Self.yaml, limit: Int? = nil) throws -> URL? {
+    private func train(
+        _ folder: URL, yaml: String = Self.yaml, limit: Int? = nil, on device: any Backend = CPUBackend.shared
+    ) throws -> URL? {
         let counter = Counter()
         let recipe = try decodeRecipe(BaseRecipe.self, yaml: yaml)
         let context = TrainingContext(
             folder: folder,
             report: { event in if case .step = event { counter.increment() } },
-            shouldStop: { limit.map { counter.value >= $0 } ?? false })
+            shouldStop: { limit.map { counter.value >= $0 } ?? false }, device: device)
         let training = try BaseTraining(recipe: recipe, context: context)
         return try ComputeThread.shared.run { try training.run() }
     }
@@ -117,6 +119,29 @@ import Weights
         }
         let log = try String(contentsOf: stopped.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
         #expect(log.split(separator: "\n").count == 4)
+    }
+
+    /// Every stage on a GPU, stopped on the way: the same losses, and a model of the host.
+    @Test(arguments: TestedBackend.devices) func `a training on a device follows the CPU's`(_ tested: TestedBackend)
+        throws
+    {
+        let (here, there) = (try temporaryFolder(), try temporaryFolder())
+        defer { for folder in [here, there] { try? FileManager.default.removeItem(at: folder) } }
+        _ = try #require(try train(here))
+        #expect(try train(there, limit: 9, on: tested.backend) == nil)
+        let model = try #require(try train(there, on: tested.backend))
+        #expect(
+            try SafetensorsFile(path: model.appending(path: "unet/diffusion_pytorch_model.safetensors").path).names
+                .count > 50)
+        struct Line: Decodable { let loss: Double }
+        for stage in ["autoencoder", "reading", "denoiser"] {
+            let losses = try [here, there].map { folder in
+                try String(contentsOf: folder.appending(path: "\(stage)/log.jsonl"), encoding: .utf8)
+                    .split(separator: "\n").map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)).loss }
+            }
+            #expect(losses[0].count == losses[1].count)
+            for (a, b) in zip(losses[0], losses[1]) { #expect(abs(a - b) < 1e-4 * max(1, abs(a)), "\(stage)") }
+        }
     }
 
     @Test func `shards give the same bytes on one thread and on two`() throws {

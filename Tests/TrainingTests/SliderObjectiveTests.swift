@@ -24,8 +24,8 @@ import Weights
         let leaves: [String: Tensor]
         let slider: AdapterStack
 
-        init(_ family: String) throws {
-            model = try StableDiffusion(ModelFolder(path: Fixtures.path(family)))
+        init(_ family: String, on backend: any Backend = CPUBackend.shared) throws {
+            model = try StableDiffusion(ModelFolder(path: Fixtures.path(family)), device: backend)
             golden = try Fixtures.tensors("sliders/\(family).safetensors")
             facts = try Fixtures.metadata("sliders/\(family).safetensors")
             let factors = tensors(golden, under: "factors/")
@@ -33,7 +33,9 @@ import Weights
             defer { try? FileManager.default.removeItem(at: file) }
             try writeSafetensors(factors, to: file.path)
             let stored = try Adapter(path: file.path, modules: model.modules)
-            leaves = stored.parameters.mapValues { ($0.converted(to: .float32) + 0).tracked() }
+            leaves = stored.parameters.mapValues {
+                ($0.converted(to: .float32) + 0).moved(to: backend).tracked()
+            }
             adapter = stored.replacing(parameters: leaves)
             slider = try AdapterStack([StackEntry(adapter, isTrainable: true)], sites: model.sites)
         }
@@ -74,8 +76,9 @@ import Weights
         }
     }
 
-    @Test(arguments: families) func `a text step is PyTorch's`(_ family: String) throws {
-        let step = try Step(family)
+    @Test(arguments: families, TestedBackend.all)
+    func `a text step is PyTorch's`(_ family: String, _ tested: TestedBackend) throws {
+        let step = try Step(family, on: tested.backend)
         let draw = SliderDraw(entry: 0, latents: try step.tensor("latents"), timestep: step.timestep)
         let objective = TextSliderObjective(step.recipe(.positive), model: step.model)
         try step.check(objective.loss(draw, step.slider), "text")
@@ -83,8 +86,9 @@ import Weights
         #expect(relativeL2(both.loss(draw, step.slider), try step.tensor("both/loss")) < 1e-4)
     }
 
-    @Test(arguments: families) func `a visual step is PyTorch's`(_ family: String) throws {
-        let step = try Step(family)
+    @Test(arguments: families, TestedBackend.all)
+    func `a visual step is PyTorch's`(_ family: String, _ tested: TestedBackend) throws {
+        let step = try Step(family, on: tested.backend)
         let scale = try #require(Double(step.facts["scale"] ?? ""))
         let pair = VisualSliderObjective.Pair(
             scale: scale, high: try step.tensor("high"), low: try step.tensor("low"))

@@ -3,36 +3,7 @@
 // Four threads share a query (or, for the gradients of keys and values, a key): each holds every fourth group of four
 // channels, so that their reads of a row in shared memory lie side by side. Sums over channels are two shuffles.
 
-struct AttentionStrides {
-    i64 batch;
-    i64 token;
-    i64 head;
-};
-
-struct Attention {
-    int batch;
-    int heads;
-    int queries;
-    int keys;
-    int dimension;
-    int is_causal;
-    float scale;
-    const float* mask;  // null for none
-    i64 mask_batch;
-    i64 mask_head;
-    i64 mask_query;
-    i64 mask_key;
-    AttentionStrides q;
-    AttentionStrides k;
-    AttentionStrides v;
-};
-
 enum { TILE = 32, ROWS = 32 };  // keys (or queries) in shared memory; queries (or keys) of a block of 128 threads
-
-__device__ __forceinline__ float quad_sum(float x) {
-    x += __shfl_xor_sync(0xffffffffu, x, 1);
-    return x + __shfl_xor_sync(0xffffffffu, x, 2);
-}
 
 // Channel e of this thread's share.
 __device__ __forceinline__ int channel_of(int part, int e) { return ((e >> 2) * 4 + part) * 4 + (e & 3); }
@@ -85,14 +56,6 @@ __device__ __forceinline__ void add_scaled(float* share, float factor, const flo
         share[4 * c + 2] += factor * x.z;
         share[4 * c + 3] += factor * x.w;
     }
-}
-
-// scale * (q · k) + mask, or -infinity where the key is not seen.
-__device__ __forceinline__ float score(const Attention& a, float product, int b, int h, int query, int key) {
-    if (query >= a.queries || key >= a.keys) return -POSITIVE_INFINITY;
-    if (a.is_causal && key > query + a.keys - a.queries) return -POSITIVE_INFINITY;
-    float s = product * a.scale;
-    return a.mask ? s + a.mask[b * a.mask_batch + h * a.mask_head + query * a.mask_query + key * a.mask_key] : s;
 }
 
 // out: `[batch, queries, heads, dimension]` without gaps; log_sum_exp: `[batch, heads, queries]`.

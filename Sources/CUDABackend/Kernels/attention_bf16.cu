@@ -7,30 +7,6 @@
 // Fragments of mma.m16n8k16, by lane = 4 g + t: A holds rows g and g + 8, columns 2t, 2t + 1 and 2t + 8, 2t + 9; B holds
 // column g, rows 2t, 2t + 1 and 2t + 8, 2t + 9; C holds rows g and g + 8, columns 2t and 2t + 1.
 
-struct AttentionStrides {
-    i64 batch;
-    i64 token;
-    i64 head;
-};
-
-struct Attention {
-    int batch;
-    int heads;
-    int queries;
-    int keys;
-    int dimension;
-    int is_causal;
-    float scale;
-    const float* mask;  // null for none
-    i64 mask_batch;
-    i64 mask_head;
-    i64 mask_query;
-    i64 mask_key;
-    AttentionStrides q;
-    AttentionStrides k;
-    AttentionStrides v;
-};
-
 enum { KEYS = 64, QUERIES = 64 };
 
 // Two numbers in one register, the first in the low half.
@@ -72,18 +48,6 @@ __device__ __forceinline__ void multiply_add(float* c, const u32* a, const u32* 
 __device__ __forceinline__ float quad_maximum(float x) {
     x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
     return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
-}
-
-__device__ __forceinline__ float quad_sum(float x) {
-    x += __shfl_xor_sync(0xffffffffu, x, 1);
-    return x + __shfl_xor_sync(0xffffffffu, x, 2);
-}
-
-__device__ __forceinline__ float score(const Attention& a, float product, int b, int h, int query, int key) {
-    if (query >= a.queries || key >= a.keys) return -POSITIVE_INFINITY;
-    if (a.is_causal && key > query + a.keys - a.queries) return -POSITIVE_INFINITY;
-    float s = product * a.scale;
-    return a.mask ? s + a.mask[b * a.mask_batch + h * a.mask_head + query * a.mask_query + key * a.mask_key] : s;
 }
 
 // out: `[batch, queries, heads, dimension]` without gaps; log_sum_exp: `[batch, heads, queries]`.

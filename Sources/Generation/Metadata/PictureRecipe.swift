@@ -15,6 +15,8 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     /// Adapters that act while it is drawn.
     public var adapters: [AdapterUse]?
     public var precision: Precision
+    /// The GPU that computed it; nil for the CPU, whose bytes differ in their last bits.
+    public var device: String?
     /// Where the random numbers come from.
     public var noise = "torch cpu float32"
     public var request: GenerationRequest

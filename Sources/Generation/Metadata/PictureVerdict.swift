@@ -18,8 +18,8 @@ public enum PictureVerdict: Sendable, Equatable {
 }
 
 extension PictureRecipe {
-    /// The inputs that are not what the recipe says: the model's bytes, the files it began with, the engine.
-    public func changedInputs(modelHash: String, engine: String) -> [String] {
+    /// The inputs that are not what the recipe says: the model's bytes, the files it began with, the engine, the device.
+    public func changedInputs(modelHash: String, engine: String, device: String? = nil) -> [String] {
         var changed: [String] = []
         if modelHash != self.modelHash {
             changed.append("the model (\(self.modelHash.prefix(10)) then, \(modelHash.prefix(10)) now)")
@@ -34,6 +34,7 @@ extension PictureRecipe {
                 changed.append("\(name) \(file.path) (\(hash == nil ? "gone" : "another file"))")
             }
         }
+        if device != self.device { changed.append("the device (\(self.device ?? "cpu") then, \(device ?? "cpu") now)") }
         if engine != self.engine { changed.append("the engine (\(self.engine) then, \(engine) now)") }
         return changed
     }

@@ -10,7 +10,8 @@ public func embedding(_ indices: Tensor, _ table: Tensor) -> Tensor {
     let rows = table.size(0)
     let rowShape = Array(table.shape.dropFirst())
     let flat = indices.reshaped([-1])
-    let result = sharedBackend(table, flat).gatherRows(table.detached, indices: flat).recorded(from: [table]) { gradient in
+    let result = sharedBackend(table, flat).gatherRows(table.detached, indices: flat).recorded(from: [table]) {
+        gradient in
         [gradient.backend.scatterAddRows(gradient, indices: flat, count: rows)]
     }
     return result.reshaped(indices.shape + rowShape)

@@ -15,9 +15,10 @@ public func rotary(_ x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor {
         "rotary: \(x.shape) by angles \(cosines.shape)")
     let x = x.converted(to: .float32)
     let (cosines, sines) = (cosines.detached.contiguous(), sines.detached.contiguous())
-    return sharedBackend(x, cosines).rotary(x.detached, cosines: cosines, sines: sines, isReversed: false).recorded(from: [x]) {
-        [$0.backend.rotary($0, cosines: cosines, sines: sines, isReversed: true)]
-    }
+    return sharedBackend(x, cosines).rotary(x.detached, cosines: cosines, sines: sines, isReversed: false).recorded(
+        from: [x]) {
+            [$0.backend.rotary($0, cosines: cosines, sines: sines, isReversed: true)]
+        }
 }
 
 extension Composed {

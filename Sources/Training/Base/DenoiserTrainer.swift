@@ -109,7 +109,8 @@ public struct DenoiserTrainer: StageTrainer {
             return tokenizer.rows(
                 of: positions.map { position in
                     Double(dropped[position]) < recipe.denoiser.promptDropout
-                        ? "" : caption(for: data.scenes[indices[position]], variation: UInt64(variations[position])).text
+                        ? ""
+                        : caption(for: data.scenes[indices[position]], variation: UInt64(variations[position])).text
                 })
         }
         return concatenated(parts, axis: 0)
