@@ -76,11 +76,13 @@ let package = Package(
                 "Optimizers",
                 "Recipes", "Tokenizers", "Imaging", "TensorCore",
             ]),
+        // 7
+        library("Jobs", ["Generation", "Adapters", "Samplers", "Imaging", "Recipes", "TensorCore"]),
         // 9
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
+                "Jobs", "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
                 "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
@@ -111,6 +113,7 @@ let package = Package(
                 "Training", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers", "Recipes", "Weights",
                 "Optimizers", "TensorCore",
             ]),
+        tests("Jobs", ["Jobs", "Generation", "Imaging", "Recipes", "TensorCore"]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
     ]
 )

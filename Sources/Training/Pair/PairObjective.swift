@@ -1,0 +1,81 @@
+import Adapters
+import DiffusionModels
+import Generation
+import Layers
+import Samplers
+import TensorCore
+
+/// What one draw of a pair's training learns from: both pictures with the same noise at the same timestep.
+struct PairDraw: Sendable {
+    /// The number of the pair.
+    let pair: Int
+    let timestep: Int
+    /// `[1, channels, height, width]`, as are the clean latents.
+    let noise: Tensor
+    let content: Tensor
+    let style: Tensor
+}
+
+/// The objective of Pair Customization (arXiv 2405.01536, eq. 5 to 7):
+///
+///     content = mean (v - e_{content}(x_t of the content picture, c))²
+///     style   = mean (v' - e_{sg[content] + style}(x_t of the style picture, c + phrase))²
+///
+/// `v` is what the model predicts: the noise, or the velocity for v-prediction, which the original lacks. The second term
+/// teaches the style alone: the content's factors are constants in it.
+struct PairObjective: Sendable {
+    /// A pair's prompts, encoded, and the sizes of its files.
+    struct Entry: Sendable {
+        let contentText: TextConditioning
+        let styleText: TextConditioning
+        var contentSize: (width: Int, height: Int)?
+        var styleSize: (width: Int, height: Int)?
+    }
+
+    let model: StableDiffusion
+    let entries: [Entry]
+    var checkpointing = CheckpointPolicy.none
+    private let schedule: NoiseSchedule
+
+    init(_ entries: [Entry], model: StableDiffusion) throws {
+        self.entries = entries
+        self.model = model
+        schedule = try NoiseSchedule(model.scheduler)
+    }
+
+    var trainTimesteps: Int { schedule.trainTimesteps }
+
+    /// - Parameter content: the adapter of the draw's pair, its tensors tracked.
+    func contentLoss(_ draw: PairDraw, content: Adapter) throws -> Tensor {
+        let entry = entries[draw.pair]
+        let stack = try AdapterStack([StackEntry(content, isTrainable: true)], sites: model.sites)
+        return loss(draw, draw.content, entry.contentText, entry.contentSize, stack)
+    }
+
+    /// - Parameters:
+    ///   - content: held constant here; nil for the baseline, which has none.
+    ///   - style: its tensors tracked.
+    func styleLoss(_ draw: PairDraw, content: Adapter?, style: Adapter) throws -> Tensor {
+        let entry = entries[draw.pair]
+        let constant = content.map { $0.replacing(parameters: $0.parameters.mapValues(\.detached)) }
+        let entries = [constant, style].compactMap { $0 }.map { StackEntry($0, isTrainable: true) }
+        let stack = try AdapterStack(entries, sites: model.sites)
+        return loss(draw, draw.style, entry.styleText, entry.styleSize, stack)
+    }
+
+    private func loss(
+        _ draw: PairDraw, _ clean: Tensor, _ text: TextConditioning, _ size: (width: Int, height: Int)?,
+        _ stack: AdapterStack
+    ) -> Tensor {
+        let timesteps = [draw.timestep]
+        let noisy = schedule.addNoise(clean, noise: draw.noise, timesteps: timesteps)
+        let (height, width) = (clean.size(2) * model.latentFactor, clean.size(3) * model.latentFactor)
+        let added = model.addedConditioning(text, width: width, height: height, original: size, isNegative: false)
+        let predicted = model.unet(
+            noisy, timesteps: Tensor([Float(draw.timestep)]), context: text.context, added: added,
+            Pass(adaptation: stack, checkpointing: checkpointing))
+        let target = schedule.target(
+            clean, noise: draw.noise, timesteps: timesteps, prediction: model.scheduler.predictionType)
+        return meanSquaredError(predicted, target)
+    }
+}

@@ -1,0 +1,185 @@
+import Adapters
+import DiffusionModels
+import Foundation
+import Generation
+import Imaging
+import Layers
+import Optimizers
+import TensorCore
+
+/// Trains a style and the contents of its pairs together; the model stays as it is.
+///
+/// Parameters are `style.<layer>.<factor>` and `content.<pair>.<layer>.<factor>`. What a step does not reach (the style
+/// before its first step, the contents of other pairs) has no gradient then and stays as it is.
+struct PairTrainer: StageTrainer {
+    static let name = "pair"
+
+    private(set) var learner: Learner
+    private let recipe: PairRecipe
+    private let objective: PairObjective
+    private let pictures: [PairPictures]
+    /// The adapters before any step.
+    private let untrained: (style: Adapter, contents: [Adapter])
+    private var encoded: [Int: [PairPictures.Cut: PairPictures.Encoded]] = [:]
+
+    /// - Parameter folder: where the recipe's relative paths start.
+    init(recipe: PairRecipe, model: StableDiffusion, folder: URL?) throws {
+        let side = recipe.training.resolution ?? model.defaultSize
+        guard side % model.sizeUnit == 0 else {
+            throw TrainingError.invalidRecipe(
+                key: "training.resolution", expected: "a multiple of \(model.sizeUnit)", found: "\(side)")
+        }
+        let pictures = try recipe.pairs.map { try PairPictures($0, side: side, relativeTo: folder) }
+        try self.init(recipe: recipe, model: model, pictures: pictures)
+    }
+
+    init(recipe: PairRecipe, model: StableDiffusion, pictures: [PairPictures]) throws {
+        self.recipe = recipe
+        self.pictures = pictures
+        var objective = try PairObjective(
+            zip(recipe.pairs, pictures).map { pair, pictures in
+                .init(
+                    contentText: model.text(pair.prompt), styleText: model.text("\(pair.prompt) \(recipe.phrase)"),
+                    contentSize: pictures.contentSize, styleSize: pictures.styleSize)
+            }, model: model)
+        if recipe.training.checkpointsBlocks ?? false { objective.checkpointing = .blocks }
+        self.objective = objective
+        var random = TorchGenerator(seed: recipe.seed ?? 0)
+        untrained = try Self.adapters(recipe, model, random: &random)
+        var parameters = Self.trainable(untrained.style, "style", isBaseline: recipe.isBaseline)
+        for (index, content) in untrained.contents.enumerated() {
+            parameters.merge(Self.trainable(content, "content.\(index)", isBaseline: false)) { first, _ in first }
+        }
+        learner = Learner(
+            parameters: parameters, recipe: recipe.training.optimizer, totalSteps: recipe.training.steps,
+            random: random)
+    }
+
+    /// The style, and one content for each pair; none for the baseline. All contents share their rows.
+    private static func adapters(
+        _ recipe: PairRecipe, _ model: StableDiffusion, random: inout TorchGenerator
+    ) throws -> (style: Adapter, contents: [Adapter]) {
+        let modules = SliderTarget(.lierla, .full).modules(of: model.modules)
+        guard let narrowest = modules.map(\.inputs).min() else {
+            throw TrainingError.invalidRecipe(key: "model", expected: "a UNet with attention", found: "none")
+        }
+        let isXL = model.text.encoders.count > 1
+        let usual = max(min(64, narrowest / 2), 1)
+        let (styleRank, contentRank) = (recipe.network?.styleRank ?? usual, recipe.network?.contentRank ?? usual)
+        if recipe.isBaseline {
+            let style = Adapter.untrained(
+                name: recipe.name, modules: modules, rank: styleRank, alpha: Double(styleRank), isXL: isXL,
+                random: &random)
+            return (style, [])
+        }
+        let rows = DisjointRows(seed: recipe.seed ?? 0, ranks: [contentRank, styleRank])
+        let content = try rows.adapter(0, name: recipe.name + " content", modules: modules, isXL: isXL)
+        let style = try rows.adapter(1, name: recipe.name, modules: modules, isXL: isXL)
+        return (style, [Adapter](repeating: content, count: recipe.pairs.count))
+    }
+
+    /// The tensors of an adapter that learn, under a prefix: second factors, and the baseline's first ones.
+    private static func trainable(_ adapter: Adapter, _ prefix: String, isBaseline: Bool) -> [String: Tensor] {
+        var result: [String: Tensor] = [:]
+        for (path, tensor) in adapter.parameters where isBaseline || path.hasSuffix(AdapterRole.up.rawValue) {
+            result["\(prefix).\(path)"] = tensor + 0
+        }
+        return result
+    }
+
+    var totalSteps: Int { recipe.training.steps }
+
+    mutating func restore(_ learner: Learner) { self.learner = learner }
+
+    mutating func trainStep() throws -> [String: Double] {
+        let count = recipe.training.draws ?? 1
+        let draws = (0..<count).map { _ in draw() }
+        let learnsStyle = recipe.isBaseline || learner.step >= recipe.training.firstStyleStep
+        let reached = Set(draws.map { "content.\($0.pair)." } + (learnsStyle ? ["style."] : []))
+        let leaves = learner.parameters.filter { path, _ in reached.contains { path.hasPrefix($0) } }
+        let step = try ShardedGradient(of: leaves, batch: count, shards: count) { [self] rows, parameters in
+            try loss(draws[rows.lowerBound], parameters.tensors, learnsStyle: learnsStyle)
+        }
+        var values = step.values
+        values["learning_rate"] = learner.learningRate
+        values["gradient_norm"] = try learner.update(gradients: step.gradients)
+        return values
+    }
+
+    /// Both terms of a draw.
+    private func loss(
+        _ draw: PairDraw, _ parameters: [String: Tensor], learnsStyle: Bool
+    ) throws -> ShardedGradient.Loss {
+        let content = untrained.contents.isEmpty ? nil : adapter("content.\(draw.pair)", parameters)
+        var terms: [String: Tensor] = [:]
+        if let content { terms["content"] = try objective.contentLoss(draw, content: content) }
+        if learnsStyle {
+            terms["style"] = try objective.styleLoss(
+                draw, content: content, style: adapter("style", parameters))
+        }
+        let total = terms.sorted { $0.key < $1.key }.map(\.value).reduce(nil as Tensor?) { sum, term in
+            sum.map { $0 + term } ?? term
+        }
+        return .init(total: total ?? Tensor(scalar: 0), values: terms.mapValues { Double($0.item) })
+    }
+
+    /// The adapter under a prefix with some of the parameters in place.
+    private func adapter(_ prefix: String, _ parameters: [String: Tensor]) -> Adapter {
+        let base =
+            prefix == "style"
+            ? untrained.style : untrained.contents[Int(prefix.dropFirst("content.".count)) ?? 0]
+        return base.replacing(parameters: ParameterSet.scoped(parameters, prefix).tensors)
+    }
+
+    /// One pair, one place, one timestep and one noise for both pictures.
+    private mutating func draw() -> PairDraw {
+        let model = objective.model
+        let pair =
+            pictures.count == 1 ? 0 : learner.random.integers(below: pictures.count, count: 1)[0]
+        let cut = pictures[pair].cut(recipe.training, factor: model.latentFactor, random: &learner.random)
+        let found = encoded[pair]?[cut] ?? pictures[pair].encoded(cut, by: model)
+        encoded[pair, default: [:]][cut] = found
+        let timestep = learner.random.integers(below: objective.trainTimesteps, count: 1)[0]
+        func sample(_ picture: DiagonalGaussian) -> Tensor {
+            model.autoencoder.scaled(picture.sample(noise: learner.random.normal(picture.mean.shape)))
+        }
+        let (content, style) = (sample(found.content), sample(found.style))
+        return PairDraw(
+            pair: pair, timestep: timestep, noise: learner.random.normal(content.shape), content: content,
+            style: style)
+    }
+
+    // MARK: What it comes to
+
+    /// The style as it would be written now.
+    func style() -> Adapter { adapter("style", learner.average.parameters) }
+
+    /// The content of each pair as it would be written now.
+    func contents() -> [Adapter] {
+        untrained.contents.indices.map { adapter("content.\($0)", learner.average.parameters) }
+    }
+
+    /// One row a prompt: the plain picture, and style guidance of several strengths, from the same noise.
+    func samplePicture() throws -> Image? {
+        let model = objective.model
+        let adapter = style()
+        let prompts = Array((recipe.training.samplePrompts ?? recipe.pairs.map(\.prompt)).prefix(4))
+        let strengths = [0, 1.5, 3, 4.5]
+        let cells = prompts.flatMap { prompt in strengths.map { (prompt, $0) } }
+        let pictures = try ComputeThread.shared.concurrently(cells.count) { index -> Image in
+            let (prompt, strength) = cells[index]
+            var request = GenerationRequest(
+                prompt: prompt, steps: 20, guidanceScale: 3, seed: recipe.seed ?? 0, width: model.defaultSize,
+                height: model.defaultSize)
+            request.styles = [
+                StyleGuidance(
+                    recipe.name, branch: 0, strength: strength, start: recipe.start ?? 0.8, phrase: recipe.phrase)
+            ]
+            let stack = try AdapterStack([StackEntry(adapter, rows: .only([.style(0)]))], sites: model.sites)
+            var denoising = try Denoising(request, model: model, pass: Pass(adaptation: stack))
+            denoising.advanceToEnd()
+            return denoising.picture()
+        }
+        return grid(of: pictures, columns: strengths.count)
+    }
+}
