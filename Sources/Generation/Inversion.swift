@@ -21,6 +21,11 @@ public struct Inversion: Codable, Sendable, Hashable {
         guard (0...100).contains(refinements) else {
             throw GenerationError("inversion refinements", expected: "0 to 100", found: "\(refinements)")
         }
+        guard sampler.configuration.predictionType != .sample else {
+            throw GenerationError(
+                "prediction", expected: "noise or velocity: a predicted sample says nothing of its noise",
+                found: "sample")
+        }
         guard sampler.method.name == "ddim", (request.eta ?? 0) == 0 else {
             throw GenerationError(
                 "sampler", expected: "ddim without fresh noise, whose steps can be taken backwards",
@@ -54,7 +59,6 @@ extension Sampler {
     ///
     ///     noise:     A = s' / s,          B = d' - s' d / s
     ///     velocity:  A = s' s + d' d,     B = d' s - s' d
-    ///     sample:    A = d' / d,          B = s' - d' s / d
     fileprivate func stepFactors(at index: Int) -> (own: Double, change: Double) {
         func roots(_ sigma: Float) -> (Double, Double) {
             let alpha = 1 / (1 + Double(sigma) * Double(sigma))
@@ -64,8 +68,7 @@ extension Sampler {
         switch configuration.predictionType {
         case .epsilon: return (next / s, rest - next * d / s)
         case .velocity: return (next * s + rest * d, rest * s - next * d)
-        case .sample: return (rest / d, next - rest * s / d)
-        case .flow: preconditionFailure("inversion: DDIM refuses flow models")
+        case .sample, .flow: preconditionFailure("inversion: \(configuration.predictionType) is refused")
         }
     }
 }

@@ -1,4 +1,4 @@
-public import Adapters
+import Adapters
 import Foundation
 public import Generation
 public import Imaging

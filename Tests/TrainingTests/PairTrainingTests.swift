@@ -101,9 +101,11 @@ import Testing
         recipe.training.draws = 1
         recipe.training.steps = 12
         let pictures = (0..<3).map { index in
-            PairPictures(
-                content: Image(width: 32, height: 32, filledWith: (UInt8(40 * index), 90, 10)),
-                style: Image(width: 32, height: 32, filledWith: (200, UInt8(60 * index), 80)), side: 32)
+            AlignedPictures(
+                [
+                    Image(width: 32, height: 32, filledWith: (UInt8(40 * index), 90, 10)),
+                    Image(width: 32, height: 32, filledWith: (200, UInt8(60 * index), 80)),
+                ], side: 32)
         }
         try ComputeThread.shared.run {
             var trainer = try PairTrainer(recipe: recipe, model: try model(), pictures: pictures)
@@ -132,24 +134,21 @@ import Testing
                 bright[x, y] = (UInt8(2 * x), 0, 0)
             }
         }
-        let pictures = PairPictures(content: plain, style: bright, side: 32)
-        var stage = recipe().training
+        let pictures = AlignedPictures([plain, bright], side: 32)
         var random = TorchGenerator(seed: 1)
-        var cuts: Set<PairPictures.Cut> = []
-        for _ in 0..<40 { cuts.insert(pictures.cut(stage, factor: 4, random: &random)) }
+        var cuts: Set<PictureCut> = []
+        for _ in 0..<40 { cuts.insert(pictures.cut(.random, .never, factor: 4, random: &random)) }
         #expect(cuts.allSatisfy { !$0.isMirrored && $0.y == 0 && $0.x % 4 == 0 && $0.x <= 32 } && cuts.count == 9)
-        stage.mirror = .random
         cuts = []
-        for _ in 0..<80 { cuts.insert(pictures.cut(stage, factor: 4, random: &random)) }
+        for _ in 0..<80 { cuts.insert(pictures.cut(.random, .random, factor: 4, random: &random)) }
         #expect(Set(cuts.map(\.isMirrored)).count == 2)
-        stage.crop = .center
-        stage.mirror = .always
-        #expect(pictures.cut(stage, factor: 4, random: &random) == PairPictures.Cut(x: 16, y: 0, isMirrored: true))
+        let middle = pictures.cut(.center, .always, factor: 4, random: &random)
+        #expect(middle == PictureCut(x: 16, y: 0, isMirrored: true))
         #expect(plain.mirrored().mirrored() == plain && plain.mirrored()[0, 3].red == 63)
         // Another size: the content takes the style's.
-        let other = PairPictures(content: Image(width: 100, height: 30), style: bright, side: 64)
-        #expect(other.content.width == 128 && other.content.height == 64 && other.style.width == 128)
-        #expect(other.contentSize == (100, 30) && other.styleSize == (64, 32))
+        let other = AlignedPictures([Image(width: 100, height: 30), bright], side: 64)
+        #expect(other.pictures.allSatisfy { $0.width == 128 && $0.height == 64 })
+        #expect(other.originalSizes[0] == (100, 30) && other.originalSizes[1] == (64, 32))
     }
 
     @Test func `the baseline is one plain adapter on the style picture`() throws {

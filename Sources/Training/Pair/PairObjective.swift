@@ -1,5 +1,4 @@
 import Adapters
-import DiffusionModels
 import Generation
 import Layers
 import Samplers
@@ -67,15 +66,8 @@ struct PairObjective: Sendable {
         _ draw: PairDraw, _ clean: Tensor, _ text: TextConditioning, _ size: (width: Int, height: Int)?,
         _ stack: AdapterStack
     ) -> Tensor {
-        let timesteps = [draw.timestep]
-        let noisy = schedule.addNoise(clean, noise: draw.noise, timesteps: timesteps)
-        let (height, width) = (clean.size(2) * model.latentFactor, clean.size(3) * model.latentFactor)
-        let added = model.addedConditioning(text, width: width, height: height, original: size, isNegative: false)
-        let predicted = model.unet(
-            noisy, timesteps: Tensor([Float(draw.timestep)]), context: text.context, added: added,
+        model.denoisingLoss(
+            clean, noise: draw.noise, timestep: draw.timestep, text, original: size, schedule,
             Pass(adaptation: stack, checkpointing: checkpointing))
-        let target = schedule.target(
-            clean, noise: draw.noise, timesteps: timesteps, prediction: model.scheduler.predictionType)
-        return meanSquaredError(predicted, target)
     }
 }

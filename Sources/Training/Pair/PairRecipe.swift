@@ -47,15 +47,6 @@ public struct PairRecipe: Codable, Sendable {
     }
 
     public struct Stage: Codable, Sendable, Hashable {
-        public enum Crop: String, Codable, Sendable { case random, center }
-        public enum Mirror: String, Codable, Sendable {
-            case never
-            /// Each draw with an even chance, both pictures alike.
-            case random
-            /// As the original, which mirrors every picture.
-            case always
-        }
-
         public var steps: Int
         /// The first step in which the style learns; the content learns in all. A third of the steps when nil.
         public var styleFrom: Int?
@@ -64,9 +55,9 @@ public struct PairRecipe: Codable, Sendable {
         /// The side of the pictures in pixels; the model's own when nil.
         public var resolution: Int?
         /// `random` when nil; square pictures have one crop anyway.
-        public var crop: Crop?
+        public var crop: PictureCut.Crop?
         /// `never` when nil.
-        public var mirror: Mirror?
+        public var mirror: PictureCut.Mirror?
         /// Whether blocks are run again in the backward pass, which needs less memory.
         public var checkpointsBlocks: Bool?
         public var optimizer: OptimizerRecipe

@@ -1,5 +1,4 @@
 import Adapters
-import DiffusionModels
 import Foundation
 import Generation
 import Imaging
@@ -17,30 +16,31 @@ struct PairTrainer: StageTrainer {
     private(set) var learner: Learner
     private let recipe: PairRecipe
     private let objective: PairObjective
-    private let pictures: [PairPictures]
+    /// The content picture and the style picture of each pair.
+    private let pictures: [AlignedPictures]
     /// The adapters before any step.
     private let untrained: (style: Adapter, contents: [Adapter])
-    private var encoded: [Int: [PairPictures.Cut: PairPictures.Encoded]] = [:]
+    private var cuts = EncodedCuts()
 
     /// - Parameter folder: where the recipe's relative paths start.
     init(recipe: PairRecipe, model: StableDiffusion, folder: URL?) throws {
         let side = recipe.training.resolution ?? model.defaultSize
-        guard side % model.sizeUnit == 0 else {
-            throw TrainingError.invalidRecipe(
-                key: "training.resolution", expected: "a multiple of \(model.sizeUnit)", found: "\(side)")
+        try model.checkResolution(side)
+        func read(_ path: String) throws -> Image {
+            try readImage(at: path.hasPrefix("/") ? path : folder?.appending(path: path).path ?? path).image
         }
-        let pictures = try recipe.pairs.map { try PairPictures($0, side: side, relativeTo: folder) }
+        let pictures = try recipe.pairs.map { AlignedPictures([try read($0.content), try read($0.style)], side: side) }
         try self.init(recipe: recipe, model: model, pictures: pictures)
     }
 
-    init(recipe: PairRecipe, model: StableDiffusion, pictures: [PairPictures]) throws {
+    init(recipe: PairRecipe, model: StableDiffusion, pictures: [AlignedPictures]) throws {
         self.recipe = recipe
         self.pictures = pictures
         var objective = try PairObjective(
             zip(recipe.pairs, pictures).map { pair, pictures in
                 .init(
                     contentText: model.text(pair.prompt), styleText: model.text("\(pair.prompt) \(recipe.phrase)"),
-                    contentSize: pictures.contentSize, styleSize: pictures.styleSize)
+                    contentSize: pictures.originalSizes[0], styleSize: pictures.originalSizes[1])
             }, model: model)
         if recipe.training.checkpointsBlocks ?? false { objective.checkpointing = .blocks }
         self.objective = objective
@@ -136,17 +136,14 @@ struct PairTrainer: StageTrainer {
         let model = objective.model
         let pair =
             pictures.count == 1 ? 0 : learner.random.integers(below: pictures.count, count: 1)[0]
-        let cut = pictures[pair].cut(recipe.training, factor: model.latentFactor, random: &learner.random)
-        let found = encoded[pair]?[cut] ?? pictures[pair].encoded(cut, by: model)
-        encoded[pair, default: [:]][cut] = found
+        let stage = recipe.training
+        let cut = pictures[pair].cut(
+            stage.crop ?? .random, stage.mirror ?? .never, factor: model.latentFactor, random: &learner.random)
         let timestep = learner.random.integers(below: objective.trainTimesteps, count: 1)[0]
-        func sample(_ picture: DiagonalGaussian) -> Tensor {
-            model.autoencoder.scaled(picture.sample(noise: learner.random.normal(picture.mean.shape)))
-        }
-        let (content, style) = (sample(found.content), sample(found.style))
+        let latents = cuts.latents(pictures[pair], number: pair, cut, by: model, random: &learner.random)
         return PairDraw(
-            pair: pair, timestep: timestep, noise: learner.random.normal(content.shape), content: content,
-            style: style)
+            pair: pair, timestep: timestep, noise: learner.random.normal(latents[0].shape), content: latents[0],
+            style: latents[1])
     }
 
     // MARK: What it comes to
