@@ -82,7 +82,8 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Jobs", "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
+                "Jobs", "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters",
+                "Layers",
                 "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),

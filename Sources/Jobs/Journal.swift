@@ -51,7 +51,8 @@ public final class Journal: Sendable {
         }
         let descriptor = open(path.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
-            throw JobError(path.path, expected: "a journal that can be written", found: String(cString: strerror(errno)))
+            throw JobError(
+                path.path, expected: "a journal that can be written", found: String(cString: strerror(errno)))
         }
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         // The lock goes with the process, however it ends.

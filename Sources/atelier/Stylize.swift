@@ -133,7 +133,7 @@ struct Stylize: AsyncParsableCommand {
         ) { index -> Drawn in
             do {
                 return try draw(work[index], made, planner)
-            } catch where keepGoing && !(error is Interrupted) {
+            } catch  where keepGoing && !(error is Interrupted) {
                 return Drawn(title: work[index] ?? "", pictures: [], error: "\(error)")
             }
         }

@@ -7,7 +7,8 @@ import Training
 /// `atelier train ...`: one subcommand a kind of training.
 struct Train: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Train models.", subcommands: [
+        abstract: "Train models.",
+        subcommands: [
             TrainBase.self, TrainProbe.self, TrainSlider.self, TrainPair.self, TrainLoRA.self,
         ])
 }

@@ -42,7 +42,9 @@ import Weights
     /// One prediction of the UNet for one row, in a pass of its own.
     private func predicted(_ x: Tensor, _ text: String, _ role: RowRole, _ stack: AdapterStack?) -> Tensor {
         let pass = Pass(adaptation: stack, rows: [role])
-        return model.unet(x, timesteps: Tensor([Float(500)]), context: model.text(text, clipSkip: nil, pass).context, added: nil, pass)
+        return model.unet(
+            x, timesteps: Tensor([Float(500)]), context: model.text(text, clipSkip: nil, pass).context, added: nil, pass
+        )
     }
 
     private func guided(_ request: GenerationRequest, _ x: Tensor, _ stack: AdapterStack) -> Tensor {
@@ -116,7 +118,8 @@ import Weights
         plan.add(.observe { value in batches.withLock { $0.append(value.size(0)) } }, at: site)
         var wanted = request(guidance, steps: 4)
         wanted.styles = [
-            StyleGuidance("a", branch: 0, strength: 1, start: 0.8), StyleGuidance("b", branch: 1, strength: 1, start: 0.4),
+            StyleGuidance("a", branch: 0, strength: 1, start: 0.8),
+            StyleGuidance("b", branch: 1, strength: 1, start: 0.4),
         ]
         wanted.directions = [ConceptDirection(from: "young", to: "old", scale: 1, start: 0.1)]
         let stack = try stack(styles: 2)

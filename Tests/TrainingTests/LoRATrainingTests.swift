@@ -66,7 +66,8 @@ import Testing
             let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
             let adapter = try Adapter(path: paths[0].path, modules: model.modules)
             let moved = adapter.parameters.filter { $0.key.hasSuffix(AdapterRole.up.rawValue) && l2Norm($0.value) > 0 }
-            #expect(moved.contains { $0.key.hasPrefix("text_encoder.") } && moved.contains { $0.key.hasPrefix("unet.") })
+            #expect(
+                moved.contains { $0.key.hasPrefix("text_encoder.") } && moved.contains { $0.key.hasPrefix("unet.") })
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: whole.appending(path: "prior").path).sorted()
                     == ["00000.png", "00001.png"])
@@ -85,7 +86,9 @@ import Testing
             #expect(adapters[0].layers.count == adapters[1].layers.count && adapters[0].layers.count >= 16)
             for (path, layer) in adapters[0].layers {
                 #expect((layer.delta as? LowRankDelta)?.scale == 0.5)
-                let (one, other) = (try #require(try layer.dense()), try #require(try adapters[1].layers[path]?.dense()))
+                let (one, other) = (
+                    try #require(try layer.dense()), try #require(try adapters[1].layers[path]?.dense())
+                )
                 #expect(relativeL2(one, other) < 1e-5)
             }
             #expect(adapters[0].metadata["atelier.base"] == "abc")

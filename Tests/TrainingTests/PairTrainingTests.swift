@@ -21,7 +21,9 @@ import Testing
     private func recipe(pairs: Int = 1) -> PairRecipe {
         var recipe = PairRecipe(
             name: "ink", model: "tiny", phrase: "in ink style",
-            pairs: (0..<pairs).map { .init(content: "content-\($0).png", style: "style-\($0).png", prompt: "a sbu cat") },
+            pairs: (0..<pairs).map {
+                .init(content: "content-\($0).png", style: "style-\($0).png", prompt: "a sbu cat")
+            },
             training: .init(
                 steps: 6, styleFrom: 3, draws: 2, resolution: 32,
                 optimizer: OptimizerRecipe(learningRate: 0.01, weightDecay: 0.1), samplesEvery: 100,
@@ -57,7 +59,8 @@ import Testing
         return try ComputeThread.shared.run { try training.run() }
     }
 
-    @Test(arguments: [1, 2]) func `a stopped style ends in the same bytes as one that ran through`(_ pairs: Int) throws {
+    @Test(arguments: [1, 2]) func `a stopped style ends in the same bytes as one that ran through`(_ pairs: Int) throws
+    {
         try inTemporaryFolder { folder in
             try writePictures(folder, pairs: pairs)
             let (whole, stopped) = (folder.appending(path: "a"), folder.appending(path: "b"))
@@ -69,7 +72,8 @@ import Testing
             for index in 0..<pairs {
                 let name = "ink-content-\(index).safetensors"
                 #expect(
-                    try Data(contentsOf: whole.appending(path: name)) == Data(contentsOf: stopped.appending(path: name)))
+                    try Data(contentsOf: whole.appending(path: name)) == Data(contentsOf: stopped.appending(path: name))
+                )
             }
         }
     }
@@ -159,7 +163,9 @@ import Testing
             let path = try #require(try train(baseline, from: folder, folder))
             let style = try Adapter(path: path.path, modules: try model().modules)
             #expect(style.styleNote?.method == "dreambooth")
-            #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "ink-dreambooth-content-0.safetensors").path))
+            #expect(
+                !FileManager.default.fileExists(
+                    atPath: folder.appending(path: "ink-dreambooth-content-0.safetensors").path))
         }
     }
 

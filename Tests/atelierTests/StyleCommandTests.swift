@@ -174,7 +174,9 @@ import Testing
             ).write(to: lines)
             let out = folder.appending(path: "bad")
             var run = try program.run(["batch", lines.path, "-o", out.path, "--keep-going"])
-            #expect(run.code == 1 && run.output == "2 made, 0 done before, 1 failed\n" && run.errors.contains("missing.png"))
+            #expect(
+                run.code == 1 && run.output == "2 made, 0 done before, 1 failed\n" && run.errors.contains("missing.png")
+            )
             #expect(try pictures(out).keys.sorted() == ["00000.png", "c.jpg"])
             run = try program.run(["batch", lines.path, "-o", out.path])
             #expect(run.code == 1 && run.errors.contains("missing.png"))

@@ -32,7 +32,8 @@ public struct StyleUse: Sendable, Hashable {
         adapter.styleBranch = branch
         let note = StyleNote(try TensorFile(path: path).metadata)
         if note?.role == .content {
-            throw GenerationError(path, expected: "a style", found: "the content of a pair, which no picture is drawn with")
+            throw GenerationError(
+                path, expected: "a style", found: "the content of a pair, which no picture is drawn with")
         }
         let guidance = StyleGuidance(
             note?.name ?? adapter.name, branch: branch, strength: strength ?? note?.strength ?? 3,

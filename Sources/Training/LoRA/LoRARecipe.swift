@@ -159,7 +159,8 @@ public struct LoRARecipe: Codable, Sendable {
         for (key, value, range) in [
             ("network.alpha", network.alpha ?? 1, 1e-6...1e6),
             ("network.text_encoder_rate", network.textEncoderRate ?? 0, 0...100),
-            ("prior.weight", prior?.weight ?? 1, 0...1000), ("training.prompt_dropout", stage.promptDropout ?? 0, 0...1),
+            ("prior.weight", prior?.weight ?? 1, 0...1000),
+            ("training.prompt_dropout", stage.promptDropout ?? 0, 0...1),
             ("training.min_snr_gamma", stage.minSNRGamma ?? 0, 0...1000),
         ] {
             try require(range.contains(value), key, "\(range.lowerBound) to \(range.upperBound)", value)

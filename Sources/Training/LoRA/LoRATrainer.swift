@@ -31,7 +31,8 @@ struct LoRATrainer: StageTrainer {
         /// Tells its cuts from those of other sets.
         let firstNumber: Int
 
-        init(_ entries: CaptionedPictures, side: Int, firstNumber: Int, encode: ((String) -> TextConditioning)?) throws {
+        init(_ entries: CaptionedPictures, side: Int, firstNumber: Int, encode: ((String) -> TextConditioning)?) throws
+        {
             var known: [String: AlignedPictures] = [:]
             pictures = try entries.entries.map { entry in
                 let found = try known[entry.path] ?? AlignedPictures([try readImage(at: entry.path).image], side: side)
@@ -95,7 +96,9 @@ struct LoRATrainer: StageTrainer {
 
     mutating func trainStep() throws -> [String: Double] {
         let count = recipe.training.draws ?? 1
-        let draws = (0..<count).map { _ in [draw(data, isPrior: false)] + (prior.map { [draw($0, isPrior: true)] } ?? []) }
+        let draws = (0..<count).map { _ in
+            [draw(data, isPrior: false)] + (prior.map { [draw($0, isPrior: true)] } ?? [])
+        }
         let step = try ShardedGradient(of: learner.parameters, batch: count, shards: count) {
             [self] rows, parameters in
             let adapter = untrained.replacing(parameters: parameters.tensors)
