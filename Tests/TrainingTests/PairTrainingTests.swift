@@ -129,6 +129,21 @@ import Testing
         }
     }
 
+    @Test func `SDXL learns a pair, whatever the files' sizes`() throws {
+        try inTemporaryFolder { folder in
+            try writePictures(folder, pairs: 1)
+            var recipe = recipe()
+            (recipe.training.steps, recipe.training.styleFrom, recipe.training.checkpointsBlocks) = (2, 0, true)
+            let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sdxl")))
+            let context = TrainingContext(folder: folder, report: { _ in })
+            let training = try PairTraining(
+                recipe: recipe, model: model, modelHash: "abc", context: context, recipeFolder: folder)
+            let path = try #require(try ComputeThread.shared.run { try training.run() })
+            let style = try Adapter(path: path.path, modules: model.modules)
+            #expect(style.parameters.contains { $0.key.hasSuffix(AdapterRole.up.rawValue) && l2Norm($0.value) > 0 })
+        }
+    }
+
     @Test func `both pictures are cut at one place, and mirrored only when asked`() throws {
         // A ramp to the right in one picture, its double in the other.
         var (plain, bright) = (Image(width: 64, height: 32), Image(width: 64, height: 32))

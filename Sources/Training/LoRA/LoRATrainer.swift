@@ -19,12 +19,12 @@ struct LoRATrainer: StageTrainer {
     private let schedule: NoiseSchedule
     /// The adapter before any step.
     private let untrained: Adapter
-    private let data: Data
-    private let prior: Data?
+    private let data: PictureSet
+    private let prior: PictureSet?
     private var cuts = EncodedCuts()
 
     /// Pictures in memory, with their captions encoded where the text encoders do not learn.
-    private struct Data: Sendable {
+    private struct PictureSet: Sendable {
         let pictures: [AlignedPictures]
         let captions: [String]
         let texts: [String: TextConditioning]
@@ -72,9 +72,9 @@ struct LoRATrainer: StageTrainer {
         }
         let learnsText = modules.contains { $0.part != "unet" }
         let encode: ((String) -> TextConditioning)? = learnsText ? nil : { model.text($0) }
-        self.data = try Data(data, side: side, firstNumber: 0, encode: encode)
+        self.data = try PictureSet(data, side: side, firstNumber: 0, encode: encode)
         self.prior = try prior.map {
-            try Data($0, side: side, firstNumber: data.entries.count, encode: encode)
+            try PictureSet($0, side: side, firstNumber: data.entries.count, encode: encode)
         }
         var random = TorchGenerator(seed: recipe.seed ?? 0)
         untrained = Adapter.untrained(
@@ -126,7 +126,7 @@ struct LoRATrainer: StageTrainer {
         return loss * Double(weights.floats[0])
     }
 
-    private mutating func draw(_ data: Data, isPrior: Bool) -> Draw {
+    private mutating func draw(_ data: PictureSet, isPrior: Bool) -> Draw {
         let stage = recipe.training
         let index = learner.random.integers(below: data.pictures.count, count: 1)[0]
         let picture = data.pictures[index]

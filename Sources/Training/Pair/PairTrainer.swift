@@ -110,25 +110,27 @@ struct PairTrainer: StageTrainer {
     private func loss(
         _ draw: PairDraw, _ parameters: [String: Tensor], learnsStyle: Bool
     ) throws -> ShardedGradient.Loss {
-        let content = untrained.contents.isEmpty ? nil : adapter("content.\(draw.pair)", parameters)
-        var terms: [String: Tensor] = [:]
-        if let content { terms["content"] = try objective.contentLoss(draw, content: content) }
+        var content: Adapter?
+        if !recipe.isBaseline {
+            content = Self.adapter(untrained.contents[draw.pair], "content.\(draw.pair)", parameters)
+        }
+        var (terms, values): ([Tensor], [String: Double]) = ([], [:])
+        if let content {
+            terms.append(try objective.contentLoss(draw, content: content))
+            values["content"] = Double(terms[0].item)
+        }
         if learnsStyle {
-            terms["style"] = try objective.styleLoss(
-                draw, content: content, style: adapter("style", parameters))
+            let style = Self.adapter(untrained.style, "style", parameters)
+            terms.append(try objective.styleLoss(draw, content: content, style: style))
+            values["style"] = Double(terms[terms.count - 1].item)
         }
-        let total = terms.sorted { $0.key < $1.key }.map(\.value).reduce(nil as Tensor?) { sum, term in
-            sum.map { $0 + term } ?? term
-        }
-        return .init(total: total ?? Tensor(scalar: 0), values: terms.mapValues { Double($0.item) })
+        // Both terms, the content's alone, or the baseline's one.
+        return .init(total: terms.count == 2 ? terms[0] + terms[1] : terms[0], values: values)
     }
 
-    /// The adapter under a prefix with some of the parameters in place.
-    private func adapter(_ prefix: String, _ parameters: [String: Tensor]) -> Adapter {
-        let base =
-            prefix == "style"
-            ? untrained.style : untrained.contents[Int(prefix.dropFirst("content.".count)) ?? 0]
-        return base.replacing(parameters: ParameterSet.scoped(parameters, prefix).tensors)
+    /// An adapter with the parameters under a prefix in place of its own.
+    private static func adapter(_ base: Adapter, _ prefix: String, _ parameters: [String: Tensor]) -> Adapter {
+        base.replacing(parameters: ParameterSet.scoped(parameters, prefix).tensors)
     }
 
     /// One pair, one place, one timestep and one noise for both pictures.
@@ -149,11 +151,11 @@ struct PairTrainer: StageTrainer {
     // MARK: What it comes to
 
     /// The style as it would be written now.
-    func style() -> Adapter { adapter("style", learner.average.parameters) }
+    func style() -> Adapter { Self.adapter(untrained.style, "style", learner.average.parameters) }
 
     /// The content of each pair as it would be written now.
     func contents() -> [Adapter] {
-        untrained.contents.indices.map { adapter("content.\($0)", learner.average.parameters) }
+        untrained.contents.enumerated().map { Self.adapter($1, "content.\($0)", learner.average.parameters) }
     }
 
     /// One row a prompt: the plain picture, and style guidance of several strengths, from the same noise.
