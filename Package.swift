@@ -77,7 +77,7 @@ let package = Package(
                 "Recipes", "Tokenizers", "Imaging", "TensorCore",
             ]),
         // 7
-        library("Jobs", ["Generation", "Adapters", "Samplers", "Imaging", "Recipes", "TensorCore"]),
+        library("Jobs", ["Training", "Generation", "Adapters", "Samplers", "Imaging", "Recipes", "TensorCore"]),
         // 9
         .executableTarget(
             name: "atelier",

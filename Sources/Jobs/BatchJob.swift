@@ -1,7 +1,7 @@
 public import Generation
 
-/// One job of a list: a picture to draw, or to draw again in a style. What is missing is the template's, then the
-/// model's own.
+/// One job of a list: a picture to draw, one to draw again in a style, or an adapter to train. What is missing is the
+/// template's, then the model's own.
 public struct BatchJob: Codable, Sendable, Hashable {
     /// A slider or any adapter, by name or file.
     public struct Adapter: Codable, Sendable, Hashable {
@@ -37,6 +37,13 @@ public struct BatchJob: Codable, Sendable, Hashable {
     public var strength: Double?
     public var refinements: Int?
 
+    /// What is trained, from `recipe`; nil for pictures.
+    public var train: TrainingKind?
+    /// A recipe file, from the folder of the list.
+    public var recipe: String?
+
+    public enum TrainingKind: String, Codable, Sendable { case slider, pair, lora }
+
     public init() {}
 
     /// The job with the template's values where it has none.
@@ -65,6 +72,8 @@ public struct BatchJob: Codable, Sendable, Hashable {
         fill(\.method)
         fill(\.strength)
         fill(\.refinements)
+        fill(\.train)
+        fill(\.recipe)
         return job
     }
 

@@ -91,6 +91,7 @@ struct JobMatrix: Decodable {
     var steps: [Int]?
     var cfgScale: [Double]?
     var sampler: [String]?
+    var recipe: [String]?
     var seed: [UInt64]?
 
     var jobs: [BatchJob] {
@@ -112,6 +113,7 @@ struct JobMatrix: Decodable {
         spread(steps) { $0.steps = $1 }
         spread(cfgScale) { $0.cfgScale = $1 }
         spread(sampler) { $0.sampler = $1 }
+        spread(recipe) { $0.recipe = $1 }
         spread(seed) { $0.seed = $1 }
         return jobs
     }

@@ -35,8 +35,11 @@ public final class PicturePlanner: Sendable {
     }
 
     /// The output of a job, by its number.
-    public static func output(of job: BatchJob, number: Int) -> String {
-        job.output ?? String(repeating: "0", count: max(5 - "\(number)".count, 0)) + "\(number).png"
+    public static func output(of job: BatchJob, number: Int) -> String { job.output ?? numbered(number) + ".png" }
+
+    /// `00012`: names in the order of their numbers.
+    static func numbered(_ number: Int) -> String {
+        String(repeating: "0", count: max(5 - "\(number)".count, 0)) + "\(number)"
     }
 
     /// The job as a task: its key is the hash of the recipe, which holds the hashes of all files.

@@ -2,13 +2,14 @@ public import ArgumentParser
 import Foundation
 import Generation
 public import Jobs
+import Recipes
 import TensorCore
 
 /// `atelier batch`: many pictures from one list, one model load, and a journal.
 struct BatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "batch",
-        abstract: "Draw or restyle many pictures from a list; continues where it was stopped or killed.",
+        abstract: "Draw, restyle and train from a list of jobs; continues where it was stopped or killed.",
         discussion: """
             atelier batch jobs.yaml -o out                 # a template, jobs that override it, a matrix
             atelier batch jobs.jsonl -o out --shard 2/4    # every fourth job, for another machine to do the rest
@@ -41,30 +42,40 @@ struct BatchCommand: AsyncParsableCommand {
         try useThreads(threads)
         let list = try JobList(path: jobs)
         let name = model ?? list.model ?? "mini"
-        let store = try Assets.store(name, assets: assets)
         let folders = StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
         Interrupt.watch()
-        let (precision, shard, keepGoing, dryRun, output) = (precision, shard, keepGoing, dryRun, output)
+        let (precision, shard, keepGoing, dryRun, assets) = (precision, shard, keepGoing, dryRun, assets)
+        let output = URL(filePath: output, directoryHint: .isDirectory)
         let report = try await ComputeThread.shared.perform { () throws -> BatchRun.Report? in
-            let planner = try PicturePlanner(store, name: name, precision: precision, folders, folder: list.folder)
+            let training = TrainingPlanner(folder: list.folder, output: output) { name in
+                try Assets.store(name, assets: assets)
+            }
+            // Trainings name their own models.
+            var pictures: PicturePlanner?
+            if list.jobs.contains(where: { $0.train == nil }) {
+                pictures = try PicturePlanner(
+                    Assets.store(name, assets: assets), name: name, precision: precision, folders, folder: list.folder)
+            }
             if dryRun {
                 for (number, job) in list.jobs.enumerated() where shard.contains(number) {
-                    print(try planner.recipe(of: job).json())
+                    let line = try job.train == nil ? pictures?.recipe(of: job).json() : nil
+                    print(try line ?? canonicalText(of: job))
                 }
                 return nil
             }
-            let tasks = list.jobs.enumerated().map { number, job in
-                planner.task(job, number: number) { Interrupt.isRequested }
+            let tasks = list.jobs.enumerated().compactMap { number, job in
+                job.train == nil
+                    ? pictures?.task(job, number: number) { Interrupt.isRequested }
+                    : training.task(job, number: number) { Interrupt.isRequested }
             }
-            let run = BatchRun(
-                folder: URL(filePath: output, directoryHint: .isDirectory), shard: shard, keepsGoing: keepGoing)
+            let run = BatchRun(folder: output, shard: shard, keepsGoing: keepGoing)
             var progress = TerminalProgress(quietInterval: .seconds(20))
             return try run.run(
                 tasks,
                 report: { event in
                     if let error = event.error { complain("\(event.output): \(error)") }
                     progress.show(
-                        "drawing", step: event.done, total: event.total, secondsLeft: event.secondsLeft)
+                        "jobs", step: event.done, total: event.total, secondsLeft: event.secondsLeft)
                 }, shouldStop: { Interrupt.isRequested })
         }
         guard let report else { return }
@@ -72,6 +83,11 @@ struct BatchCommand: AsyncParsableCommand {
         if report.isStopped { throw Interrupted() }
         if !report.failed.isEmpty { throw ExitCode(1) }
     }
+}
+
+/// A value as one line of JSON, its keys sorted.
+private func canonicalText(of value: some Encodable) throws -> String {
+    String(decoding: try canonicalJSON(of: value), as: UTF8.self)
 }
 
 extension Shard: ExpressibleByArgument {

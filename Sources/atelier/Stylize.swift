@@ -101,7 +101,7 @@ struct Stylize: AsyncParsableCommand {
         (job.prompt, job.steps, job.cfgScale, job.seed) = (prompt, steps, cfgScale, seed)
         (job.width, job.height, job.method, job.strength) = (width, height, method, strength)
         job.refinements = refinements
-        job.input = file.map { $0.hasPrefix("/") ? $0 : FileManager.default.currentDirectoryPath + "/" + $0 }
+        job.input = file
         return job
     }
 

@@ -153,6 +153,38 @@ import Testing
         }
     }
 
+    @Test func `a sweep of trainings goes on after a kill`() throws {
+        try inTemporaryFolder { folder in
+            // Leaves the recipe and its pictures.
+            #expect(try train(folder).code == 0)
+            let text = try String(contentsOf: folder.appending(path: "ink.yaml"), encoding: .utf8)
+            for rate in ["0.02", "0.1"] {
+                let other = text.replacing("learning_rate: 0.05", with: "learning_rate: \(rate)")
+                try Data(other.utf8).write(to: folder.appending(path: "r\(rate).yaml"))
+            }
+            let list = folder.appending(path: "jobs.yaml")
+            try Data("template: {train: pair}\nmatrix: {recipe: [ink.yaml, r0.02.yaml, r0.1.yaml]}\n".utf8).write(
+                to: list)
+            let out = folder.appending(path: "out")
+            let process = Process()
+            process.executableURL = CommandLineTests.executable
+            process.arguments = ["batch", list.path, "-o", out.path]
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            Thread.sleep(forTimeInterval: 1.5)
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            let run = try program.run(["batch", list.path, "-o", out.path])
+            #expect(run.code == 0, "\(run.errors)")
+            let files = try (0..<3).map { try Data(contentsOf: out.appending(path: "0000\($0).safetensors")) }
+            #expect(Set(files).count == 3)
+            // The first is what the command for one training writes.
+            #expect(try files[0] == Data(contentsOf: folder.appending(path: "t/ink.safetensors")))
+            #expect(
+                try program.run(["batch", list.path, "-o", out.path]).output == "0 made, 3 done before, 0 failed\n")
+        }
+    }
+
     @Test func `shards make the whole, and a bad job does not stop the others when told so`() throws {
         try inTemporaryFolder { folder in
             let list = try jobs(folder, count: 6)
