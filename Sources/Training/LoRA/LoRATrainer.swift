@@ -118,8 +118,9 @@ struct LoRATrainer: StageTrainer {
         let pass = Pass(
             adaptation: stack, checkpointing: recipe.training.checkpointsBlocks ?? false ? .blocks : .none)
         let text = (draw.isPrior ? prior : data)?.texts[draw.caption] ?? model.text(draw.caption, pass)
-        let loss = model.denoisingLoss(
-            draw.latents, noise: draw.noise, timestep: draw.timestep, text, original: draw.size, schedule, pass)
+        let picture = NoisyPicture(
+            clean: draw.latents, noise: draw.noise, timestep: draw.timestep, text: text, originalSize: draw.size)
+        let loss = model.loss(of: picture, schedule, pass)
         guard let gamma = recipe.training.minSNRGamma, gamma > 0, !draw.isPrior else { return loss }
         let weights = schedule.lossWeights(
             timesteps: [draw.timestep], gamma: gamma, prediction: model.scheduler.predictionType)

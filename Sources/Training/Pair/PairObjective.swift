@@ -47,8 +47,10 @@ struct PairObjective: Sendable {
     /// - Parameter content: the adapter of the draw's pair, its tensors tracked.
     func contentLoss(_ draw: PairDraw, content: Adapter) throws -> Tensor {
         let entry = entries[draw.pair]
-        let stack = try AdapterStack([StackEntry(content, isTrainable: true)], sites: model.sites)
-        return loss(draw, draw.content, entry.contentText, entry.contentSize, stack)
+        let picture = NoisyPicture(
+            clean: draw.content, noise: draw.noise, timestep: draw.timestep, text: entry.contentText,
+            originalSize: entry.contentSize)
+        return try loss(of: picture, [content])
     }
 
     /// - Parameters:
@@ -57,17 +59,14 @@ struct PairObjective: Sendable {
     func styleLoss(_ draw: PairDraw, content: Adapter?, style: Adapter) throws -> Tensor {
         let entry = entries[draw.pair]
         let constant = content.map { $0.replacing(parameters: $0.parameters.mapValues(\.detached)) }
-        let entries = [constant, style].compactMap { $0 }.map { StackEntry($0, isTrainable: true) }
-        let stack = try AdapterStack(entries, sites: model.sites)
-        return loss(draw, draw.style, entry.styleText, entry.styleSize, stack)
+        let picture = NoisyPicture(
+            clean: draw.style, noise: draw.noise, timestep: draw.timestep, text: entry.styleText,
+            originalSize: entry.styleSize)
+        return try loss(of: picture, [constant, style].compactMap { $0 })
     }
 
-    private func loss(
-        _ draw: PairDraw, _ clean: Tensor, _ text: TextConditioning, _ size: (width: Int, height: Int)?,
-        _ stack: AdapterStack
-    ) -> Tensor {
-        model.denoisingLoss(
-            clean, noise: draw.noise, timestep: draw.timestep, text, original: size, schedule,
-            Pass(adaptation: stack, checkpointing: checkpointing))
+    private func loss(of picture: NoisyPicture, _ adapters: [Adapter]) throws -> Tensor {
+        let stack = try AdapterStack(adapters.map { StackEntry($0, isTrainable: true) }, sites: model.sites)
+        return model.loss(of: picture, schedule, Pass(adaptation: stack, checkpointing: checkpointing))
     }
 }

@@ -59,6 +59,7 @@ struct PairTrainer: StageTrainer {
     private static func adapters(
         _ recipe: PairRecipe, _ model: StableDiffusion, random: inout TorchGenerator
     ) throws -> (style: Adapter, contents: [Adapter]) {
+        // Queries, keys, values and outputs of all attention layers.
         let modules = SliderTarget(.lierla, .full).modules(of: model.modules)
         guard let narrowest = modules.map(\.inputs).min() else {
             throw TrainingError.invalidRecipe(key: "model", expected: "a UNet with attention", found: "none")

@@ -2,7 +2,6 @@ import DiffusionModels
 import Generation
 import Imaging
 import Layers
-import Samplers
 import TensorCore
 
 /// Pictures that are cut alike: the two of a pair, or one alone.
@@ -82,25 +81,6 @@ extension Image {
 }
 
 extension StableDiffusion {
-    /// The mean squared error of the prediction at one timestep, against what the model is to predict there.
-    ///
-    /// - Parameters:
-    ///   - clean, noise: `[1, channels, height, width]`.
-    ///   - original: the size of the picture's file.
-    func denoisingLoss(
-        _ clean: Tensor, noise: Tensor, timestep: Int, _ text: TextConditioning,
-        original: (width: Int, height: Int)?, _ schedule: NoiseSchedule, _ pass: Pass
-    ) -> Tensor {
-        let noisy = schedule.addNoise(clean, noise: noise, timesteps: [timestep])
-        let (height, width) = (clean.size(2) * latentFactor, clean.size(3) * latentFactor)
-        let added = addedConditioning(text, width: width, height: height, original: original, isNegative: false)
-        let predicted = unet(
-            noisy, timesteps: Tensor([Float(timestep)]), context: text.context, added: added, pass)
-        let target = schedule.target(
-            clean, noise: noise, timesteps: [timestep], prediction: scheduler.predictionType)
-        return meanSquaredError(predicted, target)
-    }
-
     /// Refuses a side that the levels of the UNet cannot halve.
     func checkResolution(_ side: Int) throws {
         guard side % sizeUnit == 0 else {
