@@ -33,8 +33,26 @@ public final class Journal: Sendable {
 
     private struct State: Sendable {
         var handle: FileHandle
+        var known: Known
+    }
+
+    /// What all journals of the folder say.
+    private struct Known: Sendable {
         /// The last line of each key.
-        var lines: [String: Line]
+        private(set) var lines: [String: Line] = [:]
+        /// The key whose output has a name now: lists that share a folder may give one name to other pictures.
+        private var owners: [String: String] = [:]
+
+        mutating func add(_ line: Line) {
+            lines[line.key] = line
+            if line.state == .done { owners[line.output] = line.key }
+        }
+
+        /// The last line of a key whose output is its own.
+        func done(_ key: String) -> Line? {
+            guard let line = lines[key], line.state == .done, owners[line.output] == key else { return nil }
+            return line
+        }
     }
 
     /// Opens the journal of a shard.
@@ -60,7 +78,7 @@ public final class Journal: Sendable {
             throw JobError(path.path, expected: "no other run of these jobs", found: "one that is still at work")
         }
         try Self.dropBrokenEnd(handle)
-        state = Mutex(State(handle: handle, lines: try Self.read(folder)))
+        state = Mutex(State(handle: handle, known: try Self.read(folder)))
     }
 
     /// Cuts off what follows the last whole line.
@@ -71,25 +89,23 @@ public final class Journal: Sendable {
         try handle.seekToEnd()
     }
 
-    /// The last whole line of each key in all journals of a folder.
-    private static func read(_ folder: URL) throws -> [String: Line] {
+    /// All whole lines of all journals of a folder.
+    private static func read(_ folder: URL) throws -> Known {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-        var lines: [String: Line] = [:]
+        var known = Known()
         for name in names where name.hasPrefix("journal") && name.hasSuffix(".jsonl") {
             let text = try Data(contentsOf: folder.appending(path: name))
             for part in text.split(separator: UInt8(ascii: "\n")) {
                 guard let line = try? JSONDecoder().decode(Line.self, from: part) else { continue }
-                lines[line.key] = line
+                known.add(line)
             }
         }
-        return lines
+        return known
     }
 
     /// Whether a job is done and its output there, or only waiting for its name.
     func isDone(_ key: String) -> Bool {
-        guard let line = state.withLock({ $0.lines[key] }), line.state == .done, let bytes = line.bytes else {
-            return false
-        }
+        guard let line = state.withLock({ $0.known.done(key) }), let bytes = line.bytes else { return false }
         return OutputFile(folder: folder, output: line.output).isThere(bytes: bytes)
     }
 
@@ -109,7 +125,7 @@ public final class Journal: Sendable {
                     try? state.handle.truncate(atOffset: start)
                     throw error
                 }
-                state.lines[line.key] = line
+                state.known.add(line)
             }
         } catch {
             throw JobError(path.path, expected: "room to write the journal", found: "\(error.localizedDescription)")

@@ -102,6 +102,25 @@ import Testing
         }
     }
 
+    @Test func `wrong use is one sentence`() throws {
+        let draw = ["generate", "-m", Self.model, "-p", "a cat", "-o", "/tmp/x.png"]
+        let restyle = ["stylize", "-m", Self.model, "-o", "/tmp/atelier-nowhere"]
+        for (arguments, code, words) in [
+            (draw + ["--style", "=3"], 2, "--style"), (draw + ["--style", "a=3@2"], 2, "--style"),
+            (draw + ["--direction", "old"], 2, "--direction"), (draw + ["--direction", "a|a=1"], 2, "--direction"),
+            (draw + ["--style", "nothing=3"], 1, "nothing"), (draw + ["--direction", "a|b=5000"], 1, "strength"),
+            (restyle + ["/nothing.png", "--style", "a"], 2, "/nothing.png"),
+            (restyle + ["--style", "a"], 2, "expected pictures"), (restyle + ["-p", "a"], 2, "--style"),
+            (["batch", "/nothing.yaml", "-o", "/tmp/atelier-nowhere"], 1, "/nothing.yaml"),
+            (["train", "pair", "/nothing.yaml", "-o", "/tmp/atelier-nowhere"], 1, "/nothing.yaml"),
+        ] as [([String], Int32, String)] {
+            let run = try program.run(arguments)
+            #expect(run.code == code && run.errors.contains(words), "\(arguments): \(run.errors)")
+            #expect(run.errors.split(separator: "\n").count == 1, "\(run.errors)")
+        }
+        try? FileManager.default.removeItem(atPath: "/tmp/atelier-nowhere")
+    }
+
     // MARK: batch
 
     private func jobs(_ folder: URL, count: Int) throws -> String {
