@@ -89,6 +89,11 @@ struct Stylize: AsyncParsableCommand {
             throw UsageError(
                 description: "\(twin.value[1]): expected a name of its own, found that of \(twin.value[0])")
         }
+        func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+        if let own = files.first(where: { resolved($0) == resolved(output + "/" + name(of: $0)) }) {
+            throw UsageError(
+                description: "--output \(output): expected another folder than that of \(own), found the same")
+        }
         return files
     }
 

@@ -85,6 +85,8 @@ import Testing
             ]
             run = try program.run(restyle)
             #expect(run.code == 1 && run.errors.contains("c.png") && run.errors.split(separator: "\n").count == 1)
+            run = try program.run(["stylize", photos.path + "/a.png", "--style", style, "-o", photos.path])
+            #expect(run.code == 2 && run.errors.contains("expected another folder"))
             let sheet = folder.appending(path: "sheet.png").path
             run = try program.run(restyle + ["--keep-going", "--sheet", sheet, "--method", "sdedit"])
             #expect(run.code == 1 && run.errors.contains("c.png"), "\(run.errors)")
@@ -108,7 +110,7 @@ import Testing
         for (arguments, code, words) in [
             (draw + ["--style", "=3"], 2, "--style"), (draw + ["--style", "a=3@2"], 2, "--style"),
             (draw + ["--direction", "old"], 2, "--direction"), (draw + ["--direction", "a|a=1"], 2, "--direction"),
-            (draw + ["--style", "nothing=3"], 1, "nothing"), (draw + ["--direction", "a|b=5000"], 1, "strength"),
+            (draw + ["--style", "nothing=3"], 1, "nothing"), (draw + ["--direction", "a|b=5000"], 2, "strength"),
             (restyle + ["/nothing.png", "--style", "a"], 2, "/nothing.png"),
             (restyle + ["--style", "a"], 2, "expected pictures"), (restyle + ["-p", "a"], 2, "--style"),
             (["batch", "/nothing.yaml", "-o", "/tmp/atelier-nowhere"], 1, "/nothing.yaml"),
