@@ -79,13 +79,15 @@ let package = Package(
                 "Optimizers",
                 "Recipes", "Tokenizers", "Imaging", "TensorCore",
             ]),
+        // 7
+        library("Jobs", ["Training", "Generation", "Adapters", "Samplers", "Imaging", "Recipes", "TensorCore"]),
         // 9
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
-                "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend", "TensorCore",
-                argumentParser,
+                "Jobs", "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters",
+                "Layers", "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend",
+                "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
@@ -115,8 +117,8 @@ let package = Package(
                 "Training", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers", "Recipes", "Weights",
                 "Optimizers", "TensorCore",
             ]),
-        tests(
-            "CUDABackend", ["CUDABackend", "DiffusionModels", "Layers", "Weights", "TensorCore"]),
+        tests("CUDABackend", ["CUDABackend", "TensorCore"]),
+        tests("Jobs", ["Jobs", "Generation", "Imaging", "Recipes", "TensorCore"]),
         tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
     ]
 )

@@ -58,8 +58,21 @@ public struct Denoising: Sendable {
         firstStep = picture?.firstStep(of: sampler.stepCount) ?? 0
         step = firstStep
         evaluation = sampler.evaluation(beginning: firstStep)
+        try picture?.inversion?.validate(request, sampler)
         // An inpainting UNet that starts from pure noise draws that noise first.
-        if let picture, !model.readsMask || picture.strength < 1 {
+        if let picture, let inversion = picture.inversion {
+            guard !model.readsMask else {
+                throw GenerationError("inversion", expected: "a model that reads no mask", found: "one to inpaint with")
+            }
+            let clean = model.likeliestLatents(picture.pixels(for: request), pass)
+            latents = inversion.latents(clean, sampler, from: evaluation) { [sampler, guided] latents, index in
+                let moment = SamplingMoment(sampler.evaluations[index], sampler.stepCount, latents)
+                let input = sampler.modelInput(latents, at: index)
+                return guided.conditional(
+                    input, timestep: sampler.evaluations[index].timestep, model.unet, pass.at(moment))
+            }
+            start = nil
+        } else if let picture, !model.readsMask || picture.strength < 1 {
             let start = StartingLatents(picture, request, model, random: &random, pass)
             latents = start.initial(sampler, at: evaluation)
             self.start = model.readsMask ? nil : start
@@ -87,6 +100,9 @@ public struct Denoising: Sendable {
     public var isComplete: Bool { step == totalSteps }
     /// The sampler's canonical name.
     public var samplerName: String { sampler.method.name }
+
+    /// What the model is told at each evaluation of this pass.
+    var evaluationTimesteps: [Float] { sampler.timesteps }
 
     /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {
@@ -127,10 +143,7 @@ public struct Denoising: Sendable {
 
     /// The pass of an evaluation: adapters learn where the run is.
     private func pass(at evaluation: Evaluation) -> Pass {
-        guard let adapters = pass.adaptation as? AdapterStack else { return pass }
-        var pass = pass
-        pass.adaptation = adapters.at(moment(of: evaluation))
-        return pass
+        pass.at(moment(of: evaluation))
     }
 
     private func moment(of evaluation: Evaluation) -> SamplingMoment {
@@ -163,6 +176,25 @@ public struct Denoising: Sendable {
 
     /// The picture of the present latents.
     public func picture() -> Image { model.picture(of: latents, tiles: request.tiles(for: model.autoencoder), pass) }
+}
+
+extension Pass {
+    /// The same pass at a moment of a run.
+    fileprivate func at(_ moment: @autoclosure () -> SamplingMoment) -> Pass {
+        guard let adapters = adaptation as? AdapterStack else { return self }
+        var pass = self
+        pass.adaptation = adapters.at(moment())
+        return pass
+    }
+}
+
+extension SamplingMoment {
+    /// The moment of an evaluation in a run of one pass.
+    fileprivate init(_ evaluation: Evaluation, _ steps: Int, _ latents: Tensor) {
+        self.init(
+            timestep: Double(evaluation.timestep), fraction: Double(evaluation.step) / Double(steps),
+            sigma: Double(evaluation.sigma), latentHeight: latents.size(2), latentWidth: latents.size(3))
+    }
 }
 
 extension StableDiffusion {

@@ -21,6 +21,10 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     public var eta: Float?
     /// How far guided predictions go back to the conditional one's spread, from 0 to 1; nil is 0.
     public var guidanceRescale: Double?
+    /// Styles with a branch of guidance each.
+    public var styles: [StyleGuidance]?
+    /// Directions between prompts that are followed without training.
+    public var directions: [ConceptDirection]?
     /// What the model predicts; nil takes its scheduler's word.
     public var prediction: PredictionType?
     /// A second pass at a larger size.
@@ -49,6 +53,9 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         self.prediction = prediction
         self.clipSkip = clipSkip
     }
+
+    /// The rules of guidance beside the plain one, in the order in which they are added.
+    public var guidanceTerms: [any GuidanceTerm] { (styles ?? []) as [any GuidanceTerm] + (directions ?? []) }
 
     /// The sampler that the request means, for a model of this configuration.
     ///
@@ -85,6 +92,7 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
         if let guidanceRescale, !(0...1).contains(guidanceRescale) {
             throw GenerationError("guidance rescale", expected: "a number from 0 to 1", found: "\(guidanceRescale)")
         }
+        for term in guidanceTerms { try term.validate() }
         if let vaeTileSize, !(4...4096).contains(vaeTileSize) {
             throw GenerationError("VAE tile size", expected: "4 to 4096 latents", found: "\(vaeTileSize)")
         }

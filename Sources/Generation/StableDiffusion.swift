@@ -150,12 +150,14 @@ public struct StableDiffusion: Sendable {
     ///
     ///     [height, width, crop top, crop left, height, width]    or    [height, width, top, left, aesthetic score]
     ///
+    /// - Parameter original: the size of the picture before it was cut or scaled; that of the request when nil.
     /// - Returns: nil for models that read none.
-    public func addedConditioning(_ text: TextConditioning, width: Int, height: Int, isNegative: Bool)
-        -> AddedConditioning?
-    {
+    public func addedConditioning(
+        _ text: TextConditioning, width: Int, height: Int, original: (width: Int, height: Int)? = nil,
+        isNegative: Bool
+    ) -> AddedConditioning? {
         guard unet.configuration.additionEmbedType == "text_time" else { return nil }
-        let sizes = [height, width, 0, 0].map(Float.init)
+        let sizes = [original?.height ?? height, original?.width ?? width, 0, 0].map(Float.init)
         let target = sizeCount == 5 ? [isNegative ? 2.5 : 6] : [Float(height), Float(width)]
         return AddedConditioning(
             pooledText: text.pooled, timeIDs: Tensor(sizes + target, shape: [1, sizes.count + target.count]))

@@ -11,11 +11,14 @@ public struct StartingPicture: Sendable, Equatable {
     public var strength: Double
     /// White where the picture is to be painted anew, black where it stays; nil changes all of it.
     public var mask: Image?
+    /// How its noise is found; nil draws it (SDEdit).
+    public var inversion: Inversion?
 
-    public init(_ picture: Image, strength: Double = 0.75, mask: Image? = nil) {
+    public init(_ picture: Image, strength: Double = 0.75, mask: Image? = nil, inversion: Inversion? = nil) {
         self.picture = picture
         self.strength = strength
         self.mask = mask
+        self.inversion = inversion
     }
 
     /// The step that a trajectory of `steps` begins with: `steps - min(int(steps * strength), steps)`.
@@ -38,10 +41,18 @@ public struct StartingPicture: Sendable, Equatable {
                 "strength", expected: "at least one of \(request.steps) steps (\(1 / Double(request.steps)) or more)",
                 found: "\(strength)")
         }
+        guard inversion == nil || mask == nil else {
+            throw GenerationError("inversion", expected: "no mask beside it", found: "one")
+        }
     }
 }
 
 extension StableDiffusion {
+    /// The latents that the encoder finds likeliest.
+    func likeliestLatents(_ pixels: Tensor, _ pass: Pass) -> Tensor {
+        autoencoder.scaled(autoencoder.encode(pixels, pass).mean)
+    }
+
     /// Pixels as latents of the diffusion model's scale, drawn from the autoencoder's distribution.
     fileprivate func encode(_ pixels: Tensor, random: inout TorchGenerator, _ pass: Pass) -> Tensor {
         let posterior = autoencoder.encode(pixels, pass)

@@ -136,8 +136,10 @@ struct Generate: AsyncParsableCommand {
     /// Runs on the compute thread.
     private func draw(_ store: any ModelStore, _ outputs: OutputPattern, _ preview: PreviewWriter?) throws {
         let modelHash = try store.hash()
-        let (words, adapters) = try loras.uses(in: prompt, modelHash: modelHash, assets: assets)
-        let additions = try parts.additions(for: [words, negativePrompt ?? ""])
+        let made = try loras.composition(in: prompt, modelHash: modelHash, assets: assets)
+        let adapters = made.adapters
+        let texts = made.styles.map(\.phrase) + made.directions.flatMap { [$0.positive, $0.negative] }
+        let additions = try parts.additions(for: [made.prompt, negativePrompt ?? ""] + texts)
         // Rounding weights reads them; a dry run reads headers alone.
         let backend = dryRun ? CPUBackend.shared : try device.backend()
         let network = try StableDiffusion(
@@ -159,7 +161,7 @@ struct Generate: AsyncParsableCommand {
         let origin = try startingPicture()
         var latents: [Tensor] = []
         for index in 0..<batchCount {
-            let request = try request(words, network, defaults, seed: firstSeed &+ UInt64(index))
+            let request = try request(made, network, defaults, seed: firstSeed &+ UInt64(index))
             var recipe = PictureRecipe(
                 engine: engineVersion, model: model, modelHash: modelHash, precision: precision, request: request)
             recipe.additions = additions.isEmpty ? nil : additions
@@ -221,15 +223,16 @@ struct Generate: AsyncParsableCommand {
     }
 
     private func request(
-        _ prompt: String, _ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64
+        _ made: Composition, _ network: StableDiffusion, _ defaults: SamplingDefaults, seed: UInt64
     ) throws -> GenerationRequest {
         var request = GenerationRequest(
-            prompt: prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
+            prompt: made.prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
             guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed,
             width: width ?? network.defaultSize, height: height ?? network.defaultSize,
             sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
             prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) },
             clipSkip: clipSkip)
+        made.apply(to: &request)
         request.hires = try enlarging.fix()
         request.vaeTiling = vaeTiling || vaeTileSize != nil ? true : nil
         request.vaeTileSize = vaeTileSize

@@ -18,7 +18,9 @@ struct GridCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        help: "slider:NAME=-2:2:5, start:NAME=0.5,1, seed=1,2, steps=10,20, cfg=2,4, sampler=a,b, prompt=old|young.")
+        help:
+            "slider:NAME=-2:2:5, style:NAME=0,2,4, start:NAME=0.5,1, seed=1,2, steps=10,20, cfg=2,4, sampler=a,b, prompt=old|young."
+    )
     var axis: [String]
     @Option(name: [.short, .long], help: "The sheet to write, .png or .jpg.")
     var output = "grid.png"

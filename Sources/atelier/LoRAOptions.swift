@@ -11,30 +11,75 @@ struct LoRAOptions: ParsableArguments {
             "A slider by name or file, its scale, and from which share of the noise on it acts: age=1.5@0.8; repeatable."
     )
     var slider: [SliderArgument] = []
-    @Option(help: "A stack of sliders (*.stack.yaml).")
+    @Option(
+        help:
+            "A style by name or file, the strength of its guidance, from which share of the noise on, what follows the prompt: ink=3@0.8,in ink style; repeatable."
+    )
+    var style: [StyleArgument] = []
+    @Option(
+        help:
+            "A direction between two prompts that is followed without training: \"an old man|a young man=1@0.8\"; repeatable."
+    )
+    var direction: [DirectionArgument] = []
+    @Option(help: "A stack of sliders and styles (*.stack.yaml).")
     var stack: [String] = []
     @Option(help: "A folder of adapters that prompts and sliders name, <lora:name:0.8>.")
     var loraModelDir: String?
     @Flag(help: "Leave out what an adapter changes in layers that the model has not.")
     var allowUnmatched = false
 
-    /// The prompt without its tags, and the adapters of options, stacks and tags.
-    func uses(in prompt: String, modelHash: String, assets: String?) throws -> (prompt: String, adapters: [AdapterUse])
-    {
+    /// Where names are looked up.
+    func folders(assets: String?) -> StackFolders {
+        StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+    }
+
+    /// The prompt without its tags, and what options, stacks and tags add to it.
+    func composition(in prompt: String, modelHash: String, assets: String?) throws -> Composition {
         let tags = try LoRATags(prompt)
-        let folders = StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
-        var uses = try lora.map { try AdapterUse(path: $0.path, weight: $0.weight) }
-        uses += try slider.map { argument in
+        let folders = folders(assets: assets)
+        var made = Composition(prompt: tags.prompt)
+        made.adapters = try lora.map { try AdapterUse(path: $0.path, weight: $0.weight) }
+        made.adapters += try slider.map { argument in
             var use = try AdapterUse(path: folders.file(of: argument.name), weight: argument.scale)
             use.schedule = argument.start.map { StackSchedule(start: $0) }
             return use
         }
         for path in stack {
-            uses += try StackFile(path: path).uses(path: path, folders: folders, modelHash: modelHash)
+            try StackFile(path: path).add(to: &made, path: path, folders: folders, modelHash: modelHash)
         }
-        uses += try tags.tags.map { try AdapterUse(path: folders.file(of: $0.name), weight: $0.weight) }
-        if allowUnmatched { for index in uses.indices { uses[index].allowsUnmatched = true } }
-        return (tags.prompt, uses)
+        made.adapters += try tags.tags.map { try AdapterUse(path: folders.file(of: $0.name), weight: $0.weight) }
+        for argument in style {
+            try made.add(
+                StyleUse(
+                    path: folders.file(of: argument.name), strength: argument.strength, start: argument.start,
+                    phrase: argument.phrase))
+        }
+        made.directions += direction.map(\.direction)
+        if allowUnmatched { for index in made.adapters.indices { made.adapters[index].allowsUnmatched = true } }
+        return made
+    }
+}
+
+/// A number and a start behind a name: `=1.5@0.8`, both optional.
+struct ScaledName {
+    var name: String
+    var scale: Double?
+    var start: Double?
+
+    init?(_ argument: some StringProtocol) {
+        var text = Substring(argument)
+        if let at = text.lastIndex(of: "@") {
+            guard let number = Double(text[text.index(after: at)...]), (0...1).contains(number) else { return nil }
+            start = number
+            text = text[..<at]
+        }
+        if let sign = text.lastIndex(of: "=") {
+            guard let number = Double(text[text.index(after: sign)...]), number.isFinite else { return nil }
+            scale = number
+            text = text[..<sign]
+        }
+        guard !text.isEmpty else { return nil }
+        name = String(text)
     }
 }
 
@@ -45,19 +90,37 @@ struct SliderArgument: ExpressibleByArgument {
     var start: Double?
 
     init?(argument: String) {
-        var text = argument[...]
-        if let at = text.lastIndex(of: "@") {
-            guard let number = Double(text[text.index(after: at)...]), (0...1).contains(number) else { return nil }
-            start = number
-            text = text[..<at]
+        guard let parsed = ScaledName(argument) else { return nil }
+        (name, scale, start) = (parsed.name, parsed.scale ?? 1, parsed.start)
+    }
+}
+
+/// A style on the command line: `ink=3@0.8,in ink style`; what is missing is the file's own.
+struct StyleArgument: ExpressibleByArgument {
+    var name: String
+    var strength: Double?
+    var start: Double?
+    var phrase: String?
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let parsed = ScaledName(parts[0]) else { return nil }
+        (name, strength, start) = (parsed.name, parsed.scale, parsed.start)
+        phrase = parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : nil
+    }
+}
+
+/// A direction on the command line: `an old man|a young man=1.5@0.8`.
+struct DirectionArgument: ExpressibleByArgument {
+    var direction: ConceptDirection
+
+    init?(argument: String) {
+        guard let parsed = ScaledName(argument) else { return nil }
+        let prompts = parsed.name.split(separator: "|", omittingEmptySubsequences: false).map {
+            $0.trimmingCharacters(in: .whitespaces)
         }
-        scale = 1
-        if let sign = text.lastIndex(of: "=") {
-            guard let number = Double(text[text.index(after: sign)...]), number.isFinite else { return nil }
-            scale = number
-            text = text[..<sign]
-        }
-        guard !text.isEmpty else { return nil }
-        name = String(text)
+        guard prompts.count == 2, prompts[0] != prompts[1] else { return nil }
+        direction = ConceptDirection(
+            from: prompts[1], to: prompts[0], scale: parsed.scale ?? 1, start: parsed.start)
     }
 }

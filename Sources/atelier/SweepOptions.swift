@@ -44,17 +44,17 @@ struct SweepOptions: ParsableArguments {
     func draw(_ axes: [SweepAxis], places: [[Int]]) throws -> [Drawn] {
         let store = try Assets.store(model, assets: assets)
         let modelHash = try store.hash()
-        let (words, adapters) = try loras.uses(in: prompt, modelHash: modelHash, assets: assets)
-        let folders = StackFolders(
-            own: loras.loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+        let made = try loras.composition(in: prompt, modelHash: modelHash, assets: assets)
+        let folders = loras.folders(assets: assets)
         let network = try StableDiffusion(store)
         let defaults = try store.samplingDefaults()
-        let base = GenerationRequest(
-            prompt: words, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
+        var base = GenerationRequest(
+            prompt: made.prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
             guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed, width: width ?? network.defaultSize,
             height: height ?? network.defaultSize)
+        made.apply(to: &base)
         let cells = try places.map { place in
-            try SweepCell(axes, at: place, from: base, adapters) { try folders.file(of: $0) }
+            try SweepCell(axes, at: place, from: base, made.adapters) { try folders.file(of: $0) }
         }
         for cell in cells {
             try cell.request.validate(for: network)

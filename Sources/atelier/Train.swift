@@ -7,7 +7,10 @@ import Training
 /// `atelier train ...`: one subcommand a kind of training.
 struct Train: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Train models.", subcommands: [TrainBase.self, TrainProbe.self, TrainSlider.self])
+        abstract: "Train models.",
+        subcommands: [
+            TrainBase.self, TrainProbe.self, TrainSlider.self, TrainPair.self, TrainLoRA.self,
+        ])
 }
 
 /// `atelier train base`: a latent-diffusion model from nothing.

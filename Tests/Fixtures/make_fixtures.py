@@ -2,7 +2,7 @@
 
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
                                              pipeline_xl schedulers scheduler_variants sampler_grid optimizers
-                                             adaptive_optimizers single_file torch_checkpoints adapters sliders
+                                             adaptive_optimizers single_file torch_checkpoints adapters sliders pairs
                                              language_models text_tokenizers gguf_files smollm2]
 """
 
@@ -36,6 +36,7 @@ SUBJECTS = {
     "torch_checkpoints": "subjects.torch_checkpoints",
     "adapters": "subjects.adapters",
     "sliders": "subjects.sliders",
+    "pairs": "subjects.pairs",
     "language_models": "subjects.language_models",
     "text_tokenizers": "subjects.text_tokenizers",
     "gguf_files": "subjects.gguf_files",

@@ -28,11 +28,21 @@ struct StyleTests {
         }
     }
 
+    @Test("A plain picture gets the style that its scene would have", arguments: SceneStyle.allCases)
+    func restyles(style: SceneStyle) {
+        let scene = Self.scenes[0]
+        // Styles look at twice the pixels, but for rounding a large drawing is all that they see of a scene.
+        let from = restyled(render(scene, size: 256), style: style, size: 128)
+        let truth = render(scene, style: style, size: 128)
+        let distance = zip(from.pixels, truth.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
+        #expect(Double(distance) / Double(truth.pixels.count) < 6)
+    }
+
     /// Neon draws edges, all others tones: both must lie where the plain picture has them.
     @Test("A style keeps the geometry", arguments: SceneStyle.allCases)
     func aligned(style: SceneStyle) {
         for scene in Self.scenes {
-            let plain = PlainPicture(scene, size: 64)
+            let plain = PlainPicture(.scene(scene), size: 64)
             let expected = (style == .neon ? plain.edges : plain.tone).blurred(5)
             let image = render(scene, style: style, size: 64)
             let drawn = Plane(

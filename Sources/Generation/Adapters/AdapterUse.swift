@@ -1,5 +1,6 @@
 public import Adapters
 import Foundation
+import Layers
 import Samplers
 
 /// An adapter file that a picture is made with, and how strongly.
@@ -15,6 +16,11 @@ public struct AdapterUse: Codable, Sendable, Hashable {
     public var region: StackRegion?
     /// The rows of guidance that it acts in; nil all of them.
     public var branch: StackBranch?
+    /// The style's branch that it acts in, and nowhere else; nil for adapters that are no style's.
+    public var styleBranch: Int?
+
+    /// The rows in which it acts.
+    var rows: RowWeights { styleBranch.map { .only([.style($0)]) } ?? (branch ?? .all).rows }
 
     /// - Throws: when there is no such file.
     public init(path: String, weight: Double, allowsUnmatched: Bool = false) throws {
@@ -43,7 +49,7 @@ extension StableDiffusion {
                 adapter, weight: use.weight * (note?.unit ?? 1),
                 schedule: try use.schedule?.schedule(
                     timesteps: scheduler.trainTimesteps, of: use.name) ?? Self.schedule(note, scheduler.trainTimesteps),
-                gains: (use.gains ?? []).map { LayerGain($0.part, $0.gain) }, rows: (use.branch ?? .all).rows,
+                gains: (use.gains ?? []).map { LayerGain($0.part, $0.gain) }, rows: use.rows,
                 region: try use.region?.regionMask(use.name), isLocked: use.region?.lock ?? false)
         }
         return try AdapterStack(entries, sites: sites)

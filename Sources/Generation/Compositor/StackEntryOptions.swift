@@ -167,7 +167,8 @@ public enum StackBranch: String, Codable, Sendable, CaseIterable {
     var rows: RowWeights {
         switch self {
         case .all: .all
-        case .conditional: .only([.conditional])
+        // Rows of styles are conditional ones with another adapter.
+        case .conditional: RowWeights(roles: [.unconditional: 0])
         case .unconditional: .only([.unconditional])
         }
     }

@@ -8,8 +8,12 @@ import Recipes
 ///     entries:
 ///       - {slider: age, scale: 1.5, start: 0.8}
 ///       - {slider: ../faces/smile.safetensors, scale: -1, region: {box: [0, 0, 1, 0.5], feather: 0.05}}
+///     styles:
+///       - {style: ink, strength: 3, start: 0.8}
+///     directions:
+///       - {positive: an old man, negative: a young man, scale: 1}
 ///
-/// A slider is a path, from the stack's own folder, or a name, which is looked up in folders.
+/// A slider or style is a path, from the stack's own folder, or a name, which is looked up in folders.
 public struct StackFile: Codable, Sendable, Hashable {
     public struct Entry: Codable, Sendable, Hashable {
         public var slider: String
@@ -32,6 +36,26 @@ public struct StackFile: Codable, Sendable, Hashable {
         }
     }
 
+    /// A style with a branch of guidance of its own; what is not said is the file's own.
+    public struct Style: Codable, Sendable, Hashable {
+        public var style: String
+        /// The SHA-256 that the file must have, or its beginning.
+        public var hash: String?
+        public var strength: Double?
+        public var start: Double?
+        /// What follows the prompt in its branch.
+        public var phrase: String?
+        /// The weight of the adapter in its branch; 1 when nil.
+        public var adapterScale: Double?
+
+        public init(style: String, strength: Double? = nil, start: Double? = nil, phrase: String? = nil) {
+            self.style = style
+            self.strength = strength
+            self.start = start
+            self.phrase = phrase
+        }
+    }
+
     /// A region with its mask by path.
     public struct Region: Codable, Sendable, Hashable {
         public var box: [Double]?
@@ -44,6 +68,22 @@ public struct StackFile: Codable, Sendable, Hashable {
     public var name: String?
     public var base: String?
     public var entries: [Entry]
+    public var styles: [Style]?
+    public var directions: [ConceptDirection]?
+
+    /// Sliders may be left out where there are styles.
+    public init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        schema = try keys.decode(Int.self, forKey: .schema)
+        name = try keys.decodeIfPresent(String.self, forKey: .name)
+        base = try keys.decodeIfPresent(String.self, forKey: .base)
+        styles = try keys.decodeIfPresent([Style].self, forKey: .styles)
+        directions = try keys.decodeIfPresent([ConceptDirection].self, forKey: .directions)
+        entries =
+            styles == nil && directions == nil
+            ? try keys.decode([Entry].self, forKey: .entries)
+            : try keys.decodeIfPresent([Entry].self, forKey: .entries) ?? []
+    }
 
     public init(entries: [Entry], name: String? = nil, base: String? = nil) {
         schema = 1
@@ -77,11 +117,7 @@ public struct StackFile: Codable, Sendable, Hashable {
         return try entries.map { entry in
             let file = try folders.file(of: entry.slider, beside: folder)
             var use = try AdapterUse(path: file, weight: entry.scale)
-            if let hash = entry.hash, !use.file.hash.hasPrefix(hash) {
-                throw GenerationError(
-                    "\(path): \(entry.slider)", expected: "a file with the hash \(hash.prefix(12))",
-                    found: String(use.file.hash.prefix(12)))
-            }
+            try use.check(hash: entry.hash, "\(path): \(entry.slider)")
             let schedule = StackSchedule(
                 start: entry.start, axis: entry.axis, from: entry.from, to: entry.to, curve: entry.curve)
             use.schedule = schedule == StackSchedule() ? nil : schedule
@@ -96,6 +132,37 @@ public struct StackFile: Codable, Sendable, Hashable {
             }
             return use
         }
+    }
+}
+
+extension StackFile {
+    /// Adds the stack to what a picture is made with.
+    ///
+    /// - Throws: as `uses`.
+    public func add(to composition: inout Composition, path: String, folders: StackFolders, modelHash: String) throws {
+        composition.adapters += try uses(path: path, folders: folders, modelHash: modelHash)
+        let folder = URL(filePath: path).deletingLastPathComponent().path
+        for style in styles ?? [] {
+            let file = try folders.file(of: style.style, beside: folder)
+            try composition.add(
+                StyleUse(
+                    path: file, strength: style.strength, start: style.start, phrase: style.phrase,
+                    adapterScale: style.adapterScale ?? 1))
+            try composition.adapters.last?.check(hash: style.hash, "\(path): \(style.style)")
+        }
+        for direction in directions ?? [] {
+            try direction.validate()
+            composition.directions.append(direction)
+        }
+    }
+}
+
+extension AdapterUse {
+    /// Refuses a file that has not the hash that a stack names.
+    fileprivate func check(hash: String?, _ subject: String) throws {
+        guard let hash, !file.hash.hasPrefix(hash) else { return }
+        throw GenerationError(
+            subject, expected: "a file with the hash \(hash.prefix(12))", found: String(file.hash.prefix(12)))
     }
 }
 

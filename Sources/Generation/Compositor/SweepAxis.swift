@@ -3,22 +3,23 @@ import Foundation
 /// One axis of a sweep: what changes from picture to picture, and its values.
 ///
 ///     slider:age=-2:2:5      five scales from -2 to 2        start:age=0.5,0.8,1     from which share of the noise on
+///     style:ink=0,2,4        three strengths of a style
 ///     seed=1,2,3             steps=10,20      cfg=2,4,8      sampler=euler,ddim      prompt=cat|dog|bird
 ///
 /// `prompt` replaces its first text, which the prompt must hold, by each of its texts.
 public struct SweepAxis: Sendable, Hashable, Codable {
     public enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
-        case slider, start, seed, steps, cfg, sampler, prompt
+        case slider, style, start, seed, steps, cfg, sampler, prompt
     }
 
     public var kind: Kind
-    /// The slider's name; empty for other kinds.
+    /// The slider's or style's name; empty for other kinds.
     public var name: String
     public var values: [String]
 
     /// - Throws: `GenerationError` for a text that is no axis.
     public init(_ text: String) throws {
-        let known = "slider:NAME, start:NAME, seed, steps, cfg, sampler or prompt, then = and values"
+        let known = "slider:NAME, style:NAME, start:NAME, seed, steps, cfg, sampler or prompt, then = and values"
         guard let sign = text.firstIndex(of: "=") else {
             throw GenerationError("axis", expected: known, found: "'\(text)'")
         }
@@ -26,7 +27,7 @@ public struct SweepAxis: Sendable, Hashable, Codable {
         guard let kind = Kind(rawValue: String(head[0])) else {
             throw GenerationError("axis", expected: known, found: "'\(text)'")
         }
-        let needsName = kind == .slider || kind == .start
+        let needsName = [.slider, .style, .start].contains(kind)
         guard needsName == (head.count == 2), !needsName || !head[1].isEmpty else {
             throw GenerationError(
                 "axis \(kind.rawValue)", expected: needsName ? "\(kind.rawValue):NAME=values" : "no name",
@@ -79,7 +80,7 @@ public struct SweepAxis: Sendable, Hashable, Codable {
     /// What stands over a column or beside a row.
     public func label(_ index: Int) -> String {
         switch kind {
-        case .slider: "\(name) \(values[index])"
+        case .slider, .style: "\(name) \(values[index])"
         case .start: "\(name) from \(values[index])"
         case .prompt: values[index]
         case .seed, .steps, .cfg, .sampler: "\(kind.rawValue) \(values[index])"
@@ -126,6 +127,23 @@ public struct SweepCell: Sendable {
                         found: "'\(axis.values[0])', which is not in it")
                 }
                 self.request.prompt = self.request.prompt.replacing(axis.values[0], with: value)
+            case .style:
+                var styles = self.request.styles ?? []
+                if !styles.contains(where: { $0.name == axis.name }) {
+                    let branch = (styles.map(\.branch).max() ?? -1) + 1
+                    var (adapter, style) = try StyleUse(path: resolve(axis.name)).resolved(branch: branch)
+                    style.name = axis.name
+                    self.adapters.append(adapter)
+                    styles.append(style)
+                }
+                for index in styles.indices where styles[index].name == axis.name {
+                    styles[index].strength = Double(value) ?? 0
+                }
+                self.request.styles = styles
+            case .start where self.request.styles?.contains { $0.name == axis.name } ?? false:
+                for index in (self.request.styles ?? []).indices where self.request.styles?[index].name == axis.name {
+                    self.request.styles?[index].start = Double(value) ?? 1
+                }
             case .slider, .start:
                 let path = try resolve(axis.name)
                 var index = self.adapters.firstIndex { $0.name == axis.name || $0.file.path == path }

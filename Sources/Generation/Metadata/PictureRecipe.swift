@@ -46,11 +46,14 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         public var picture: InputFile
         public var mask: InputFile?
         public var strength: Double
+        /// How its noise was found; nil where it was drawn.
+        public var inversion: Inversion?
 
-        public init(picture: InputFile, mask: InputFile?, strength: Double) {
+        public init(picture: InputFile, mask: InputFile?, strength: Double, inversion: Inversion? = nil) {
             self.picture = picture
             self.mask = mask
             self.strength = strength
+            self.inversion = inversion
         }
     }
 
@@ -136,7 +139,11 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
             fields.append(Infotext.Field("VAE", URL(filePath: path).lastPathComponent))
         }
         var prompt = request.prompt
-        if let adapters, !adapters.isEmpty {
+        for style in request.styles ?? [] {
+            fields.append(Infotext.Field("Style guidance", "\(style.name)=\(style.strength)@\(style.start)"))
+        }
+        // Adapters of a style's branch mean something else than a tag would.
+        if let adapters = adapters?.filter({ $0.styleBranch == nil }), !adapters.isEmpty {
             prompt += adapters.map { " <lora:\($0.name):\($0.weight)>" }.joined()
             let hashes = adapters.map { "\($0.name): \($0.file.hash.prefix(12))" }
             fields.append(Infotext.Field("Lora hashes", hashes.joined(separator: ", ")))

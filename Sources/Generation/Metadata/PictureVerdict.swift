@@ -1,3 +1,4 @@
+import Adapters
 import DiffusionModels
 import Foundation
 public import Imaging
@@ -43,13 +44,18 @@ extension PictureRecipe {
     ///
     /// - Throws: `ImageError` when a file that the picture began with is gone.
     public func denoising(with model: StableDiffusion) throws -> Denoising {
+        try denoising(with: model, stack: model.adapters(adapters ?? []))
+    }
+
+    /// - Parameter stack: the recipe's adapters.
+    func denoising(with model: StableDiffusion, stack: AdapterStack?) throws -> Denoising {
         let picture = try start.map { start in
             StartingPicture(
                 try readImage(at: start.picture.path).image, strength: start.strength,
-                mask: try start.mask.map { try readImage(at: $0.path).image })
+                mask: try start.mask.map { try readImage(at: $0.path).image }, inversion: start.inversion)
         }
         return try Denoising(
-            request, model: model, startingFrom: picture, pass: Pass(adaptation: model.adapters(adapters ?? [])))
+            request, model: model, startingFrom: picture, pass: Pass(adaptation: stack))
     }
 
     /// Compares a finished trajectory with the picture that carries this recipe.

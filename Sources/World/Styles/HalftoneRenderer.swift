@@ -4,8 +4,8 @@ public import Imaging
 public struct HalftoneRenderer: SceneRenderer {
     public init() {}
 
-    public func draw(_ scene: Scene, size: Int) -> Image {
-        let picture = PlainPicture(scene, size: size * 2)
+    public func draw(_ source: PictureSource, size: Int) -> Image {
+        let picture = PlainPicture(source, size: size * 2)
         let tone = picture.tone
         let paper = RGB(hex: 0xFAF4E6)
         let inks = [RGB(hex: 0x18A0D8), RGB(hex: 0xE0308A), RGB(hex: 0xFBD927), RGB(hex: 0x221F26)]

@@ -4,8 +4,8 @@ public import Imaging
 public struct InkRenderer: SceneRenderer {
     public init() {}
 
-    public func draw(_ scene: Scene, size: Int) -> Image {
-        let picture = PlainPicture(scene, size: size * 2)
+    public func draw(_ source: PictureSource, size: Int) -> Image {
+        let picture = PlainPicture(source, size: size * 2)
         let tone = picture.tone.blurred(0.6)
         let around = tone.blurred(7)
         let edges = picture.edges

@@ -4,8 +4,8 @@ public import Imaging
 public struct NeonRenderer: SceneRenderer {
     public init() {}
 
-    public func draw(_ scene: Scene, size: Int) -> Image {
-        let picture = PlainPicture(scene, size: size * 2)
+    public func draw(_ source: PictureSource, size: Int) -> Image {
+        let picture = PlainPicture(source, size: size * 2)
         let hues = picture.blurred(1.5)
         let edges = picture.blurred(0.5).edges
         let strength = max(0.05, edges.quantile(0.95))

@@ -7,9 +7,9 @@ public struct PixelArtRenderer: SceneRenderer {
 
     public init() {}
 
-    public func draw(_ scene: Scene, size: Int) -> Image {
+    public func draw(_ source: PictureSource, size: Int) -> Image {
         let n = Self.cells
-        let picture = PlainPicture(scene, size: n * 4).blurred(0.5)
+        let picture = PlainPicture(source, size: n * 4).blurred(0.5)
         let unit = 128 / Float(n)
         let blocks = (0..<n * n).map { index in
             picture.at((Float(index % n) + 0.5) * unit, (Float(index / n) + 0.5) * unit).saturated(1.25)

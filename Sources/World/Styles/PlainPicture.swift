@@ -1,14 +1,14 @@
 internal import Imaging
 
-/// The plain drawing of a scene as three planes, which every other style starts from.
+/// A plain picture as three planes, which every other style starts from.
 struct PlainPicture {
     let size: Int
     let red: Plane
     let green: Plane
     let blue: Plane
 
-    init(_ scene: Scene, size: Int) {
-        let image = IllustrationRenderer().draw(scene, size: size)
+    init(_ source: PictureSource, size: Int) {
+        let image = source.plain(size: size)
         let pixels = image.pixels
         func plane(_ channel: Int) -> Plane {
             Plane(size: size, values: (0..<size * size).map { Float(pixels[$0 * 3 + channel]) / 255 })

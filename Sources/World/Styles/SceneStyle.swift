@@ -20,5 +20,10 @@ public enum SceneStyle: String, Sendable, Codable, CaseIterable {
 
 /// Draws `scene` in `style`, `size` x `size` pixels; the same arguments give the same bytes.
 public func render(_ scene: Scene, style: SceneStyle, size: Int = 128) -> Image {
-    style.renderer.draw(scene, size: size)
+    style.renderer.draw(.scene(scene), size: size)
+}
+
+/// A plain picture as the style would have drawn it: the truth that learnt styles are measured against.
+public func restyled(_ picture: Image, style: SceneStyle, size: Int = 128) -> Image {
+    style.renderer.draw(.picture(picture), size: size)
 }

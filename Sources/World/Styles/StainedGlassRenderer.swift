@@ -16,9 +16,9 @@ public struct StainedGlassRenderer: SceneRenderer {
 
     public init() {}
 
-    public func draw(_ scene: Scene, size: Int) -> Image {
+    public func draw(_ source: PictureSource, size: Int) -> Image {
         let n = Self.field
-        let picture = PlainPicture(scene, size: n).blurred(0.7)
+        let picture = PlainPicture(source, size: n).blurred(0.7)
         let (labels, pieces) = Self.pieces(of: picture)
         var border = [Float](repeating: 0, count: n * n)
         for y in 0..<n - 1 {

@@ -8,8 +8,8 @@ public import Imaging
 public struct WatercolourRenderer: SceneRenderer {
     public init() {}
 
-    public func draw(_ scene: Scene, size: Int) -> Image {
-        let picture = PlainPicture(scene, size: size * 2)
+    public func draw(_ source: PictureSource, size: Int) -> Image {
+        let picture = PlainPicture(source, size: size * 2)
         let wash = picture.blurred(0.9)
         let edges = picture.blurred(0.7).edges.blurred(0.4)
         let paper = RGB(hex: 0xFBF8F0)

@@ -1,0 +1,44 @@
+import Adapters
+import Foundation
+import Weights
+
+/// A style as users name it: an adapter file with a branch of guidance of its own.
+public struct StyleUse: Sendable, Hashable {
+    public var path: String
+    /// The strength of its guidance; nil takes the file's own.
+    public var strength: Double?
+    /// The share of the noise from which on it acts; nil takes the file's own, or the beginning.
+    public var start: Double?
+    /// What follows the prompt in its branch; nil takes the file's own.
+    public var phrase: String?
+    /// The weight of the adapter in its branch.
+    public var adapterScale: Double
+
+    public init(
+        path: String, strength: Double? = nil, start: Double? = nil, phrase: String? = nil, adapterScale: Double = 1
+    ) {
+        self.path = path
+        self.strength = strength
+        self.start = start
+        self.phrase = phrase
+        self.adapterScale = adapterScale
+    }
+
+    /// The adapter, confined to the rows of a branch, and the guidance of those rows.
+    ///
+    /// - Throws: the errors of the file; `GenerationError` for one that holds a pair's content.
+    public func resolved(branch: Int) throws -> (adapter: AdapterUse, guidance: StyleGuidance) {
+        var adapter = try AdapterUse(path: path, weight: adapterScale)
+        adapter.styleBranch = branch
+        let note = StyleNote(try TensorFile(path: path).metadata)
+        if note?.role == .content {
+            throw GenerationError(
+                path, expected: "a style", found: "the content of a pair, which no picture is drawn with")
+        }
+        let guidance = StyleGuidance(
+            note?.name ?? adapter.name, branch: branch, strength: strength ?? note?.strength ?? 3,
+            start: start ?? note?.start ?? 1, phrase: phrase ?? note?.phrase ?? "")
+        try guidance.validate()
+        return (adapter, guidance)
+    }
+}

@@ -1,0 +1,74 @@
+import DiffusionModels
+import Layers
+import Samplers
+import TensorCore
+
+/// How a real picture becomes the latents with noise from which the model draws it again: DDIM's steps backwards.
+///
+/// A step of DDIM goes from `z` at a timestep to `A z + B e(z)` at the next; its start is therefore
+///
+///     z = (next - B e(z)) / A,    e(z) taken at `next` first, then at the `z` that was found
+///
+/// Without refinements that is DDIM inversion (arXiv 2010.02502); each refinement asks the model once more, as ReNoise
+/// does (arXiv 2403.14602), and comes nearer to the exact start.
+public struct Inversion: Codable, Sendable, Hashable {
+    /// How often each step is refined.
+    public var refinements: Int
+
+    public init(refinements: Int = 1) { self.refinements = refinements }
+
+    func validate(_ request: GenerationRequest, _ sampler: Sampler) throws {
+        guard (0...100).contains(refinements) else {
+            throw GenerationError("inversion refinements", expected: "0 to 100", found: "\(refinements)")
+        }
+        guard sampler.configuration.predictionType != .sample else {
+            throw GenerationError(
+                "prediction", expected: "noise or velocity: a predicted sample says nothing of its noise",
+                found: "sample")
+        }
+        guard sampler.method.name == "ddim", (request.eta ?? 0) == 0 else {
+            throw GenerationError(
+                "sampler", expected: "ddim without fresh noise, whose steps can be taken backwards",
+                found: sampler.method.name == "ddim" ? "an eta of \(request.eta ?? 0)" : sampler.method.name)
+        }
+    }
+
+    /// The latents at the beginning of an evaluation.
+    ///
+    /// - Parameters:
+    ///   - clean: `[1, channels, height, width]`.
+    ///   - first: the evaluation that they are wanted for.
+    ///   - predict: the model's prediction for latents at an evaluation.
+    func latents(
+        _ clean: Tensor, _ sampler: Sampler, from first: Int, predict: (_ latents: Tensor, _ index: Int) -> Tensor
+    ) -> Tensor {
+        var latents = clean
+        for index in (first..<sampler.evaluations.count).reversed() {
+            let (own, change) = sampler.stepFactors(at: index)
+            let next = latents
+            for _ in 0...refinements { latents = (next - change * predict(latents, index)) / own }
+        }
+        return latents
+    }
+}
+
+extension Sampler {
+    /// `A` and `B` of DDIM's step `next = A z + B prediction`.
+    ///
+    /// With signal `s`, deviation `d`, and `s'`, `d'` after the step:
+    ///
+    ///     noise:     A = s' / s,          B = d' - s' d / s
+    ///     velocity:  A = s' s + d' d,     B = d' s - s' d
+    fileprivate func stepFactors(at index: Int) -> (own: Double, change: Double) {
+        func roots(_ sigma: Float) -> (Double, Double) {
+            let alpha = 1 / (1 + Double(sigma) * Double(sigma))
+            return (alpha.squareRoot(), (1 - alpha).squareRoot())
+        }
+        let ((s, d), (next, rest)) = (roots(sigmas[index]), roots(sigmas[index + 1]))
+        switch configuration.predictionType {
+        case .epsilon: return (next / s, rest - next * d / s)
+        case .velocity: return (next * s + rest * d, rest * s - next * d)
+        case .sample, .flow: preconditionFailure("inversion: \(configuration.predictionType) is refused")
+        }
+    }
+}

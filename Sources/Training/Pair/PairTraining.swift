@@ -1,0 +1,67 @@
+import Adapters
+public import Foundation
+public import Generation
+import Recipes
+import TensorCore
+import Weights
+
+/// Trains a style, and writes it as a safetensors file in the names of diffusers, the contents of its pairs beside it.
+///
+/// Resumes from its checkpoint, exactly.
+public struct PairTraining: Sendable {
+    private let recipe: PairRecipe
+    private let model: StableDiffusion
+    private let modelHash: String
+    private let context: TrainingContext
+    private let recipeFolder: URL?
+    private let fingerprint: String
+
+    /// - Parameters:
+    ///   - model: the one that the recipe names.
+    ///   - recipeFolder: where the recipe's relative paths start.
+    public init(
+        recipe: PairRecipe, model: StableDiffusion, modelHash: String, context: TrainingContext,
+        recipeFolder: URL? = nil
+    ) throws {
+        try recipe.validate()
+        self.recipe = recipe
+        self.model = model
+        self.modelHash = modelHash
+        self.context = context
+        self.recipeFolder = recipeFolder
+        fingerprint = try canonicalHash(of: Identity(recipe: recipe, model: modelHash))
+    }
+
+    private struct Identity: Codable {
+        let recipe: PairRecipe
+        let model: String
+    }
+
+    /// - Returns: the style's file, or nil when the run was stopped before its end.
+    public func run() throws -> URL? {
+        var stage = StageRun(
+            trainer: try PairTrainer(recipe: recipe, model: model, folder: recipeFolder), context: context,
+            checkpointEvery: recipe.training.checkpointEvery, samplesEvery: recipe.training.samplesEvery)
+        guard try stage.run(fingerprint: fingerprint) else { return nil }
+        for (index, content) in stage.trainer.contents().enumerated() {
+            _ = try write(content, .content, "\(recipe.name)-content-\(index)")
+        }
+        return try write(stage.trainer.style(), .style, recipe.name)
+    }
+
+    private func write(_ adapter: Adapter, _ role: StyleNote.Role, _ name: String) throws -> URL {
+        var adapter = adapter
+        var note = StyleNote(
+            name: recipe.name, role: role, base: modelHash, phrase: recipe.phrase,
+            method: (recipe.method ?? .pair).rawValue)
+        note.recipe = fingerprint
+        note.steps = recipe.training.steps
+        note.strength = recipe.strength ?? note.strength
+        note.start = recipe.start ?? note.start
+        try adapter.setNote(note)
+        adapter.metadata["atelier.recipe"] = String(decoding: try canonicalJSON(of: recipe), as: UTF8.self)
+        let path = context.folder.appending(path: name + ".safetensors")
+        try adapter.write(to: path.path, format: .diffusers)
+        return path
+    }
+}

@@ -1,0 +1,187 @@
+public import ArgumentParser
+import Drawing
+import Foundation
+public import Generation
+import Imaging
+import Jobs
+import TensorCore
+
+/// `atelier stylize`: pictures once more, in a style.
+struct Stylize: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Draw pictures again in a style, with sliders or along a direction; keeps what they show.",
+        discussion: """
+            atelier stylize photos/ --style ink=3 -o inked
+            atelier stylize a.png -p "an old man" --style ink --method sdedit --strength 0.5 --sheet sheet.png -o inked
+            atelier stylize -p "an old man" --style ink --sheet sheet.png -o inked     # from a prompt
+            """)
+
+    @Argument(help: "Pictures, and folders of them.")
+    var inputs: [String] = []
+    @Option(name: [.short, .long], help: "The folder to write into; names stay, as .png.")
+    var output: String
+    @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
+    var model = "mini"
+    @Option(name: [.short, .long], help: "What the pictures show (default: what they say of themselves, or nothing).")
+    var prompt: String?
+    @OptionGroup(title: "Styles and sliders") var loras: LoRAOptions
+    @Option(help: "inversion, which finds the noise that gives the picture, or sdedit, which adds some.")
+    var method: Stylization.Method = .inversion
+    @Option(parsing: .unconditional, help: "How much of the way is done again, above 0 up to 1.")
+    var strength = 0.6
+    @Option(help: "How often each step of an inversion is refined.")
+    var refinements = 1
+    @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own).")
+    var steps: Int?
+    @Option(help: "How strongly the prompt pulls (default: the model's own with sdedit, 1 with inversion).")
+    var cfgScale: Double?
+    @Option(name: [.short, .long], help: "The seed.")
+    var seed: UInt64 = 42
+    @Option(name: [.customShort("W"), .long], help: "Width in pixels (default: from the picture's proportions).")
+    var width: Int?
+    @Option(name: [.customShort("H"), .long], help: "Height in pixels (default: from the picture's proportions).")
+    var height: Int?
+    @Option(help: "Also write a sheet: each picture, without the styles, and with them.")
+    var sheet: String?
+    @Flag(help: "Go on after a picture that cannot be read.")
+    var keepGoing = false
+    @Option(help: "The folder with the embedded models.")
+    var assets: String?
+    @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
+    var threads: Int?
+
+    func run() async throws {
+        try useThreads(threads)
+        let files = try pictures()
+        guard !files.isEmpty || prompt != nil else {
+            throw UsageError(description: "INPUT: expected pictures, a folder of them, or --prompt, found none")
+        }
+        if let sheet { _ = try OutputPattern(sheet, count: 1) }
+        try makeFolder(URL(filePath: output, directoryHint: .isDirectory))
+        Interrupt.watch()
+        let job = self
+        let failed = try await ComputeThread.shared.perform { try job.draw(files) }
+        if failed > 0 { throw ExitCode(1) }
+    }
+
+    /// The files of all inputs; what is in a folder comes in the order of names.
+    private func pictures() throws -> [String] {
+        var files: [String] = []
+        for input in inputs {
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: input, isDirectory: &isFolder) else {
+                throw UsageError(description: "\(input): expected a picture or a folder, found nothing")
+            }
+            guard isFolder.boolValue else {
+                files.append(input)
+                continue
+            }
+            let names = try FileManager.default.contentsOfDirectory(atPath: input).sorted()
+            for name in names where !name.hasPrefix(".") {
+                let path = input.hasSuffix("/") ? input + name : "\(input)/\(name)"
+                _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+                if isFolder.boolValue { complain("\(path): a folder inside a folder is left out") }
+                if !isFolder.boolValue { files.append(path) }
+            }
+        }
+        let twins = Dictionary(grouping: files, by: name(of:)).filter { $0.value.count > 1 }
+        if let twin = twins.min(by: { $0.key < $1.key }) {
+            throw UsageError(
+                description: "\(twin.value[1]): expected a name of its own, found that of \(twin.value[0])")
+        }
+        func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+        if let own = files.first(where: { resolved($0) == resolved(output + "/" + name(of: $0)) }) {
+            throw UsageError(
+                description: "--output \(output): expected another folder than that of \(own), found the same")
+        }
+        return files
+    }
+
+    private func name(of file: String) -> String {
+        URL(filePath: file).deletingPathExtension().lastPathComponent + ".png"
+    }
+
+    private func job(_ file: String?) -> BatchJob {
+        var job = BatchJob()
+        (job.prompt, job.steps, job.cfgScale, job.seed) = (prompt, steps, cfgScale, seed)
+        (job.width, job.height, job.method, job.strength) = (width, height, method, strength)
+        job.refinements = refinements
+        job.input = file
+        return job
+    }
+
+    private struct Drawn: Sendable {
+        var title: String
+        var pictures: [Image]
+        var error: String?
+    }
+
+    /// Draws and writes all pictures, as many at once as there are threads; runs on the compute thread.
+    ///
+    /// - Returns: how many failed.
+    private func draw(_ files: [String]) throws -> Int {
+        let store = try Assets.store(model, assets: assets)
+        let planner = try PicturePlanner(
+            store, name: model, precision: .fp32, loras.folders(assets: assets), folder: ".")
+        let made = try loras.composition(in: prompt ?? "", modelHash: store.hash(), assets: assets)
+        guard !made.styles.isEmpty || !made.adapters.isEmpty || !made.directions.isEmpty else {
+            throw UsageError(description: "--style: expected a style, slider or direction, found none")
+        }
+        let work: [String?] = files.isEmpty ? [nil] : files
+        var progress = TerminalProgress()
+        let drawn = try ComputeThread.shared.concurrently(
+            work.count,
+            progress: { done in
+                if Interrupt.isRequested { throw Interrupted() }
+                progress.show("drawing", step: done, total: work.count)
+            }
+        ) { index -> Drawn in
+            do {
+                return try draw(work[index], made, planner)
+            } catch  where keepGoing && !(error is Interrupted) {
+                return Drawn(title: work[index] ?? "", pictures: [], error: "\(error)")
+            }
+        }
+        for failure in drawn { if let error = failure.error { complain(error) } }
+        let shown = drawn.filter { $0.error == nil }
+        if let sheet, !shown.isEmpty {
+            let columns = (files.isEmpty ? [] : ["input"]) + ["without", "with"]
+            let cells = shown.map { $0.pictures.map { ContactSheet.Cell?.some(.init($0)) } }
+            let picture = ContactSheet(
+                rows: cells, columnTitles: columns, rowTitles: shown.map(\.title), pictureSize: 192
+            ).draw()
+            try writeImage(picture, to: sheet)
+            print(sheet)
+        }
+        return drawn.count { $0.error != nil }
+    }
+
+    private func draw(_ file: String?, _ made: Composition, _ planner: PicturePlanner) throws -> Drawn {
+        var recipe = try planner.recipe(of: job(file))
+        var own = made
+        own.prompt = recipe.request.prompt
+        own.apply(to: &recipe.request)
+        recipe.adapters = made.adapters
+        try recipe.request.validate(for: planner.model)
+        func drawn(_ recipe: PictureRecipe) throws -> (picture: Image, recipe: PictureRecipe) {
+            guard let drawn = try planner.draw(recipe, isStopped: { Interrupt.isRequested }) else {
+                throw Interrupted()
+            }
+            return drawn
+        }
+        let (picture, noted) = try drawn(recipe)
+        let path = "\(output)/\(file.map(name(of:)) ?? "seed-\(seed).png")"
+        try writeImage(picture, to: path, metadata: noted.metadata())
+        print(path)
+        guard sheet != nil else { return Drawn(title: own.prompt, pictures: []) }
+        var plain = recipe
+        (plain.request.styles, plain.request.directions) = (nil, nil)
+        plain.adapters = made.adapters.filter { $0.styleBranch == nil }
+        let input = try file.map { file in
+            try readImage(at: file).image.resized(width: picture.width, height: picture.height)
+        }
+        return Drawn(title: own.prompt, pictures: [input, try drawn(plain).picture, picture].compactMap { $0 })
+    }
+}
+
+extension Stylization.Method: ExpressibleByArgument {}

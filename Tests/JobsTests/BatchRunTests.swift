@@ -1,0 +1,161 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Jobs
+
+/// Many jobs: what a kill leaves, what is done again, what fails, and how shards divide.
+@Suite struct BatchRunTests {
+    private struct Broken: Error, CustomStringConvertible { let description = "it broke" }
+
+    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "jobs-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try body(folder)
+    }
+
+    /// Jobs whose outputs are their numbers, and a count of how often any was made.
+    private func tasks(_ count: Int, failing: Set<Int> = [], made: Counter = Counter()) -> [BatchTask] {
+        (0..<count).map { number in
+            BatchTask(output: "part/\(number).txt") {
+                PreparedTask(key: "key \(number)") {
+                    if failing.contains(number) { throw Broken() }
+                    made.add()
+                    return Array("number \(number)\n".utf8)
+                }
+            }
+        }
+    }
+
+    private func files(_ folder: URL) throws -> [String] {
+        let part = folder.appending(path: "part").path
+        guard FileManager.default.fileExists(atPath: part) else { return [] }
+        return try FileManager.default.contentsOfDirectory(atPath: part).sorted()
+    }
+
+    @Test func `what is done stays done`() throws {
+        try inTemporaryFolder { folder in
+            let made = Counter()
+            let run = BatchRun(folder: folder)
+            #expect(try run.run(tasks(5, made: made)) == .init(made: 5))
+            #expect(try run.run(tasks(7, made: made)) == .init(made: 2, kept: 5))
+            #expect(try made.count == 7 && files(folder).count == 7)
+            // An output that was taken away is made again.
+            try FileManager.default.removeItem(at: folder.appending(path: "part/3.txt"))
+            #expect(try run.run(tasks(7, made: made)) == .init(made: 1, kept: 6))
+        }
+    }
+
+    @Test func `an output that another list has written over is made again`() throws {
+        try inTemporaryFolder { folder throws in
+            func task(_ key: String) -> BatchTask {
+                BatchTask(output: "a.txt") { PreparedTask(key: key) { Array(key.utf8) } }
+            }
+            func text() throws -> String { try String(contentsOf: folder.appending(path: "a.txt"), encoding: .utf8) }
+            let run = BatchRun(folder: folder)
+            for key in ["one", "two", "one"] {
+                #expect(try run.run([task(key)]).made == 1)
+                #expect(try text() == key)
+            }
+            #expect(try run.run([task("one")]).kept == 1)
+        }
+    }
+
+    @Test func `a kill between two moments loses nothing and makes nothing twice`() throws {
+        try inTemporaryFolder { folder in
+            let made = Counter()
+            let run = BatchRun(folder: folder)
+            _ = try run.run(tasks(4, made: made))
+            let journal = folder.appending(path: "journal.jsonl")
+            let text = try Data(contentsOf: journal)
+            // After the journal's line, before the name.
+            let (named, unnamed) = (folder.appending(path: "part/2.txt"), folder.appending(path: "part/.2.txt.partial"))
+            try FileManager.default.moveItem(at: named, to: unnamed)
+            #expect(try run.run(tasks(4, made: made)) == .init(kept: 4))
+            #expect(FileManager.default.fileExists(atPath: named.path))
+            // In the middle of a line, and of a file.
+            // Pieces that run side by side end in any order.
+            let lines = text.split(separator: UInt8(ascii: "\n")).map { Data($0) }
+            let last = try #require(lines.first { $0.range(of: Data("part/3.txt".utf8)) != nil })
+            let whole = lines.filter { $0 != last }.map { $0 + Data("\n".utf8) }
+            try (whole.reduce(Data(), +) + last.prefix(20)).write(to: journal)
+            try FileManager.default.removeItem(at: folder.appending(path: "part/3.txt"))
+            try Data("num".utf8).write(to: folder.appending(path: "part/.3.txt.partial"))
+            #expect(try run.run(tasks(4, made: made)) == .init(made: 1, kept: 3))
+            #expect(try files(folder) == ["0.txt", "1.txt", "2.txt", "3.txt"] && made.count == 5)
+            let again = try String(contentsOf: journal, encoding: .utf8).split(separator: "\n")
+            let states = try again.map { try JSONDecoder().decode(Journal.Line.self, from: Data($0.utf8)).state }
+            #expect(states.allSatisfy { $0 == .done })
+        }
+    }
+
+    @Test func `a job that fails ends the run, or is told of and left`() throws {
+        try inTemporaryFolder { folder in
+            let strict = try BatchRun(folder: folder).run(tasks(9, failing: [0]))
+            #expect(strict.failed == ["part/0.txt"] && strict.made < 8)
+            let events = Mutex<[String]>([])
+            let loose = try BatchRun(folder: folder, keepsGoing: true).run(
+                tasks(9, failing: [0, 4]),
+                report: { event in if let error = event.error { events.withLock { $0.append(error) } } })
+            #expect(loose.failed == ["part/0.txt", "part/4.txt"] && loose.made + loose.kept == 7)
+            #expect(events.withLock { $0 } == ["it broke", "it broke"])
+            #expect(try files(folder).count == 7)
+            // What failed is tried again.
+            #expect(try BatchRun(folder: folder).run(tasks(9)) == .init(made: 2, kept: 7))
+        }
+    }
+
+    @Test func `shards divide the jobs, and know of each other's`() throws {
+        try inTemporaryFolder { folder in
+            let made = Counter()
+            for index in 1...3 {
+                let shard = try #require(Shard("\(index)/3"))
+                #expect(try BatchRun(folder: folder, shard: shard).run(tasks(10, made: made)).kept == 0)
+            }
+            #expect(try made.count == 10 && files(folder).count == 10)
+            #expect(try BatchRun(folder: folder).run(tasks(10)) == .init(kept: 10))
+        }
+        for bad in ["0/3", "4/3", "1", "1/", "a/b", "1/2/3", "-1/2"] { #expect(Shard(bad) == nil, "\(bad)") }
+    }
+
+    @Test func `a stop is taken between jobs, and two runs never share a journal`() throws {
+        try inTemporaryFolder { folder in
+            let asked = Counter()
+            let report = try BatchRun(folder: folder).run(tasks(50)) { _ in
+            } shouldStop: {
+                asked.add()
+                return asked.count > 2
+            }
+            #expect(report.isStopped && report.made > 0 && report.made < 50)
+            let open = try Journal(folder: folder, shard: .whole)
+            let error = #expect(throws: JobError.self) { try BatchRun(folder: folder).run(tasks(1)) }
+            #expect(error?.description.contains("expected no other run") == true)
+            withExtendedLifetime(open) {}
+        }
+    }
+
+    @Test func `outputs are inside the folder, each its own`() throws {
+        try inTemporaryFolder { folder throws in
+            for output in ["../a.txt", "/a.txt", "", "a//b", "./a"] {
+                let task = BatchTask(output: output) { PreparedTask(key: "a") { [] } }
+                #expect(throws: JobError.self, "\(output)") { try BatchRun(folder: folder).run([task]) }
+            }
+            let error = #expect(throws: JobError.self) { try BatchRun(folder: folder).run(tasks(2) + tasks(1)) }
+            #expect(error?.description.contains("job 3: output") == true)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        }
+    }
+
+    @Test func `an output that cannot be written is its job's failure`() throws {
+        try inTemporaryFolder { folder in
+            // A file stands where the folder should be.
+            try Data().write(to: folder.appending(path: "part"))
+            let report = try BatchRun(folder: folder, keepsGoing: true).run(tasks(2))
+            #expect(report.failed.count == 2)
+            try FileManager.default.removeItem(at: folder.appending(path: "part"))
+            #expect(try BatchRun(folder: folder).run(tasks(2)) == .init(made: 2))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import Generation
+import Imaging
+import Recipes
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Jobs
+
+/// Lists of jobs in files, and what a job becomes for a model.
+@Suite struct JobListTests {
+    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "jobs-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try body(folder)
+    }
+
+    private func list(_ text: String, _ name: String, _ folder: URL) throws -> JobList {
+        try Data(text.utf8).write(to: folder.appending(path: name))
+        return try JobList(path: folder.appending(path: name).path)
+    }
+
+    @Test func `jobs override a template, a matrix is every combination`() throws {
+        try inTemporaryFolder { folder in
+            let read = try list(
+                """
+                model: mini
+                template: {steps: 8, cfg_scale: 3, styles: [{style: ink, strength: 2}]}
+                matrix:
+                  prompt: [a cat, a dog]
+                  seed: [1, 2, 3]
+                jobs:
+                  - {prompt: a woman, steps: 4, output: w.png}
+                """, "a.yaml", folder)
+            #expect(read.model == "mini" && read.jobs.count == 7 && read.folder == folder.path)
+            #expect(read.jobs[0].steps == 4 && read.jobs[0].output == "w.png" && read.jobs[0].cfgScale == 3)
+            #expect(read.jobs[1...].map(\.seed) == [1, 2, 3, 1, 2, 3])
+            #expect(read.jobs[4].prompt == "a dog" && read.jobs[4].steps == 8)
+            #expect(read.jobs.allSatisfy { $0.styles?.first?.strength == 2 })
+        }
+    }
+
+    @Test func `lines are jobs, the first may be the template`() throws {
+        try inTemporaryFolder { folder in
+            let read = try list(
+                """
+                {"model": "tiny", "template": {"steps": 3}}
+                {"prompt": "a", "seed": 7}
+
+                {"prompt": "b", "input": "x.png", "method": "sdedit"}
+                """, "a.jsonl", folder)
+            #expect(read.model == "tiny" && read.jobs.map(\.prompt) == ["a", "b"])
+            #expect(read.jobs.map(\.steps) == [3, 3] && read.jobs[1].method == .sdedit)
+            let error = #expect(throws: RecipeError.self) {
+                try list("{\"prompt\": \"a\"}\n{\"promt\": \"b\"}\n", "b.jsonl", folder)
+            }
+            #expect(error.map { "\($0)".contains("line 2") && "\($0)".contains("promt") } == true)
+            #expect(throws: JobError.self) { try list("\n", "c.jsonl", folder) }
+        }
+    }
+
+    @Test func `a job becomes a complete recipe`() throws {
+        try inTemporaryFolder { folder in
+            let store = try ModelFolder(path: Fixtures.path("tiny-sd"))
+            let model = try StableDiffusion(store)
+            let blank = PictureRecipe(
+                engine: "1", model: "tiny", modelHash: "abc", precision: .fp32,
+                request: GenerationRequest(prompt: "", steps: 4, guidanceScale: 3, width: 32, height: 32))
+            let planner = PicturePlanner(model, blank: blank, folders: StackFolders(own: []), folder: folder.path)
+            let style = Fixtures.path("adapters/slider-bf16.pt")
+
+            var job = BatchJob()
+            job.prompt = "a cat <lora:\(style):0.5>"
+            job.styles = [StackFile.Style(style: style, strength: 2, phrase: "in ink style")]
+            var recipe = try planner.recipe(of: job)
+            #expect(recipe.request.prompt == "a cat" && recipe.request.steps == 4)
+            #expect(recipe.adapters?.map(\.styleBranch) == [0, nil] && recipe.request.styles?.map(\.strength) == [2])
+
+            var random = TorchGenerator(seed: 1)
+            let picture = (random.uniform([1, 3, 40, 80]) * 2 - 1).images()[0]
+            try writeImage(picture, to: folder.appending(path: "x.png").path)
+            job = BatchJob()
+            (job.input, job.seed) = ("x.png", 9)
+            recipe = try planner.recipe(of: job)
+            #expect(recipe.start?.inversion != nil && recipe.request.sampler == "ddim" && recipe.request.seed == 9)
+            #expect(recipe.request.guidanceScale == 1 && recipe.request.prompt.isEmpty)
+            #expect(recipe.request.width == 2 * recipe.request.height)
+            let drawn = try #require(try planner.draw(recipe))
+            #expect(drawn.picture.width == recipe.request.width && drawn.recipe.latentsHash != nil)
+            job.method = .sdedit
+            recipe = try planner.recipe(of: job)
+            #expect(recipe.start?.inversion == nil && recipe.request.guidanceScale == 3)
+
+            // The key is that of everything that matters.
+            func key(_ job: BatchJob) throws -> String { try planner.task(job, number: 0).prepare().key }
+            let first = try key(job)
+            #expect(try key(job) == first)
+            job.strength = 0.5
+            #expect(try key(job) != first)
+            job.strength = nil
+            try writeImage(picture.resized(width: 40, height: 20), to: folder.appending(path: "x.png").path)
+            #expect(try key(job) != first)
+            job.width = 33
+            #expect(throws: GenerationError.self) { try key(job) }
+        }
+    }
+}
