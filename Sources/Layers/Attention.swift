@@ -60,8 +60,23 @@ public struct Attention: Layer {
         let q = pass.visit(site, .queries, byHead(queries(x, pass)))
         let k = pass.visit(site, .keys, byHead(keys(context, pass)))
         let v = pass.visit(site, .values, byHead(values(context, pass)))
-        let read = pass.visit(site, .heads, attend(q, k, v, pass))
+        let read = pass.visit(site, .heads, mixingRegions(attend(q, k, v, pass), q, context, pass))
         return pass.visit(site, .output, output(read.flattened(2...3), pass))
+    }
+
+    /// What the queries read, with the answers of adapted keys and values in their regions:
+    ///
+    ///     read + sum over regions of share · (read with the region's adapters - read)
+    private func mixingRegions(_ read: Tensor, _ q: Tensor, _ context: Tensor, _ pass: Pass) -> Tensor {
+        guard let adaptation = pass.adaptation else { return read }
+        return adaptation.regionalReadings(at: [keys.site, values.site]).reduce(read) { mixed, reading in
+            guard let share = reading.share(q.size(1)) else { return mixed }
+            var regional = Pass(adaptation: reading.adaptation, rows: pass.rows, checkpointing: pass.checkpointing)
+            regional.isReplay = pass.isReplay
+            let there = attend(
+                q, byHead(keys(context, regional)), byHead(values(context, regional)), regional)
+            return mixed + share * (there - read)
+        }
     }
 
     /// `[batch, tokens, heads * headDimension]` as `[batch, tokens, heads, headDimension]`.

@@ -104,6 +104,25 @@ public struct AdapterStack: Adaptation {
 
     // MARK: Adaptation
 
+    public func regionalReadings(at sites: [Int]) -> [RegionalReading] {
+        let layers = sites.compactMap { $0 < self.sites.count ? self.sites[$0] : nil }
+            .filter { $0.readsText && $0.path.hasPrefix("unet.") }
+        let members = Set(layers.flatMap { $0.members.map(\.entry) })
+        return entries.indices.compactMap { number in
+            guard members.contains(number), strengths[number] != 0, let region = entries[number].region else {
+                return nil
+            }
+            // Here the entry acts everywhere; the other regions' entries do not act on texts.
+            var copy = self
+            copy.entries[number].region = nil
+            return RegionalReading(adaptation: copy) { [moment] tokens in
+                moment?.height(ofTokens: tokens).map { height in
+                    region.resized(height: height, width: tokens / height).reshaped([1, tokens, 1, 1])
+                }
+            }
+        }
+    }
+
     public var parameters: [Tensor] { trained }
 
     public func replacing(parameters: [Tensor]) -> any Adaptation {

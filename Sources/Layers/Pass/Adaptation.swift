@@ -43,10 +43,33 @@ public protocol Adaptation: Sendable {
     ///   - pass: tells which role each row of the batch has.
     func adapted(_ layer: BaseLayer, input: Tensor, at site: Int, _ pass: Pass) -> Tensor
 
+    /// Adapters of regions of the picture that change what an attention layer reads from a text, which has no place of
+    /// its own: the layer then attends with each of them, too, and takes each answer where its region is.
+    ///
+    /// - Parameter sites: the numbers of the layer's keys and values.
+    func regionalReadings(at sites: [Int]) -> [RegionalReading]
+
     /// The tensors that may be trainable, in an order of its own.
     var parameters: [Tensor] { get }
 
     /// The same adapters with other tensors, in the order of `parameters`. Checkpoints need it: a trainable tensor
     /// that is not handed in from outside gets no gradient.
     func replacing(parameters: [Tensor]) -> any Adaptation
+}
+
+extension Adaptation {
+    public func regionalReadings(at sites: [Int]) -> [RegionalReading] { [] }
+}
+
+/// What an attention layer reads under the adapters of one region, and where in the picture that counts.
+public struct RegionalReading: Sendable {
+    /// The adaptation of the keys and values.
+    public let adaptation: any Adaptation
+    /// The share of the region at each of so many query tokens, `[1, tokens, 1, 1]`; nil where they are no picture.
+    public let share: @Sendable (_ tokens: Int) -> Tensor?
+
+    public init(adaptation: any Adaptation, share: @escaping @Sendable (_ tokens: Int) -> Tensor?) {
+        self.adaptation = adaptation
+        self.share = share
+    }
 }
