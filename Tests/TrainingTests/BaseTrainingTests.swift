@@ -288,11 +288,12 @@ import Weights
     @Test func `every other shipped recipe decodes`() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Assets/recipes")
             .standardized
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) where name.hasSuffix(".yaml") {
             let path = folder.appending(path: name).path
             switch name.split(separator: "-")[0] {
             case "probe": _ = try decodeRecipe(ProbeRecipe.self, at: path)
             case "slider": try decodeRecipe(SliderRecipe.self, at: path).validate()
+            case "style": try decodeRecipe(PairRecipe.self, at: path).validate()
             default: _ = try decodeRecipe(BaseRecipe.self, at: path)
             }
         }
