@@ -68,6 +68,9 @@ let package = Package(
                 "TensorCore",
             ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
+        library(
+            "Interpretability",
+            ["DiffusionModels", "TextModels", "Layers", "Weights", "Tokenizers", "Drawing", "Imaging", "TensorCore"]),
         // 6
         library(
             "Measurement", ["Generation", "World", "Drawing", "Layers", "Weights", "Recipes", "Imaging", "TensorCore"]),
@@ -83,8 +86,8 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters", "Layers",
-                "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend", "TensorCore",
+                "Generation", "Training", "Measurement", "World", "Interpretability", "DiffusionModels", "TextModels",
+                "Adapters", "Layers", "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend", "TensorCore",
                 argumentParser,
             ],
             swiftSettings: swiftSettings),
@@ -108,6 +111,9 @@ let package = Package(
             ["Adapters", "Generation", "DiffusionModels", "TextModels", "Layers", "Weights", "TensorCore"]),
         tests("Generation", ["Generation", "Adapters", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
+        tests(
+            "Interpretability",
+            ["Interpretability", "TextModels", "DiffusionModels", "Layers", "Weights", "Imaging", "TensorCore"]),
         tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
         tests(
             "Training",
