@@ -12,7 +12,7 @@ struct Atelier: AsyncParsableCommand {
         version: engineVersion,
         subcommands: [
             Generate.self, Info.self, Rerun.self, Verify.self, Train.self, Eval.self, WorldCommand.self, Models.self,
-            AdaptersCommand.self, SliderCommand.self, GridCommand.self, Morph.self, TextCommand.self, Bench.self,
+            AdaptersCommand.self, SliderCommand.self, GridCommand.self, Morph.self, TextCommand.self, TraceCommand.self, Bench.self,
             Devices.self, Demo.self,
         ])
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Interpretability
+import TextModels
 
 /// `atelier trace knockout`: what the last token must see.
 struct TraceKnockout: AsyncParsableCommand {
@@ -17,6 +18,8 @@ struct TraceKnockout: AsyncParsableCommand {
     var window = 5
     @Option(help: "Middle layers of the windows, as 0,4,8-11 (default: all).")
     var layers: NumberList?
+    @Option(help: "For Mamba: shadow, edge or ablation.")
+    var mode = "shadow"
     @OptionGroup var result: TraceOutput
 
     func run() async throws {
@@ -24,11 +27,23 @@ struct TraceKnockout: AsyncParsableCommand {
         guard (1...1000).contains(window) else {
             throw UsageError(description: "--window: expected 1 to 1000, found \(window)")
         }
+        guard let mode = MambaKnockout.Mode(rawValue: mode) else {
+            let known = MambaKnockout.Mode.allCases.map(\.rawValue).joined(separator: ", ")
+            throw UsageError(description: "--mode: expected one of \(known), found \(mode)")
+        }
         let text = try model.load()
         let traced = try TracedTextModel(text)
-        try result.give(
-            AttentionKnockout.changes(
-                traced, PromptInput(text: prompt), subject: traced.tokens(of: subject, in: prompt), window: window,
-                layers: layers?.numbers, answer: answer.map(text.answerToken)))
+        let (input, subject) = (PromptInput(text: prompt), try traced.tokens(of: subject, in: prompt))
+        if text.configuration is MambaConfiguration {
+            var options = MambaKnockout.Options()
+            (options.mode, options.window, options.layers) = (mode, window, layers?.numbers)
+            options.answer = try answer.map(text.answerToken)
+            try result.give(MambaKnockout.changes(traced, input, subject: subject, options))
+        } else {
+            try result.give(
+                AttentionKnockout.changes(
+                    traced, input, subject: subject, window: window, layers: layers?.numbers,
+                    answer: answer.map(text.answerToken)))
+        }
     }
 }

@@ -38,6 +38,9 @@ struct TraceCompiler<Model: TraceableModel> {
     /// Shapes of the values that earlier graphs of the session saved.
     var earlier: [[String: [Int]]] = []
 
+    /// Kernels take eight, of which the engine needs one or two itself.
+    private static var maximumRank: Int { 6 }
+
     func program(_ graph: InterventionGraph) throws -> TraceProgram {
         try checkCounts(graph)
         let tokens = try model.tokenCounts(graph.prompts)
@@ -104,6 +107,10 @@ struct TraceCompiler<Model: TraceableModel> {
             }
             plan.shape = shape
         default: plan.shape = try ShapeRule.shape(node, inputs.map { before[$0].shape }, place)
+        }
+        guard !plan.shape.contains(0), plan.shape.count <= Self.maximumRank else {
+            throw TraceError(
+                .shape, place, expected: "a value with elements, of at most \(Self.maximumRank) axes", found: "shape \(plan.shape)")
         }
         guard let elements = TensorLiteral.count(plan.shape), elements <= limits.valueBytes / 4 else {
             throw TraceError(

@@ -33,7 +33,7 @@ extension Node {
         case .argmax: return argumentMaximum(inputs[0], axis: axis()).converted(to: .float32)
         case .select: return inputs[0].selected(box(of: inputs[0].shape) { Int($0) })
         case .reshape: return inputs[0].reshaped(shape ?? [])
-        case .permute: return inputs[0].permuted(axes ?? [])
+        case .permute: return inputs[0].permuted(axes ?? Array(0..<inputs[0].rank))
         case .stack: return stacked(inputs)
         case .concatenate: return concatenated(inputs, axis: axis())
         case .get, .set, .gradient, .unembed, .saved: preconditionFailure("\(operation) is not computed from values")

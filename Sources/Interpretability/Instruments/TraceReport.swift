@@ -85,3 +85,18 @@ enum PictureStack {
         return Image(width: width, height: height, pixels: canvas.rgb())
     }
 }
+
+/// Several reports as one: tables and pictures one below the other.
+public struct ReportList: TraceReport {
+    private let reports: [any TraceReport]
+
+    public init(_ reports: [any TraceReport]) { self.reports = reports }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.unkeyedContainer()
+        for report in reports { try report.encode(to: container.superEncoder()) }
+    }
+
+    public var table: String { reports.map(\.table).joined(separator: "\n\n") }
+    public func picture() -> Image { PictureStack.column(reports.map { $0.picture() }) }
+}

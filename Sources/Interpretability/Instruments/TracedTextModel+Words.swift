@@ -1,4 +1,5 @@
 internal import Foundation
+internal import TensorCore
 internal import Tokenizers
 
 extension TracedTextModel {
@@ -44,5 +45,19 @@ extension TracedTextModel {
                 .unsupported, "model", expected: "a model with attention", found: "one without",
                 advice: "its sites are \(aliases.layer.keys.sorted().joined(separator: ", "))")
         }
+    }
+}
+
+extension TracedTextModel {
+    /// The token that the model would say next.
+    public func likeliestToken(_ prompt: PromptInput) throws -> Int {
+        let result = try trace { t in t.save("top", t.prompt(prompt)["logits", token: -1].argmax()) }
+        return Int(try result.value("top").item)
+    }
+
+    /// The standard deviation of all numbers in the embeddings of some tokens.
+    public func embeddingDeviation(of tokens: [Int]) throws -> Double {
+        let result = try trace { t in t.save("vectors", t.prompt(tokens)["embed"]) }
+        return Double(variance(try result.value("vectors"), correction: 0).item).squareRoot()
     }
 }
