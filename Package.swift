@@ -87,7 +87,8 @@ let package = Package(
             name: "atelier",
             dependencies: [
                 "Generation", "Training", "Measurement", "World", "Interpretability", "DiffusionModels", "TextModels",
-                "Adapters", "Layers", "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend", "TensorCore",
+                "Adapters", "Layers", "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing",
+                "CUDABackend", "TensorCore",
                 argumentParser,
             ],
             swiftSettings: swiftSettings),

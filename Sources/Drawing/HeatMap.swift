@@ -110,7 +110,8 @@ public struct HeatMap: Sendable {
         return Image(width: canvas.width, height: canvas.height, pixels: canvas.rgb())
     }
 
-    private func drawScale(_ canvas: Canvas, _ x: Double, _ y: Double, _ height: Double, _ bounds: ClosedRange<Double>) {
+    private func drawScale(_ canvas: Canvas, _ x: Double, _ y: Double, _ height: Double, _ bounds: ClosedRange<Double>)
+    {
         let steps = 40
         for step in 0..<steps {
             let share = (Double(step) + 0.5) / Double(steps)

@@ -18,7 +18,8 @@ struct BenchTrace: ParsableCommand {
 
     func run() throws {
         guard (1...4096).contains(tokens), (1...1000).contains(repeats) else {
-            throw UsageError(description: "--tokens, --repeats: expected 1 to 4096 and 1 to 1000, found \(tokens), \(repeats)")
+            throw UsageError(
+                description: "--tokens, --repeats: expected 1 to 4096 and 1 to 1000, found \(tokens), \(repeats)")
         }
         let text = try model.load()
         let traced = try TracedTextModel(text)
@@ -29,7 +30,10 @@ struct BenchTrace: ParsableCommand {
             return prompt
         }
         let kinds: [(String, () throws -> Void)] = [
-            ("plain", { ComputeThread.shared.run { _ = text.model(TokenBatch([ids]), after: nil, logits: .last, Pass()) } }),
+            (
+                "plain",
+                { ComputeThread.shared.run { _ = text.model(TokenBatch([ids]), after: nil, logits: .last, Pass()) } }
+            ),
             ("one value saved", { _ = try traced.trace { t in _ = logits(t) } }),
             (
                 "every residual saved",

@@ -8,7 +8,9 @@ import TextModels
 struct TraceCausal: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "causal", abstract: "Where a fact is: spoil its subject, then restore one activation at a time.",
-        discussion: "One fact by --prompt and --subject, or many by --facts, a JSON array of objects with prompt, subject and answer.")
+        discussion:
+            "One fact by --prompt and --subject, or many by --facts, a JSON array of objects with prompt, subject and answer."
+    )
 
     @OptionGroup var model: TextModelOptions
     @Option(name: [.short, .long], help: "The prompt of one fact.")
@@ -23,6 +25,8 @@ struct TraceCausal: AsyncParsableCommand {
     var facts: String?
     @Option(help: "What is restored: residual, mlp or attention; or all three.")
     var kind = "residual"
+    @Option(help: "Hold mlp or attention at corrupted values in the later layers of the restored token.")
+    var sever: String?
     @Option(parsing: .unconditional, help: "Layers of a window, for mlp and attention.")
     var window = 10
     @Option(help: "Layers, as 0,4,8-11 (default: all).")
@@ -46,7 +50,12 @@ struct TraceCausal: AsyncParsableCommand {
         try result.check()
         let kinds = try chosenKinds()
         guard (1...100).contains(draws), noise > 0, noise.isFinite, (1...1000).contains(window) else {
-            throw UsageError(description: "--draws, --noise, --window: expected positive numbers, found \(draws), \(noise), \(window)")
+            throw UsageError(
+                description:
+                    "--draws, --noise, --window: expected positive numbers, found \(draws), \(noise), \(window)")
+        }
+        if let sever, sever != "mlp" && sever != "attention" {
+            throw UsageError(description: "--sever: expected mlp or attention, found \(sever)")
         }
         let facts = try readFacts()
         let text = try model.load()
@@ -58,8 +67,12 @@ struct TraceCausal: AsyncParsableCommand {
             if !isKnown { complain("left out: \(fact.prompt)\(traced.label(said)), not \(answer)") }
             return isKnown
         }
-        guard !known.isEmpty else { throw UsageError(description: "--facts: expected facts that the model knows, found none") }
-        let subjects = try known.map { try traced.tokens(PromptInput(text: $0.prompt))[traced.tokens(of: $0.subject, in: $0.prompt)] }
+        guard !known.isEmpty else {
+            throw UsageError(description: "--facts: expected facts that the model knows, found none")
+        }
+        let subjects = try known.map {
+            try traced.tokens(PromptInput(text: $0.prompt))[traced.tokens(of: $0.subject, in: $0.prompt)]
+        }
         let deviation = try noise * traced.embeddingDeviation(of: subjects.flatMap { $0 })
         Interrupt.watch()
         var progress = TerminalProgress()
@@ -90,7 +103,8 @@ struct TraceCausal: AsyncParsableCommand {
                 throw UsageError(description: "\(facts): expected a file of facts, found none that can be read")
             }
             do { return try JSONDecoder().decode([Fact].self, from: data) } catch {
-                throw UsageError(description: "\(facts): expected an array of objects with prompt and subject, found \(error)")
+                throw UsageError(
+                    description: "\(facts): expected an array of objects with prompt and subject, found \(error)")
             }
         }
         guard let prompt, let subject else {
@@ -104,6 +118,7 @@ struct TraceCausal: AsyncParsableCommand {
     ) throws -> CausalTrace {
         var options = CausalTrace.Options()
         (options.kind, options.window, options.layers) = (kind, window, layers?.numbers)
+        options.severed = sever.flatMap(CausalTrace.Kind.init)
         var corruption = CausalTrace.Corruption.noise(deviation: deviation, draws: draws, seed: seed)
         if let swap {
             // As the subject stands in the prompt: with the space before it, if there is one.

@@ -52,7 +52,8 @@ struct NumberList: ExpressibleByArgument {
         numbers = []
         for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-            guard ends.count <= 2, let first = ends[0], let last = ends[ends.count - 1], first <= last, last < 1 << 20 else {
+            guard ends.count <= 2, let first = ends[0], let last = ends[ends.count - 1], first <= last, last < 1 << 20
+            else {
                 return nil
             }
             numbers += first...last

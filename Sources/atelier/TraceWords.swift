@@ -76,7 +76,8 @@ struct TraceWords: AsyncParsableCommand {
         let spans = tokenizer.spans(of: text)
         let most = tokenizer.modelMaxLength - 2
         guard !spans.isEmpty, spans.count <= most, !text.contains(where: { "()[]".contains($0) }) else {
-            throw UsageError(description: "--prompt: expected 1 to \(most) tokens without weights in brackets, found \(spans.count)")
+            throw UsageError(
+                description: "--prompt: expected 1 to \(most) tokens without weights in brackets, found \(spans.count)")
         }
         let scalars = Array(text.unicodeScalars)
         var words: [(text: String, places: Range<Int>)] = []

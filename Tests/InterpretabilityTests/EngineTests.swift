@@ -1,3 +1,4 @@
+import Foundation
 import Interpretability
 import Layers
 import TensorCore
@@ -19,7 +20,9 @@ import Weights
         #expect(sites.count > 30)
         let result = try model.trace { t in
             let plain = t.prompt(Self.a)
-            for site in sites { plain["\(site.path):\(site.port.rawValue)"] = plain["\(site.path):\(site.port.rawValue)"] }
+            for site in sites {
+                plain["\(site.path):\(site.port.rawValue)"] = plain["\(site.path):\(site.port.rawValue)"]
+            }
             t.save("logits", plain["logits"])
         }
         #expect(result.passes == 1)
@@ -99,9 +102,10 @@ import Weights
             t.save("longest", t.prompt([1, 2, 3, 4, 5, 6, 7, 8])["logits"])
         }
         let alone = try model.trace { t in
-            let donor = t.constant(try model.trace { s in
-                s.save("v", s.prompt(Self.a)["layers.1.resid_post", token: 0])
-            }.value("v"))
+            let donor = t.constant(
+                try model.trace { s in
+                    s.save("v", s.prompt(Self.a)["layers.1.resid_post", token: 0])
+                }.value("v"))
             let short = t.prompt([3, 4])
             short["layers.1.resid_post", token: -1] = donor
             short["layers.2.resid_pre", token: 0] *= 2
@@ -163,7 +167,9 @@ import Weights
             zero.ablate("layers.1.attn.z", head: 2)
             mean.ablate("layers.1.attn.z", head: 2, .mean(of: prompts))
             resample.ablate("layers.1.attn.z", head: 2, .resample(from: prompts[1]))
-            for (name, prompt) in [("a", prompts[0]), ("b", prompts[1]), ("zero", zero), ("mean", mean), ("other", resample)] {
+            for (name, prompt) in [
+                ("a", prompts[0]), ("b", prompts[1]), ("zero", zero), ("mean", mean), ("other", resample),
+            ] {
                 t.save(name, prompt["layers.1.attn.z", head: 2])
                 t.save(name + " rest", prompt["layers.1.attn.z", head: 1])
             }
@@ -173,6 +179,30 @@ import Weights
         #expect(maximumDifference(try result.value("mean"), (a + b) * 0.5) < 1e-6)
         #expect(isBitEqual(try result.value("other"), b))
         #expect(isBitEqual(try result.value("zero rest"), try result.value("a rest")))
+    }
+
+    /// A layer that is passed by is as good as not there; edits do it to every prompt, and leave the model as it is.
+    @Test func editsThatStay() throws {
+        let model = try TinyModels.text("llama")
+        let graph = InterventionGraph.written { t in
+            for (name, ids) in [("a", Self.a), ("b", Self.b)] { t.save(name, t.prompt(ids)["logits"]) }
+        }
+        let wanted = try model.trace { t in
+            for (name, ids) in [("a", Self.a), ("b", Self.b)] {
+                let prompt = t.prompt(ids)
+                prompt["layers.2.resid_pre"] = prompt["layers.0.resid_post"]
+                prompt["layers.2.mlp.out"] = prompt["layers.2.mlp.out"] * 2
+                t.save(name, prompt["logits"])
+            }
+        }
+        var edits = EditSet([InterventionGraph.written { t in t.prompt([0]).skip(layer: 1) }])
+        edits.add(.written { t in t.prompt([0])["layers.2.mlp.out"] *= 2 })
+        let copy = try JSONDecoder().decode(EditSet.self, from: JSONEncoder().encode(edits))
+        let (found, plain) = (try model.run(copy.applied(to: graph)), try model.run(EditSet().applied(to: graph)))
+        for (name, ids) in [("a", Self.a), ("b", Self.b)] {
+            #expect(isBitEqual(try found.value(name), try wanted.value(name)))
+            #expect(isBitEqual(try plain.value(name), TinyModels.logits(model, ids).contiguous()))
+        }
     }
 
     @Test func sessions() throws {

@@ -71,7 +71,9 @@ import Testing
         for layer in 0..<model.layers {
             let pattern = try result.value("pattern \(layer)")
             #expect(pattern.narrowed(1, start: 2, count: 3).floats.allSatisfy { $0 == 0 })
-            #expect(maximumDifference(try result.value("rows \(layer)"), Tensor.ones([4, 5].prefixed(pattern.size(0)))) < 1e-5)
+            #expect(
+                maximumDifference(try result.value("rows \(layer)"), Tensor.ones([4, 5].prefixed(pattern.size(0))))
+                    < 1e-5)
         }
     }
 }

@@ -14,7 +14,9 @@ import Testing
     private func expect(_ grid: ScoreGrid, _ tolerance: Double = 1e-3, _ isWanted: (Int, Int) -> Bool) {
         for (row, values) in grid.values.enumerated() {
             for (column, value) in values.enumerated() {
-                #expect(abs(value - (isWanted(row, column) ? 1 : 0)) < tolerance, "\(grid.title): \(row), \(column): \(value)")
+                #expect(
+                    abs(value - (isWanted(row, column) ? 1 : 0)) < tolerance,
+                    "\(grid.title): \(row), \(column): \(value)")
             }
         }
     }
@@ -34,10 +36,13 @@ import Testing
         #expect((pair.answer, pair.other) == (5, 7))
         for rows in [3, 32] {
             // The stream holds the fact at the subject until layer 2 has read it, and at the last token from then on.
-            expect(try ActivationPatching.tokens(model, pair, rows: rows)) { layer, token in layer < 2 ? token == 0 : token == 3 }
+            expect(try ActivationPatching.tokens(model, pair, rows: rows)) { layer, token in
+                layer < 2 ? token == 0 : token == 3
+            }
         }
         expect(try ActivationPatching.tokens(model, pair, site: "mlp.out")) { layer, token in layer == 1 && token == 0 }
-        expect(try ActivationPatching.tokens(model, pair, site: "attn.out")) { layer, token in layer == 2 && token == 3 }
+        expect(try ActivationPatching.tokens(model, pair, site: "attn.out")) { layer, token in layer == 2 && token == 3
+        }
         expect(try ActivationPatching.heads(model, pair)) { layer, head in layer == 2 && head == 0 }
     }
 
@@ -48,7 +53,9 @@ import Testing
         let heads = try AttributionPatching.heads(model, pair)
         #expect(try #require(heads.largest) == (2, 0))
         #expect(heads.values[2][0] > 0.2)
-        expect(ScoreGrid(title: "heads", rows: [], columns: [], values: heads.values.map { $0.map { $0 > 0.2 ? 1 : $0 } })) {
+        expect(
+            ScoreGrid(title: "heads", rows: [], columns: [], values: heads.values.map { $0.map { $0 > 0.2 ? 1 : $0 } })
+        ) {
             $0 == 2 && $1 == 0
         }
         let stream = try AttributionPatching.tokens(model, pair)
@@ -76,6 +83,14 @@ import Testing
             expect(ScoreGrid(title: "mlp", rows: [], columns: [], values: values)) { layer, token in
                 (1...2).contains(layer) && token == 0
             }
+            // The fact reaches the subject's stream through layer 1's feed-forward part, so without it nothing comes back.
+            options = CausalTrace.Options()
+            options.severed = .mlp
+            let severed = try CausalTrace(model, Self.clean, subject: 0..<1, corruption: corruption, options)
+            expect(
+                ScoreGrid(
+                    title: "severed", rows: [], columns: [], values: severed.effects.map { $0.map { $0 / total } })
+            ) { layer, token in layer == 1 ? token == 0 : layer > 1 && token == 3 }
             let summary = try CausalSummary([trace, trace])
             #expect(summary.roles == [.last, .next, .further, .final])
             #expect(summary.effects[0][0] == trace.effects[0][0])

@@ -40,7 +40,9 @@ enum PlantedCircuit {
         // A subject's channel, three and a half after the norm, is above one; others are below.
         weights["transformer.h.1.mlp.c_fc.weight"] = Matrix(width, inner) { row, column in row == column ? 1 : 0 }
         weights["transformer.h.1.mlp.c_fc.bias"] = Matrix(inner) { _ in -1 }
-        weights["transformer.h.1.mlp.c_proj.weight"] = Matrix(inner, width) { row, column in column == 12 + row ? 0.4 : 0 }
+        weights["transformer.h.1.mlp.c_proj.weight"] = Matrix(inner, width) { row, column in
+            column == 12 + row ? 0.4 : 0
+        }
         // Head 0: the last token asks for any value; the value's channels answer, and are carried to the answer's.
         weights["transformer.h.2.attn.c_attn.weight"] = Matrix(width, 3 * width) { row, column in
             switch column {

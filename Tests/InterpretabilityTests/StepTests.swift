@@ -18,7 +18,8 @@ import Testing
         }
         for (index, ids) in Self.prompts.enumerated() {
             #expect(result.tokens[index] == Array(TokenStream(model.model, prompt: ids, limit: 5)))
-            #expect(result.values["\(index)"]?.map(\.shape) == [[ids.count, 16]] + Array(repeating: [1, 16], count: 5))
+            #expect(
+                result.values["\(index)"]?.map(\.shape) == [[ids.count, 16]] + Array(repeating: [1, 16], count: 5))
             let whole = try model.trace { t in
                 t.save("x", t.prompt(ids + result.tokens[index])["layers.1.resid_post"])
             }.value("x")

@@ -46,7 +46,9 @@ import Weights
         let sites = try model.scan([input]).entries.filter { ![.scores, .pattern].contains($0.port) }
         let result = try model.trace { t in
             let prompt = t.prompt(input)
-            for site in sites { prompt["\(site.path):\(site.port.rawValue)"] = prompt["\(site.path):\(site.port.rawValue)"] }
+            for site in sites {
+                prompt["\(site.path):\(site.port.rawValue)"] = prompt["\(site.path):\(site.port.rawValue)"]
+            }
             t.save("noise", prompt["unet.conv_out"])
         }
         #expect(maximumDifference(try result.value("noise"), try plain(model, input)) < 1e-5)

@@ -22,8 +22,11 @@ import Testing
     @Test func unknownSites() throws {
         let wrong = try error { t, p in t.save("x", p["layers.1.attn.patern"]) }
         #expect(wrong?.kind == .unknownSite)
-        #expect(wrong?.description.contains("did you mean \"layers.1.attn.pattern\"?") == true, "\(wrong?.description ?? "")")
-        #expect(try error { t, p in t.save("x", p["model.layers.2.mlp.down_prj"]) }?.advice?.contains("down_proj") == true)
+        #expect(
+            wrong?.description.contains("did you mean \"layers.1.attn.pattern\"?") == true,
+            "\(wrong?.description ?? "")")
+        #expect(
+            try error { t, p in t.save("x", p["model.layers.2.mlp.down_prj"]) }?.advice?.contains("down_proj") == true)
         #expect(try error { t, p in t.save("x", p["layers.3.resid_post"]) }?.kind == .unknownSite)
         #expect(try error { t, p in t.save("x", p["model.layers.0:pattern"]) }?.kind == .unknownSite)
         #expect(try error { t, p in t.save("x", p["model.layers.0:nonsense"]) }?.kind == .unknownSite)
@@ -51,7 +54,9 @@ import Testing
         #expect(huge?.kind == .limit)
         var limits = TraceLimits()
         limits.savedBytes = 900
-        let many = try error(limits) { t, p in for layer in 0..<3 { t.save("\(layer)", p["layers.\(layer).resid_post"]) } }
+        let many = try error(limits) { t, p in
+            for layer in 0..<3 { t.save("\(layer)", p["layers.\(layer).resid_post"]) }
+        }
         #expect(many?.kind == .limit)
         #expect(many?.place.contains("save") == true)
         #expect(try error { t, p in t.steps = 100_000 }?.kind == .limit)

@@ -25,7 +25,8 @@ import Testing
         let picture = folder.appending(path: "picture.png").path
         let pair = ["-p", "abcd", "--corrupted", "abed", "--answer", "f", "--other-answer", "g"]
         for arguments in [
-            ["logit-lens", "-p", "abcd"], ["attention", "-p", "abcd"], ["patch"] + pair, ["patch", "--site", "heads"] + pair,
+            ["logit-lens", "-p", "abcd"], ["attention", "-p", "abcd"], ["patch"] + pair,
+            ["patch", "--site", "heads"] + pair,
             ["attribution"] + pair, ["causal", "-p", "abcd", "--subject", "b", "--kind", "all"],
             ["causal", "-p", "abcd", "--subject", "b", "--swap", "e"], ["knockout", "-p", "abcd", "--subject", "b"],
         ] {
@@ -38,7 +39,8 @@ import Testing
         }
         let graph = folder.appending(path: "graph.json")
         try Data(
-            #"{"version":1,"steps":1,"prompts":[{"text":"abc"}],"nodes":[{"operation":"get","site":"embed","prompt":0}],"saves":{"x":0}}"#.utf8
+            #"{"version":1,"steps":1,"prompts":[{"text":"abc"}],"nodes":[{"operation":"get","site":"embed","prompt":0}],"saves":{"x":0}}"#
+                .utf8
         ).write(to: graph)
         let dry = try CommandLineTests().run(["trace", "run", "-m", folder.path, graph.path, "--dry-run"])
         #expect(dry.output.contains("\"shapes\":{\"x\":[3,"), "\(dry.errors)")
@@ -51,13 +53,19 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let graph = folder.appending(path: "graph.json")
         try Data(
-            #"{"version":1,"steps":1,"prompts":[{"text":"abc"}],"nodes":[{"operation":"get","site":"embd","prompt":0}],"saves":{"x":0}}"#.utf8
+            #"{"version":1,"steps":1,"prompts":[{"text":"abc"}],"nodes":[{"operation":"get","site":"embd","prompt":0}],"saves":{"x":0}}"#
+                .utf8
         ).write(to: graph)
         for (arguments, code, words) in [
             (["logit-lens", "-m", folder.path, "-p", "ab", "--layers", "99"], 1, "layers below"),
             (["logit-lens", "-m", folder.path, "-p", "ab", "-o", "x.gif"], 2, "--output"),
             (["patch", "-m", folder.path, "-p", "ab", "--corrupted", "abc"], 1, "2 tokens"),
-            (["patch", "-m", folder.path, "-p", "abc", "--corrupted", "abd", "--answer", "f", "--other-answer", "g", "--site", "mlp.ot"], 1, "mlp.out"),
+            (
+                [
+                    "patch", "-m", folder.path, "-p", "abc", "--corrupted", "abd", "--answer", "f", "--other-answer",
+                    "g", "--site", "mlp.ot",
+                ], 1, "mlp.out"
+            ),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "z"], 1, "a text with \"z\""),
             (["causal", "-m", folder.path], 2, "--prompt"),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--kind", "x"], 2, "--kind"),

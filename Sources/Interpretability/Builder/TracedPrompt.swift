@@ -14,7 +14,8 @@ public struct TracedPrompt {
     ///   - steps: in which steps of a generation; the first, which reads the prompt, unless told otherwise.
     public subscript(
         site: String, token token: Int? = nil, tokens tokens: Range<Int>? = nil, head head: Int? = nil,
-        key key: Int? = nil, keys keys: Range<Int>? = nil, channel channel: Int? = nil, steps steps: StepSelection = .first
+        key key: Int? = nil, keys keys: Range<Int>? = nil, channel channel: Int? = nil,
+        steps steps: StepSelection = .first
     ) -> TracedValue {
         get {
             read(site, Self.selection(token, tokens, head, key, keys, channel), steps: steps)
@@ -77,6 +78,9 @@ public struct TracedPrompt {
         }
         self[site, token: token, head: head] = value
     }
+
+    /// Passes a layer by: the stream after it is the stream before it.
+    public func skip(layer: Int) { self["layers.\(layer).resid_post"] = self["layers.\(layer).resid_pre"] }
 
     /// Cuts edges of attention: a query no longer sees a key, as if the mask said so.
     ///

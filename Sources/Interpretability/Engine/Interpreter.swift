@@ -33,7 +33,8 @@ final class Interpreter<Model: TraceableModel>: Sendable {
             let rows = program.rows[pass]
             guard !rows.isEmpty else { continue }
             let gradients = program.graph.nodes.indices.filter {
-                program.graph.nodes[$0].operation == .gradient && program.nodes[$0].isLive && program.nodes[$0].pass == pass
+                program.graph.nodes[$0].operation == .gradient && program.nodes[$0].isLive
+                    && program.nodes[$0].pass == pass
             }
             let stations = stations(pass)
             let added = try model.run(
@@ -55,7 +56,9 @@ final class Interpreter<Model: TraceableModel>: Sendable {
         var saved: [String: [Tensor]] = [:]
         for (name, id) in program.graph.saves {
             let node = program.nodes[id]
-            let steps = node.isStepwise ? node.steps.from..<min(node.steps.to ?? program.graph.steps, program.graph.steps) : 0..<1
+            let steps =
+                node.isStepwise
+                ? node.steps.from..<min(node.steps.to ?? program.graph.steps, program.graph.steps) : 0..<1
             saved[name] = steps.map { value(id, step: $0, &state).detached.contiguous() }
         }
         return TraceResult(values: saved, tokens: tokens, passes: program.passes)
@@ -108,7 +111,8 @@ final class Interpreter<Model: TraceableModel>: Sendable {
                     state.leaves[id] = row
                 }
                 let part = row.selected(box)
-                state.values[Key(node: id, step: planned.isStepwise ? context.step : -1)] = tracks ? part : part.detached
+                state.values[Key(node: id, step: planned.isStepwise ? context.step : -1)] =
+                    tracks ? part : part.detached
             } else if let input = node.inputs?.first {
                 let new = self.value(input, step: context.step, &state)
                 edited[place] = row.replacing(box, with: new)
@@ -139,7 +143,9 @@ final class Interpreter<Model: TraceableModel>: Sendable {
             state.values[key] = computed(next, node, known)
             pending.removeLast()
         }
-        guard let value = state.values[key(id, step)] else { preconditionFailure("\(program.nodes[id].place): no value") }
+        guard let value = state.values[key(id, step)] else {
+            preconditionFailure("\(program.nodes[id].place): no value")
+        }
         return value
     }
 
@@ -163,7 +169,8 @@ final class Interpreter<Model: TraceableModel>: Sendable {
         for (loss, ids) in byLoss.sorted(by: { $0.key < $1.key }) {
             let output = value(loss, step: 0, &state)
             let sites = ids.compactMap { program.graph.nodes[$0].inputs?.last }
-            let slopes = gradients(of: output, seed: Tensor.ones(output.shape), retaining: sites.compactMap { state.leaves[$0] })
+            let slopes = gradients(
+                of: output, seed: Tensor.ones(output.shape), retaining: sites.compactMap { state.leaves[$0] })
             for (id, site) in zip(ids, sites) {
                 guard let leaf = state.leaves[site], let entry = program.nodes[site].entry else { continue }
                 let slope = slopes[leaf] ?? Tensor.zeros(leaf.shape)

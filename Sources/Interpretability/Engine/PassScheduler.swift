@@ -43,7 +43,8 @@ struct PassScheduler {
 
     private func tooManyPasses(_ place: String) -> TraceError {
         TraceError(
-            .order, place, expected: "an order that \(limits.passes) forward passes can follow", found: "one that needs more",
+            .order, place, expected: "an order that \(limits.passes) forward passes can follow",
+            found: "one that needs more",
             advice: "write sets in the order of the model's sites")
     }
 

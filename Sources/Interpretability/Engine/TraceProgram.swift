@@ -63,7 +63,8 @@ struct TraceCompiler<Model: TraceableModel> {
         func check(_ isRight: Bool, _ place: String, _ expected: String, _ found: Int) throws {
             if !isRight { throw TraceError(.limit, place, expected: expected, found: "\(found)") }
         }
-        try check(graph.prompts.count <= limits.prompts, "graph.prompts", "at most \(limits.prompts)", graph.prompts.count)
+        try check(
+            graph.prompts.count <= limits.prompts, "graph.prompts", "at most \(limits.prompts)", graph.prompts.count)
         try check(graph.nodes.count <= limits.nodes, "graph.nodes", "at most \(limits.nodes)", graph.nodes.count)
         let most = min(limits.steps, model.maximumSteps)
         try check((1...max(most, 1)).contains(graph.steps), "graph.steps", "1 to \(most)", graph.steps)
@@ -80,7 +81,8 @@ struct TraceCompiler<Model: TraceableModel> {
         let count = node.operation.inputCount
         guard count.map({ $0 == inputs.count }) ?? !inputs.isEmpty else {
             throw TraceError(
-                .operation, place, expected: "\(count.map(String.init) ?? "one or more") inputs", found: "\(inputs.count)")
+                .operation, place, expected: "\(count.map(String.init) ?? "one or more") inputs",
+                found: "\(inputs.count)")
         }
         if let wrong = inputs.first(where: { !(0..<index).contains($0) || graph.nodes[$0].operation == .set }) {
             throw TraceError(.order, place, expected: "inputs among the values before it", found: "node \(wrong)")
@@ -110,7 +112,8 @@ struct TraceCompiler<Model: TraceableModel> {
         }
         guard !plan.shape.contains(0), plan.shape.count <= Self.maximumRank else {
             throw TraceError(
-                .shape, place, expected: "a value with elements, of at most \(Self.maximumRank) axes", found: "shape \(plan.shape)")
+                .shape, place, expected: "a value with elements, of at most \(Self.maximumRank) axes",
+                found: "shape \(plan.shape)")
         }
         guard let elements = TensorLiteral.count(plan.shape), elements <= limits.valueBytes / 4 else {
             throw TraceError(
@@ -146,7 +149,8 @@ struct TraceCompiler<Model: TraceableModel> {
                 found: "prompt \(node.prompt ?? -1)")
         }
         let steps = node.steps ?? .first
-        guard (0..<graph.steps).contains(steps.from), (steps.to ?? graph.steps) <= graph.steps, steps.to ?? .max > steps.from
+        guard (0..<graph.steps).contains(steps.from), (steps.to ?? graph.steps) <= graph.steps,
+            steps.to ?? .max > steps.from
         else {
             throw TraceError(
                 .order, plan.place, expected: "steps below \(graph.steps)",
@@ -168,10 +172,12 @@ struct TraceCompiler<Model: TraceableModel> {
             }
             if value.isStepwise {
                 let covers =
-                    value.steps.from <= steps.from && value.steps.to ?? .max >= min(steps.to ?? graph.steps, graph.steps)
+                    value.steps.from <= steps.from
+                    && value.steps.to ?? .max >= min(steps.to ?? graph.steps, graph.steps)
                 guard covers else {
                     throw TraceError(
-                        .order, plan.place, expected: "a value in each of its steps", found: "one from step \(value.steps.from)")
+                        .order, plan.place, expected: "a value in each of its steps",
+                        found: "one from step \(value.steps.from)")
                 }
             }
         }

@@ -68,7 +68,8 @@ extension TraceableModel {
     ///         other["layers.5.resid_post", token: -1] = clean["layers.5.resid_post", token: -1]
     ///         t.save("logits", other["logits", token: -1])
     ///     }
-    public func trace(limits: TraceLimits = TraceLimits(), _ build: (TraceBuilder) throws -> Void) throws -> TraceResult {
+    public func trace(limits: TraceLimits = TraceLimits(), _ build: (TraceBuilder) throws -> Void) throws -> TraceResult
+    {
         try run(InterventionGraph.written(build), limits: limits)
     }
 }

@@ -18,7 +18,9 @@ enum ShapeRule {
             return axes
         }
         func onlyAxis() throws -> Int {
-            guard let axis = try axes().first, node.axes?.count == 1 else { throw fail("one axis", "\(node.axes ?? [])") }
+            guard let axis = try axes().first, node.axes?.count == 1 else {
+                throw fail("one axis", "\(node.axes ?? [])")
+            }
             return axis
         }
         func without(_ axes: [Int]) -> [Int] { inputs[0].indices.filter { !axes.contains($0) }.map { inputs[0][$0] } }
@@ -71,13 +73,15 @@ enum ShapeRule {
             var shape = inputs[0]
             shape[axis] = 0
             for input in inputs {
-                guard input.count == shape.count, shape.indices.allSatisfy({ $0 == axis || input[$0] == shape[$0] }) else {
+                guard input.count == shape.count, shape.indices.allSatisfy({ $0 == axis || input[$0] == shape[$0] })
+                else {
                     throw fail("inputs that differ along axis \(axis) only", "\(inputs)")
                 }
                 shape[axis] += input[axis]
             }
             return shape
-        case .get, .set, .gradient, .unembed, .saved: preconditionFailure("\(node.operation) has a shape of the model's")
+        case .get, .set, .gradient, .unembed, .saved:
+            preconditionFailure("\(node.operation) has a shape of the model's")
         }
     }
 
@@ -101,7 +105,8 @@ enum ShapeRule {
     ) throws -> Box {
         var sides: [Box.Side] = []
         for part in selection {
-            guard let axis = number(part.axis), shape.indices.contains(axis), !sides.contains(where: { $0.axis == axis })
+            guard let axis = number(part.axis), shape.indices.contains(axis),
+                !sides.contains(where: { $0.axis == axis })
             else {
                 throw TraceError(
                     .selection, place, expected: "an axis of shape \(shape), named once", found: "\"\(part.axis)\"",
@@ -110,7 +115,8 @@ enum ShapeRule {
             let size = shape[axis]
             let (start, overflows) = part.start.addingReportingOverflow(part.start < 0 ? size : 0)
             let count = part.count ?? (size - start)
-            guard !overflows, start >= 0, count >= 0, start <= size, count <= size - start, !part.drops || count == 1 else {
+            guard !overflows, start >= 0, count >= 0, start <= size, count <= size - start, !part.drops || count == 1
+            else {
                 throw TraceError(
                     .selection, place, expected: "places within the \(size) of axis \(part.axis)",
                     found: "\(part.start) and \(part.count.map(String.init) ?? "all") that follow")

@@ -25,10 +25,13 @@ public struct TensorLiteral: Codable, Sendable, Hashable {
         guard let data = Data(base64Encoded: text), let count = Self.count(shape), data.count == 4 * count else {
             throw DecodingError.dataCorruptedError(
                 forKey: .data, in: container,
-                debugDescription: "expected the base64 of float32 numbers for shape \(shape), found \(text.count) characters")
+                debugDescription:
+                    "expected the base64 of float32 numbers for shape \(shape), found \(text.count) characters")
         }
         values = (0..<count).map { index in
-            let bytes = (0..<4).reduce(UInt32(0)) { $0 | UInt32(data[data.startIndex + 4 * index + $1]) << UInt32(8 * $1) }
+            let bytes = (0..<4).reduce(UInt32(0)) {
+                $0 | UInt32(data[data.startIndex + 4 * index + $1]) << UInt32(8 * $1)
+            }
             return Float(bitPattern: bytes)
         }
     }
@@ -38,7 +41,9 @@ public struct TensorLiteral: Codable, Sendable, Hashable {
         try container.encode(shape, forKey: .shape)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4 * values.count)
-        for value in values { for shift in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> (8 * shift))) } }
+        for value in values {
+            for shift in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> (8 * shift))) }
+        }
         try container.encode(Data(bytes).base64EncodedString(), forKey: .data)
     }
 

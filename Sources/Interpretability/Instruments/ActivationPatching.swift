@@ -60,7 +60,8 @@ public enum ActivationPatching {
     ///
     /// - Parameter rows: how many patches run side by side.
     public static func tokens(
-        _ model: TracedTextModel, _ pair: ContrastPair, site: String = "resid_post", layers: [Int]? = nil, rows: Int = 32
+        _ model: TracedTextModel, _ pair: ContrastPair, site: String = "resid_post", layers: [Int]? = nil,
+        rows: Int = 32
     ) throws -> ScoreGrid {
         let wanted = try model.checked(layers: layers)
         let cells = wanted.flatMap { layer in pair.clean.indices.map { (layer, $0) } }
@@ -115,6 +116,8 @@ public enum ActivationPatching {
     }
 
     private static func grid(_ scores: [Double], columns: Int) -> [[Double]] {
-        stride(from: 0, to: scores.count, by: max(columns, 1)).map { Array(scores[$0..<min($0 + columns, scores.count)]) }
+        stride(from: 0, to: scores.count, by: max(columns, 1)).map {
+            Array(scores[$0..<min($0 + columns, scores.count)])
+        }
     }
 }

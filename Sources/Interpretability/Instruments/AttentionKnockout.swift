@@ -25,7 +25,8 @@ public enum AttentionKnockout {
         try model.requireAttention()
         let ids = try model.tokens(prompt)
         guard !subject.isEmpty, subject.lowerBound >= 0, subject.upperBound < ids.count else {
-            throw TraceError(.input, "subject", expected: "tokens before the last, within 0..<\(ids.count - 1)", found: "\(subject)")
+            throw TraceError(
+                .input, "subject", expected: "tokens before the last, within 0..<\(ids.count - 1)", found: "\(subject)")
         }
         let centres = try model.checked(layers: layers)
         let sources = Source.allCases.filter { source in

@@ -47,10 +47,12 @@ public struct AttentionPatterns: TraceReport {
             let last = head.pattern.last ?? []
             let best = last.indices.max { last[$0] < last[$1] } ?? 0
             return [
-                "\(head.layer).\(head.head)", tokens[best], TextTable.number(last[best]), TextTable.number(last.first ?? 0),
+                "\(head.layer).\(head.head)", tokens[best], TextTable.number(last[best]),
+                TextTable.number(last.first ?? 0),
             ]
         }
-        return TextTable.text([["head", "looks at", "share", "first token"]] + rows, title: "attention of the last token")
+        return TextTable.text(
+            [["head", "looks at", "share", "first token"]] + rows, title: "attention of the last token")
     }
 
     public func picture() -> Image {
@@ -61,6 +63,7 @@ public struct AttentionPatterns: TraceReport {
                 HeatMap(head.pattern, range: 0...1, cellWidth: side, cellHeight: side).draw(),
                 caption: "layer \(head.layer), head \(head.head)")
         }
-        return ContactSheet(cells, columns: columns, title: "Attention: queries down, keys across", pictureSize: 260).draw()
+        return ContactSheet(cells, columns: columns, title: "Attention: queries down, keys across", pictureSize: 260)
+            .draw()
     }
 }

@@ -39,7 +39,8 @@ public struct CausalSummary: TraceReport {
     /// - Parameter traces: of one kind and the same layers.
     public init(_ traces: [CausalTrace]) throws {
         guard let first = traces.first, traces.allSatisfy({ $0.layers == first.layers && $0.kind == first.kind }) else {
-            throw TraceError(.input, "traces", expected: "one or more of one kind and the same layers", found: "\(traces.count)")
+            throw TraceError(
+                .input, "traces", expected: "one or more of one kind and the same layers", found: "\(traces.count)")
         }
         var sums: [Role: [[Double]]] = [:]
         for trace in traces {

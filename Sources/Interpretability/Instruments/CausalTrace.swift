@@ -39,6 +39,9 @@ public struct CausalTrace: TraceReport {
         public var layers: [Int]?
         /// All when nil.
         public var tokens: [Int]?
+        /// What is held at its corrupted value in the later layers of the restored token (`mlp` or `attention`), so that
+        /// the difference to the plain trace is what goes through it.
+        public var severed: Kind?
         /// How many runs go side by side.
         public var rows = 32
 
@@ -136,7 +139,9 @@ struct CausalRun {
             throw TraceError(.input, "answer", expected: "a token below \(probabilities.count)", found: "\(chosen)")
         }
         let spoilt = try (0..<draws).map { Double(try result.value("\($0)").floats[chosen]) }
-        (self.model, self.clean, self.subject, self.corruption, self.answer) = (model, clean, subject, corruption, chosen)
+        (self.model, self.clean, self.subject, self.corruption, self.answer) = (
+            model, clean, subject, corruption, chosen
+        )
         cleanProbability = Double(probabilities[chosen])
         corruptedProbability = spoilt.reduce(0, +) / Double(draws)
     }
@@ -173,12 +178,21 @@ struct CausalRun {
             let part = cells[start..<min(start + size, cells.count)]
             let traced = try model.trace { t in
                 let source = t.prompt(clean)
+                let spoilt =
+                    options.severed == nil
+                    ? [] : (0..<draws).map { Self.corrupted(t, clean, subject, corruption, $0, width: model.width) }
                 for (index, cell) in part.enumerated() {
                     for draw in 0..<draws {
                         let prompt = Self.corrupted(t, clean, subject, corruption, draw, width: model.width)
                         for layer in window(cell.layer, options, layers) {
                             let site = "layers.\(layer).\(options.kind.site)"
                             prompt[site, token: cell.token] = source[site, token: cell.token]
+                        }
+                        if let severed = options.severed {
+                            for layer in min(cell.layer + 1, layers)..<layers {
+                                let site = "layers.\(layer).\(severed.site)"
+                                prompt[site, token: cell.token] = spoilt[draw][site, token: cell.token]
+                            }
                         }
                         t.save("\(index).\(draw)", prompt["logits", token: -1].softmax().at(answer, axis: 0))
                     }

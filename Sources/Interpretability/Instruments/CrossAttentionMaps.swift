@@ -56,7 +56,9 @@ public final class CrossAttentionMaps: Sendable {
         guard h * w == pixels else { return }
         let map = mean(row, axes: [0]).floats
         state.withLock { state in
-            if state.sum.isEmpty { (state.sum, state.words) = ([Float](repeating: 0, count: height * width * words), words) }
+            if state.sum.isEmpty {
+                (state.sum, state.words) = ([Float](repeating: 0, count: height * width * words), words)
+            }
             guard state.words == words else { return }
             for y in 0..<height {
                 for x in 0..<width {

@@ -36,11 +36,13 @@ public enum MambaKnockout {
         _ model: TracedTextModel, _ prompt: PromptInput, subject: Range<Int>, _ options: Options = Options()
     ) throws -> ScoreGrid {
         guard model.aliases.layer["mixer.s"] != nil else {
-            throw TraceError(.unsupported, "model", expected: "a Mamba", found: "another family", advice: "use AttentionKnockout")
+            throw TraceError(
+                .unsupported, "model", expected: "a Mamba", found: "another family", advice: "use AttentionKnockout")
         }
         let ids = try model.tokens(prompt)
         guard !subject.isEmpty, subject.lowerBound >= 0, subject.upperBound < ids.count else {
-            throw TraceError(.input, "subject", expected: "tokens before the last, within 0..<\(ids.count - 1)", found: "\(subject)")
+            throw TraceError(
+                .input, "subject", expected: "tokens before the last, within 0..<\(ids.count - 1)", found: "\(subject)")
         }
         let centres = try model.checked(layers: options.layers)
         let others = (0..<ids.count - 1).filter { !subject.contains($0) }
@@ -59,7 +61,8 @@ public enum MambaKnockout {
                 let clean = t.prompt(ids)
                 for index in part {
                     let (keys, centre) = cells[index]
-                    let layers = max(0, centre - options.window / 2)..<min(model.layers, centre + (options.window + 1) / 2)
+                    let layers =
+                        max(0, centre - options.window / 2)..<min(model.layers, centre + (options.window + 1) / 2)
                     let prompt = t.prompt(ids)
                     knockOut(t, prompt, clean, keys, layers, options.mode, baselines, count: ids.count)
                     t.save("\(index)", prompt["logits", token: -1].softmax().at(token, axis: 0))
@@ -69,7 +72,8 @@ public enum MambaKnockout {
             changes += try part.map { (Double(try result.value("\($0)").item) - p) / p }
         }
         return ScoreGrid(
-            title: "Knockout (\(options.mode.rawValue)), \(options.window) layers at once: change of P(\(model.label(token)))",
+            title:
+                "Knockout (\(options.mode.rawValue)), \(options.window) layers at once: change of P(\(model.label(token)))",
             rows: sets.map(\.0), columns: centres.map { "\($0)" },
             values: sets.indices.map { Array(changes[$0 * centres.count..<($0 + 1) * centres.count]) },
             columnAxis: "layer")
@@ -81,7 +85,8 @@ public enum MambaKnockout {
     ///   - clean: the same prompt without interventions.
     ///   - baselines: what takes the place of a, by layer: `[channels]`; zero where there is none.
     public static func knockOut(
-        _ t: TraceBuilder, _ prompt: TracedPrompt, _ clean: TracedPrompt, _ keys: [Int], _ layers: Range<Int>, _ mode: Mode,
+        _ t: TraceBuilder, _ prompt: TracedPrompt, _ clean: TracedPrompt, _ keys: [Int], _ layers: Range<Int>,
+        _ mode: Mode,
         _ baselines: [Int: Tensor] = [:], count: Int
     ) {
         func baseline(_ layer: Int) -> TracedValue { baselines[layer].map { t.constant($0) } ?? t.constant(0) }

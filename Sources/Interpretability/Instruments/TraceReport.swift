@@ -35,7 +35,8 @@ public struct ScoreGrid: Codable, Sendable, Hashable, TraceReport {
     }
 
     public var table: String {
-        TextTable.text([[""] + columns] + zip(rows, values).map { [$0] + $1.map { TextTable.number($0) } }, title: title)
+        TextTable.text(
+            [[""] + columns] + zip(rows, values).map { [$0] + $1.map { TextTable.number($0) } }, title: title)
     }
 
     public var heatMap: HeatMap {
@@ -79,7 +80,8 @@ enum PictureStack {
         let canvas = Canvas(width: width, height: height, background: Color(hex: 0xFBFAF8))
         var y = 0
         for image in images {
-            canvas.picture(image.pixels, width: image.width, height: image.height, 0, Double(y), displayWidth: Double(image.width))
+            canvas.picture(
+                image.pixels, width: image.width, height: image.height, 0, Double(y), displayWidth: Double(image.width))
             y += image.height + gap
         }
         return Image(width: width, height: height, pixels: canvas.rgb())

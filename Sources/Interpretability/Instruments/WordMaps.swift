@@ -19,8 +19,8 @@ public struct WordMaps: TraceReport {
     public let height: Int
     public let width: Int
     public let words: [Word]
-    private let picture1: Image
-    private let picture2: Image?
+    private let plainPicture: Image
+    private let changedPicture: Image?
 
     /// A run of the model: what its attention gathered, and its picture.
     public struct Run: Sendable {
@@ -50,7 +50,7 @@ public struct WordMaps: TraceReport {
             }
             return Word(text: word.text, map: base, changedMap: other, change: change)
         }
-        (picture1, picture2) = (run.picture, changed?.picture)
+        (plainPicture, changedPicture) = (run.picture, changed?.picture)
     }
 
     private enum CodingKeys: String, CodingKey { case height, width, words }
@@ -83,12 +83,14 @@ public struct WordMaps: TraceReport {
                         lit(picture, by: map(word) ?? []), caption: word.text + (caption == "changed" ? change : ""))
                 }
         }
-        let first = cells(picture1, "picture") { $0.map }
-        guard let picture2 else {
-            return ContactSheet(first, columns: min(first.count, 6), title: "Which pixels each word drew", pictureSize: 128).draw()
+        let first = cells(plainPicture, "picture") { $0.map }
+        guard let changedPicture else {
+            return ContactSheet(
+                first, columns: min(first.count, 6), title: "Which pixels each word drew", pictureSize: 128
+            ).draw()
         }
         return ContactSheet(
-            rows: [first, cells(picture2, "changed") { $0.changedMap }], title: "Which pixels each word drew",
+            rows: [first, cells(changedPicture, "changed") { $0.changedMap }], title: "Which pixels each word drew",
             pictureSize: 128
         ).draw()
     }

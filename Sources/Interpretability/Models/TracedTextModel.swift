@@ -33,14 +33,18 @@ public struct TracedTextModel: TraceableModel {
         self.tokenizer = tokenizer
         self.pass = pass
         known = ScanMemory()
-        aliases = type(of: configuration).modelTypes.lazy.map(SiteAliases.family).first { !$0.layerPath.isEmpty } ?? .none
+        aliases =
+            type(of: configuration).modelTypes.lazy.map(SiteAliases.family).first { !$0.layerPath.isEmpty } ?? .none
         let scan = try known.scan { try Self.learned(model, sites, pass) }
-        layers = (0...).first { [aliases] in aliases.target("layers.\($0).resid_post").flatMap { sites[$0.path] } == nil } ?? 0
+        layers =
+            (0...).first { [aliases] in aliases.target("layers.\($0).resid_post").flatMap { sites[$0.path] } == nil }
+            ?? 0
         guard let embed = aliases.target("embed").flatMap({ sites[$0.path] }).flatMap({ scan.entry($0, .output) }),
             case .fixed(let width) = embed.sizes.last
         else {
             throw TraceError(
-                .unsupported, "model", expected: "a family with names for its sites", found: "\(type(of: configuration))")
+                .unsupported, "model", expected: "a family with names for its sites",
+                found: "\(type(of: configuration))")
         }
         self.width = width
     }

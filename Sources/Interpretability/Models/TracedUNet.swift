@@ -36,12 +36,14 @@ public struct TracedUNet: TraceableModel {
             else {
                 throw TraceError(
                     .input, "prompt \(index)",
-                    expected: "latents [\(model.configuration.inChannels), height, width], a timestep and a context [tokens, width]",
+                    expected:
+                        "latents [\(model.configuration.inChannels), height, width], a timestep and a context [tokens, width]",
                     found: "\(prompt.latents?.shape ?? []) and \(prompt.context?.shape ?? [])")
             }
             guard latents.shape == prompts[0].latents?.shape, context.shape == prompts[0].context?.shape else {
                 throw TraceError(
-                    .input, "prompt \(index)", expected: "the shapes of prompt 0", found: "\(latents.shape), \(context.shape)")
+                    .input, "prompt \(index)", expected: "the shapes of prompt 0",
+                    found: "\(latents.shape), \(context.shape)")
             }
         }
         return prompts.map { _ in 1 }

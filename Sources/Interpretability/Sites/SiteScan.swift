@@ -45,7 +45,8 @@ public struct SiteScan: Sendable {
             case .scores, .pattern: names = ["head", "token", "key"]
             case .queries, .keys, .values, .heads: names = ["token", "head", "channel"]
             case .state: names = ["token", "channel", "state"]
-            default: names = sizes.count == 2 ? ["token", "channel"] : sizes.count == 3 ? ["channel", "row", "column"] : []
+            default:
+                names = sizes.count == 2 ? ["token", "channel"] : sizes.count == 3 ? ["channel", "row", "column"] : []
             }
             return names.firstIndex(of: name).flatMap { sizes.indices.contains($0) ? $0 : nil }
         }
@@ -62,7 +63,8 @@ public struct SiteScan: Sendable {
     public init(_ entries: [Entry]) {
         self.entries = entries
         byKey = Dictionary(
-            entries.enumerated().map { (Key(site: $1.site, port: $1.port), $0) }, uniquingKeysWith: { first, _ in first })
+            entries.enumerated().map { (Key(site: $1.site, port: $1.port), $0) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     public func entry(_ site: Int, _ port: Port) -> Entry? { byKey[Key(site: site, port: port)].map { entries[$0] } }
@@ -81,7 +83,9 @@ public struct SiteScan: Sendable {
             var plan = SitePlan()
             for number in 0..<sites.count {
                 for port in Port.allCases {
-                    plan.add(.observe { value in log.add(Visit(site: number, port: port, shape: value.shape)) }, at: number, port)
+                    plan.add(
+                        .observe { value in log.add(Visit(site: number, port: port, shape: value.shape)) }, at: number,
+                        port)
                 }
             }
             try run(index, plan)
