@@ -3,6 +3,7 @@ import Foundation
 import Imaging
 import Interpretability
 import TextModels
+import Tokenizers
 
 /// `atelier trace ...`: instruments that look inside models.
 struct TraceCommand: AsyncParsableCommand {

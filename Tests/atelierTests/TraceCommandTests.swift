@@ -8,12 +8,13 @@ import Testing
     private func folder() throws -> URL {
         let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-trace-\(UUID().uuidString)")
         try FileManager.default.copyItem(atPath: Fixtures.path("tiny-lm/llama"), toPath: folder.path)
-        let letters = Dictionary(uniqueKeysWithValues: "abcdefghijklmnopqrstuvwxyzĠ".enumerated().map { ("\($1)", $0) })
+        var letters = Dictionary(uniqueKeysWithValues: "abcdefghijklmnopqrstuvwxyzĠ".enumerated().map { ("\($1)", $0) })
+        for word in ["Ġf", "Ġg"] { letters[word] = letters.count }
         let tokenizer: [String: Any] = [
             "version": "1.0", "added_tokens": [],
             "pre_tokenizer": ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true],
             "decoder": ["type": "ByteLevel"],
-            "model": ["type": "BPE", "vocab": letters, "merges": [String]()],
+            "model": ["type": "BPE", "vocab": letters, "merges": ["Ġ f", "Ġ g"]],
         ]
         try JSONSerialization.data(withJSONObject: tokenizer).write(to: folder.appending(path: "tokenizer.json"))
         return folder
