@@ -1,4 +1,5 @@
 import DiffusionModels
+import Imaging
 import Interpretability
 import Layers
 import TensorCore
@@ -72,5 +73,13 @@ import Weights
         #expect(all.allSatisfy { $0.count == 64 })
         for pixel in 0..<64 { #expect(abs(all.reduce(0) { $0 + $1[pixel] } - 1) < 1e-4) }
         #expect(throws: TraceError.self) { try CrossAttentionMaps(SiteIndex(), height: 8, width: 8) }
+
+        let picture = Image(width: 16, height: 16)
+        let run = WordMaps.Run(maps: maps, picture: picture)
+        let report = WordMaps([("first", 0..<1), ("second", 1..<3)], of: run, changed: run)
+        #expect(report.words[1].map[7] == all[1][7] + all[2][7])
+        #expect(report.words.map(\.change) == [0, 0])
+        #expect(report.picture().width > 128)
+        #expect(report.table.contains("second"))
     }
 }
