@@ -70,7 +70,10 @@ let package = Package(
         library("World", ["Drawing", "Imaging", "TensorCore"]),
         library(
             "Interpretability",
-            ["DiffusionModels", "TextModels", "Layers", "Weights", "Tokenizers", "Drawing", "Imaging", "TensorCore"]),
+            [
+                "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Drawing", "Imaging",
+                "TensorCore",
+            ]),
         // 6
         library(
             "Measurement", ["Generation", "World", "Drawing", "Layers", "Weights", "Recipes", "Imaging", "TensorCore"]),
@@ -114,7 +117,10 @@ let package = Package(
         tests("World", ["World", "Imaging"]),
         tests(
             "Interpretability",
-            ["Interpretability", "TextModels", "DiffusionModels", "Layers", "Weights", "Imaging", "TensorCore"]),
+            [
+                "Interpretability", "TextModels", "DiffusionModels", "Layers", "Weights", "Samplers", "Imaging",
+                "TensorCore",
+            ]),
         tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
         tests(
             "Training",

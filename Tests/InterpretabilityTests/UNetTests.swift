@@ -2,6 +2,7 @@ import DiffusionModels
 import Imaging
 import Interpretability
 import Layers
+import Samplers
 import TensorCore
 import TestSupport
 import Testing
@@ -57,6 +58,50 @@ import Weights
             try model.trace { t in t.save("x", t.prompt(input)["unet.conv_inn"]) }
         }
         #expect(throws: TraceError.self) { try model.trace { t in t.save("x", t.prompt([1])["unet.conv_in"]) } }
+    }
+
+    /// Steps of denoising: what is done in a step changes it and what follows; a latent put back changes nothing.
+    @Test(arguments: [false, true]) func denoising(_ isGuided: Bool) throws {
+        let unet = try TinyModels.unet()
+        let (a, b) = (TinyModels.latents(1), TinyModels.latents(2))
+        let sampler = try Sampler(named: "ddim", configuration: SchedulerConfiguration(), steps: 4)
+        let guidance = TracedDenoiser.Guidance(scale: 3, unconditional: Tensor.zeros([5, 6]))
+        let model = TracedDenoiser(unet, sampler: sampler, guidance: isGuided ? guidance : nil)
+        let attention = "unet.mid_block.attentions.0.transformer_blocks.0.attn2:values"
+        let graph = InterventionGraph.written { t in
+            t.steps = 4
+            let (plain, same, changed, other) = (t.prompt(a), t.prompt(a), t.prompt(a), t.prompt(b))
+            same["latents:input", steps: .each] = plain["latents:input", steps: .each]
+            changed[attention, steps: .range(2..<4)] *= 0
+            for (name, prompt) in [("plain", plain), ("same", same), ("changed", changed), ("other", other)] {
+                t.save(name, prompt["latents", steps: .each])
+            }
+        }
+        let result = try model.run(graph)
+        let values = try ["plain", "same", "changed", "other"].map { try #require(result.values[$0]) }
+        #expect(values.allSatisfy { $0.count == 4 && $0[0].shape == [4, 8, 8] })
+        for step in 0..<4 {
+            #expect(isBitEqual(values[0][step], values[1][step]))
+            #expect(isBitEqual(values[0][step], values[2][step]) == (step < 2))
+            #expect(!isBitEqual(values[0][step], values[3][step]))
+        }
+        // The same run without the engine.
+        var (loop, random) = (sampler, TorchGenerator(seed: 0))
+        var latents = stacked([try #require(a.latents).tensor]) * Double(sampler.initialNoiseScale)
+        for (index, evaluation) in loop.evaluations.enumerated() {
+            let input = loop.modelInput(latents, at: index)
+            func predict(_ context: Tensor) -> Tensor {
+                unet.model(input, timesteps: Tensor([evaluation.timestep]), context: stacked([context]), Pass())
+            }
+            var prediction = predict(try #require(a.context).tensor)
+            if isGuided {
+                let away = predict(guidance.unconditional)
+                prediction = away + (prediction - away) * guidance.scale
+            }
+            latents = loop.step(prediction, latents: latents, at: index, random: &random)
+        }
+        #expect(maximumDifference(values[0][3], latents.selected(0, 0)) < 1e-4)
+        #expect(throws: TraceError.self) { try model.trace { t in t.steps = 5 } }
     }
 
     @Test func wordMaps() throws {

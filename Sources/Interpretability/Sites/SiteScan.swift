@@ -96,7 +96,7 @@ public struct SiteScan: Sendable {
             Entry(
                 site: pair.0.site, path: paths[pair.0.site], port: pair.0.port, order: order,
                 sizes: zip(pair.0.shape.dropFirst(), pair.1.shape.dropFirst()).map { $0 == $1 ? .fixed($0) : .tokens },
-                isShared: pair.0.shape.first != 2)
+                isShared: pair.0.shape.first == 1)
         }
         return SiteScan(entries)
     }
