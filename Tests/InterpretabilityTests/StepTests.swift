@@ -68,4 +68,27 @@ import Testing
         #expect(result.passes == 2)
         #expect(isBitEqual(try result.value("late"), try result.value("now")))
     }
+
+    /// Further steps have other shapes; what does not fit them is an error, whether it shows before the run or in it.
+    @Test func shapesOfFurtherSteps() throws {
+        let model = try TinyModels.text("gemma2")
+        func error(_ build: (TraceBuilder, TracedPrompt) -> Void) -> TraceError? {
+            do {
+                _ = try model.trace { t in
+                    t.steps = 4
+                    build(t, t.prompt(Self.prompts[0]))
+                }
+            } catch { return error as? TraceError }
+            return nil
+        }
+        #expect(error { t, p in t.save("x", p["embed", token: 2, steps: .each]) }?.place.contains("further") == true)
+        // The window of the first layer is three tokens, so the fourth key is gone after the first step.
+        #expect(error { t, p in t.save("x", p["layers.0.attn.pattern", key: 3, steps: .each]) }?.kind == .selection)
+        #expect(error { t, p in p["embed", steps: .each] = t.constant(Tensor.ones([5, 16])) }?.kind == .shape)
+        #expect(
+            error { t, p in
+                t.save("x", p["layers.1.attn.pattern", head: 0, steps: .each].matmul(t.constant(Tensor.ones([5, 2]))))
+            }?.kind == .shape)
+        #expect(error { t, p in t.save("x", p["layers.1.attn.pattern", key: 0, steps: .each].sum()) } == nil)
+    }
 }

@@ -14,6 +14,8 @@ final class Interpreter<Model: TraceableModel>: Sendable {
         var values: [Key: Tensor] = [:]
         /// Rows at which gradients are wanted, by `get`.
         var leaves: [Int: Tensor] = [:]
+        /// What did not fit in a step whose shapes only the step itself knows.
+        var failure: TraceError?
     }
 
     private let program: TraceProgram
@@ -43,13 +45,18 @@ final class Interpreter<Model: TraceableModel>: Sendable {
                 plan(stations, rows, context, tracks: !gradients.isEmpty)
             }
             for (row, prompt) in rows.enumerated() { tokens[prompt] = added[row] }
-            state.withLock { state in
+            try state.withLock { state in
+                if let failure = state.failure { throw failure }
                 differentiate(gradients, &state)
                 state.leaves = [:]
                 state.values = state.values.mapValues(\.detached)
             }
         }
-        return state.withLock { state in result(tokens, &state) }
+        return try state.withLock { state in
+            let result = result(tokens, &state)
+            if let failure = state.failure { throw failure }
+            return result
+        }
     }
 
     private func result(_ tokens: [[Int]], _ state: inout State) -> TraceResult {
@@ -103,7 +110,7 @@ final class Interpreter<Model: TraceableModel>: Sendable {
             let (node, planned) = (program.graph.nodes[id], program.nodes[id])
             let place = places[node.prompt ?? 0] ?? 0
             var row = edited[place] ?? batch.row(place)
-            let box = node.box(of: row.shape) { entry.axis($0) }
+            guard let box = box(id, of: row.shape, entry, &state) else { continue }
             if node.operation == .get {
                 if tracks && planned.isLeaf {
                     if !row.isTracked { row = row.tracked() }
@@ -115,11 +122,38 @@ final class Interpreter<Model: TraceableModel>: Sendable {
                     tracks ? part : part.detached
             } else if let input = node.inputs?.first {
                 let new = self.value(input, step: context.step, &state)
+                let shape = box.shape(of: row.shape)
+                guard ShapeRule.broadcast(new.shape, shape) == shape else {
+                    fail(
+                        TraceError(.shape, planned.place, expected: "a value for \(shape)", found: "\(new.shape)"),
+                        &state)
+                    continue
+                }
                 edited[place] = row.replacing(box, with: new)
             }
         }
         return batch.replacing(edited)
     }
+
+    /// The part that a node reads or writes; nil, and a value of zeros, where a step has no such part.
+    private func box(_ id: Int, of shape: [Int], _ entry: SiteScan.Entry, _ state: inout State) -> Box? {
+        let (node, planned) = (program.graph.nodes[id], program.nodes[id])
+        do {
+            let box = try ShapeRule.box(node.selection ?? [], of: shape, planned.place) { entry.axis($0) }
+            guard box.shape(of: shape).contains(0) else { return box }
+            throw TraceError(.selection, planned.place, expected: "places of shape \(shape)", found: "none")
+        } catch {
+            fail(error as? TraceError, &state)
+            // Whatever needs the value goes on with this, until the run is over and the error is thrown.
+            for step in [-1] + Array(0..<program.graph.steps) where state.values[Key(node: id, step: step)] == nil {
+                state.values[Key(node: id, step: step)] = Tensor.zeros(planned.shape)
+            }
+            return nil
+        }
+    }
+
+    /// Keeps the first error of a run, which is thrown after it: a visit cannot throw.
+    private func fail(_ error: TraceError?, _ state: inout State) { state.failure = state.failure ?? error }
 
     // MARK: - Values
 
@@ -140,7 +174,7 @@ final class Interpreter<Model: TraceableModel>: Sendable {
                 continue
             }
             let known = inputs.compactMap { state.values[self.key($0, step)] }
-            state.values[key] = computed(next, node, known)
+            state.values[key] = checked(next, node, known, &state)
             pending.removeLast()
         }
         guard let value = state.values[key(id, step)] else {
@@ -150,6 +184,24 @@ final class Interpreter<Model: TraceableModel>: Sendable {
     }
 
     private func key(_ id: Int, _ step: Int) -> Key { Key(node: id, step: program.nodes[id].isStepwise ? step : -1) }
+
+    /// The value of a node; zeros, and an error, where the shapes of a further step do not fit.
+    private func checked(_ id: Int, _ node: Node, _ inputs: [Tensor], _ state: inout State) -> Tensor {
+        guard program.graph.steps > 1, !inputs.isEmpty else { return computed(id, node, inputs) }
+        let planned = program.nodes[id]
+        if node.operation == .unembed {
+            if model.unembeddedShape(inputs[0].shape) != nil { return computed(id, node, inputs) }
+            fail(TraceError(.shape, planned.place, expected: "residuals", found: "\(inputs[0].shape)"), &state)
+            return Tensor.zeros(planned.shape)
+        }
+        do {
+            _ = try ShapeRule.shape(node, inputs.map(\.shape), planned.place)
+            return computed(id, node, inputs)
+        } catch {
+            fail(error as? TraceError, &state)
+            return Tensor.zeros(planned.shape)
+        }
+    }
 
     private func computed(_ id: Int, _ node: Node, _ inputs: [Tensor]) -> Tensor {
         switch node.operation {

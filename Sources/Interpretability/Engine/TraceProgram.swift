@@ -182,6 +182,10 @@ struct TraceCompiler<Model: TraceableModel> {
             }
         }
         (plan.entry, plan.shape, plan.steps, plan.isStepwise) = (entry, own, steps, steps.isMany && graph.steps > 1)
+        guard plan.isStepwise, steps.from + 1 < min(steps.to ?? .max, graph.steps) else { return }
+        // Further steps have one token; what depends on the number of keys so far is checked when it is there.
+        let later = entry.shape(tokens: tokens[prompt], step: steps.from + 1)
+        _ = try ShapeRule.box(node.selection ?? [], of: later, plan.place + ", further steps") { entry.axis($0) }
     }
 
     private func planGradient(
