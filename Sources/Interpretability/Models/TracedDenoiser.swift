@@ -1,4 +1,4 @@
-public import DiffusionModels
+internal import DiffusionModels
 public import Layers
 public import Samplers
 public import TensorCore
