@@ -28,6 +28,17 @@ import Testing
         }
     }
 
+    /// Tokens come out also where nothing is saved.
+    @Test func tokensAlone() throws {
+        let model = try TinyModels.text("llama")
+        let result = try model.trace { t in
+            t.steps = 4
+            _ = t.prompt(Self.prompts[0])
+        }
+        #expect(result.tokens == [Array(TokenStream(model.model, prompt: Self.prompts[0], limit: 3))])
+        #expect(try model.trace { t in _ = t.prompt(Self.prompts[0]) }.passes == 0)
+    }
+
     /// What is done in a step changes that step and what follows, never what was before.
     @Test func laterSteps() throws {
         let model = try TinyModels.text("llama")

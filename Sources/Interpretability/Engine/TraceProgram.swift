@@ -53,7 +53,9 @@ struct TraceCompiler<Model: TraceableModel> {
         }
         let saved = try savedBytes(graph, nodes)
         markLive(graph, &nodes)
-        let passes = try PassScheduler(graph: graph, limits: limits).schedule(&nodes)
+        var passes = try PassScheduler(graph: graph, limits: limits).schedule(&nodes)
+        // Tokens are wanted even where nothing is saved.
+        if graph.steps > 1 && !graph.prompts.isEmpty { passes = max(passes, 1) }
         return TraceProgram(
             graph: graph, passes: passes, savedBytes: saved, rows: rows(graph, nodes, passes), nodes: nodes,
             lastOnly: readsLastOnly(graph, nodes))
