@@ -68,6 +68,12 @@ let package = Package(
                 "TensorCore",
             ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
+        library(
+            "Interpretability",
+            [
+                "DiffusionModels", "TextModels", "Layers", "Weights", "Samplers", "Tokenizers", "Drawing", "Imaging",
+                "TensorCore",
+            ]),
         // 6
         library(
             "Measurement", ["Generation", "World", "Drawing", "Layers", "Weights", "Recipes", "Imaging", "TensorCore"]),
@@ -85,9 +91,9 @@ let package = Package(
         .executableTarget(
             name: "atelier",
             dependencies: [
-                "Jobs", "Generation", "Training", "Measurement", "World", "DiffusionModels", "TextModels", "Adapters",
-                "Layers", "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging", "Drawing", "CUDABackend",
-                "TensorCore", argumentParser,
+                "Jobs", "Generation", "Training", "Measurement", "World", "Interpretability", "DiffusionModels",
+                "TextModels", "Adapters", "Layers", "Recipes", "Weights", "Samplers", "Tokenizers", "Imaging",
+                "Drawing", "CUDABackend", "TensorCore", argumentParser,
             ],
             swiftSettings: swiftSettings),
         // Tests mirror Sources. `TestSupport` finds fixtures and compares tensors.
@@ -110,6 +116,12 @@ let package = Package(
             ["Adapters", "Generation", "DiffusionModels", "TextModels", "Layers", "Weights", "TensorCore"]),
         tests("Generation", ["Generation", "Adapters", "Samplers", "Imaging", "Weights", "TensorCore"]),
         tests("World", ["World", "Imaging"]),
+        tests(
+            "Interpretability",
+            [
+                "Interpretability", "TextModels", "DiffusionModels", "Layers", "Weights", "Samplers", "Imaging",
+                "TensorCore",
+            ]),
         tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
         tests(
             "Training",

@@ -13,7 +13,7 @@ struct Atelier: AsyncParsableCommand {
         subcommands: [
             Generate.self, Info.self, Rerun.self, Verify.self, Train.self, Eval.self, WorldCommand.self, Models.self,
             AdaptersCommand.self, SliderCommand.self, GridCommand.self, Morph.self, Stylize.self, BatchCommand.self,
-            TextCommand.self, Bench.self, Devices.self, Demo.self,
+            TextCommand.self, TraceCommand.self, Bench.self, Devices.self, Demo.self,
         ])
 
     /// Errors are one sentence on stderr; the exit code is 2 for usage, 1 for everything else, 130 for an interrupt.

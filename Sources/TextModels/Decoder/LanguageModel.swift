@@ -30,6 +30,12 @@ public protocol LanguageModel: Layer {
     func callAsFunction(
         _ tokens: TokenBatch, after state: DecodingState?, logits: LogitSelection, _ pass: Pass
     ) -> LanguageModelOutput
+
+    /// What the model says of residuals as if they came from its last layer: the final norm, then the head.
+    ///
+    /// - Parameter residual: `[..., hidden]`.
+    /// - Returns: logits, `[..., vocabulary]`.
+    func unembedded(_ residual: Tensor, _ pass: Pass) -> Tensor
 }
 
 extension LanguageModel {

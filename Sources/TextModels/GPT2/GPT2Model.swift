@@ -47,6 +47,8 @@ public struct GPT2Model: LanguageModel {
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 
+    public func unembedded(_ residual: Tensor, _ pass: Pass) -> Tensor { head(norm(residual, pass), pass) }
+
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         tokenTable.mapParameters(transform)
         positionTable.mapParameters(transform)

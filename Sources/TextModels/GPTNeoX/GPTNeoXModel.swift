@@ -46,6 +46,8 @@ public struct GPTNeoXModel: LanguageModel {
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 
+    public func unembedded(_ residual: Tensor, _ pass: Pass) -> Tensor { head(norm(residual, pass), pass) }
+
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         embedding.mapParameters(transform)
         layers.mapParameters(transform)

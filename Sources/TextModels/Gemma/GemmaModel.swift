@@ -13,6 +13,7 @@ public struct GemmaModel: LanguageModel {
     private var norm: RMSNorm
     private var head: Linear
     private let frequencies: [RotaryFrequencies]
+    private let capSite: Int
     private let site: Int
 
     public init(_ configuration: GemmaConfiguration, weights: ScopedWeights) throws {
@@ -34,6 +35,7 @@ public struct GemmaModel: LanguageModel {
             $0.frequencies(
                 headDimension: configuration.headDimension, maximumTokens: configuration.maximumPositions)
         }
+        capSite = weights.scope("lm_head.softcap").site
         site = model.site
     }
 
@@ -53,9 +55,16 @@ public struct GemmaModel: LanguageModel {
         let context = DecoderContext(tokens, after: state, windows: [nil, configuration.window], rotary: frequencies)
         var (h, next) = layers.run(embedded(tokens.ids, pass), context, after: state, pass)
         h = pass.visit(site, .output, norm(h, pass))
-        var scores = head(h.selecting(logits), pass)
+        return LanguageModelOutput(logits: scores(h.selecting(logits), pass), hiddenState: h, state: next)
+    }
+
+    public func unembedded(_ residual: Tensor, _ pass: Pass) -> Tensor { scores(norm(residual, pass), pass) }
+
+    /// The head's logits, capped where the model caps them.
+    private func scores(_ h: Tensor, _ pass: Pass) -> Tensor {
+        var scores = head(h, pass)
         if let cap = configuration.logitCap { scores = softCap(scores, cap) }
-        return LanguageModelOutput(logits: scores, hiddenState: h, state: next)
+        return pass.visit(capSite, .output, scores)
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

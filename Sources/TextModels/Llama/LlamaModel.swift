@@ -44,6 +44,8 @@ public struct LlamaModel: LanguageModel {
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 
+    public func unembedded(_ residual: Tensor, _ pass: Pass) -> Tensor { head(norm(residual, pass), pass) }
+
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         embedding.mapParameters(transform)
         layers.mapParameters(transform)

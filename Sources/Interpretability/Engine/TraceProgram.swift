@@ -1,0 +1,273 @@
+/// A graph that has been checked against a model: every site found, every shape known, every node given its pass.
+///
+/// Making one computes nothing of the graph, so it also answers what a graph would cost.
+public struct TraceProgram: Sendable {
+    public let graph: InterventionGraph
+    /// Forward passes that the order of the nodes needs.
+    public let passes: Int
+    /// Bytes of all saved values.
+    public let savedBytes: Int
+    /// The prompts that take part in each pass, side by side.
+    public let rows: [[Int]]
+    let nodes: [PlannedNode]
+    let lastOnly: Bool
+
+    /// The shape that a saved value will have, at its first step.
+    public func shape(_ name: String) -> [Int]? { graph.saves[name].map { nodes[$0].shape } }
+}
+
+/// What is known of a node before it runs.
+struct PlannedNode: Sendable {
+    var shape: [Int] = []
+    var place = ""
+    var entry: SiteScan.Entry?
+    /// The steps in which it has a value.
+    var steps = StepSelection.first
+    /// Whether it has a value for each of several steps.
+    var isStepwise = false
+    var isLive = false
+    var pass = 0
+    /// Of a `get`: whether a gradient is asked for at it.
+    var isLeaf = false
+}
+
+/// Makes a program, in three sweeps over the nodes: sites and shapes, what is needed, passes.
+struct TraceCompiler<Model: TraceableModel> {
+    let model: Model
+    let limits: TraceLimits
+    /// Shapes of the values that earlier graphs of the session saved.
+    var earlier: [[String: [Int]]] = []
+
+    /// Kernels take eight, of which the engine needs one or two itself.
+    private static var maximumRank: Int { 6 }
+
+    func program(_ graph: InterventionGraph) throws -> TraceProgram {
+        try checkCounts(graph)
+        let tokens = try model.tokenCounts(graph.prompts)
+        var nodes: [PlannedNode] = []
+        if !graph.prompts.isEmpty || !graph.nodes.isEmpty {
+            let resolver = SiteResolver(try model.scan(graph.prompts), model.aliases)
+            for (index, node) in graph.nodes.enumerated() {
+                nodes.append(try planned(node, index, graph, nodes, tokens, resolver))
+            }
+        }
+        let saved = try savedBytes(graph, nodes)
+        markLive(graph, &nodes)
+        var passes = try PassScheduler(graph: graph, limits: limits).schedule(&nodes)
+        // Tokens are wanted even where nothing is saved.
+        if graph.steps > 1 && !graph.prompts.isEmpty { passes = max(passes, 1) }
+        return TraceProgram(
+            graph: graph, passes: passes, savedBytes: saved, rows: rows(graph, nodes, passes), nodes: nodes,
+            lastOnly: readsLastOnly(graph, nodes))
+    }
+
+    private func checkCounts(_ graph: InterventionGraph) throws {
+        func check(_ isRight: Bool, _ place: String, _ expected: String, _ found: Int) throws {
+            if !isRight { throw TraceError(.limit, place, expected: expected, found: "\(found)") }
+        }
+        try check(
+            graph.prompts.count <= limits.prompts, "graph.prompts", "at most \(limits.prompts)", graph.prompts.count)
+        try check(graph.nodes.count <= limits.nodes, "graph.nodes", "at most \(limits.nodes)", graph.nodes.count)
+        let most = min(limits.steps, model.maximumSteps)
+        try check((1...max(most, 1)).contains(graph.steps), "graph.steps", "1 to \(most)", graph.steps)
+    }
+
+    // MARK: - Sites and shapes
+
+    private func planned(
+        _ node: Node, _ index: Int, _ graph: InterventionGraph, _ before: [PlannedNode], _ tokens: [Int],
+        _ resolver: SiteResolver
+    ) throws -> PlannedNode {
+        let place = "node \(index) (\(node.operation.rawValue)\(node.site.map { " " + $0 } ?? ""))"
+        let inputs = node.inputs ?? []
+        let count = node.operation.inputCount
+        guard count.map({ $0 == inputs.count }) ?? !inputs.isEmpty else {
+            throw TraceError(
+                .operation, place, expected: "\(count.map(String.init) ?? "one or more") inputs",
+                found: "\(inputs.count)")
+        }
+        if let wrong = inputs.first(where: { !(0..<index).contains($0) || graph.nodes[$0].operation == .set }) {
+            throw TraceError(.order, place, expected: "inputs among the values before it", found: "node \(wrong)")
+        }
+        var plan = PlannedNode(place: place)
+        try inheritSteps(inputs, before, &plan)
+        switch node.operation {
+        case .get, .set: try planSite(node, graph, before, tokens, resolver, &plan)
+        case .gradient: try planGradient(inputs, graph, before, &plan)
+        case .unembed:
+            guard let shape = model.unembeddedShape(before[inputs[0]].shape) else {
+                throw TraceError(
+                    .shape, place, expected: "residuals [..., width] of a model with a head",
+                    found: "\(before[inputs[0]].shape)")
+            }
+            plan.shape = shape
+        case .saved:
+            guard let graph = node.graph, let name = node.name, earlier.indices.contains(graph),
+                let shape = earlier[graph][name]
+            else {
+                throw TraceError(
+                    .order, place, expected: "a value saved by an earlier graph of the session",
+                    found: "\"\(node.name ?? "")\" of graph \(node.graph ?? -1)")
+            }
+            plan.shape = shape
+        default: plan.shape = try ShapeRule.shape(node, inputs.map { before[$0].shape }, place)
+        }
+        guard !plan.shape.contains(0), plan.shape.count <= Self.maximumRank else {
+            throw TraceError(
+                .shape, place, expected: "a value with elements, of at most \(Self.maximumRank) axes",
+                found: "shape \(plan.shape)")
+        }
+        guard let elements = TensorLiteral.count(plan.shape), elements <= limits.valueBytes / 4 else {
+            throw TraceError(
+                .limit, place, expected: "a value of at most \(limits.valueBytes) bytes", found: "shape \(plan.shape)",
+                advice: "select tokens, heads or channels")
+        }
+        return plan
+    }
+
+    /// A value computed from values of several steps has a value for each of them.
+    private func inheritSteps(_ inputs: [Int], _ before: [PlannedNode], _ plan: inout PlannedNode) throws {
+        for input in inputs where before[input].isStepwise {
+            let other = before[input].steps
+            guard plan.isStepwise else {
+                (plan.steps, plan.isStepwise) = (other, true)
+                continue
+            }
+            let to = [plan.steps.to, other.to].compactMap { $0 }.min()
+            plan.steps = StepSelection(from: max(plan.steps.from, other.from), to: to)
+        }
+        if let to = plan.steps.to, to <= plan.steps.from {
+            throw TraceError(.order, plan.place, expected: "inputs that share a step", found: "none")
+        }
+    }
+
+    private func planSite(
+        _ node: Node, _ graph: InterventionGraph, _ before: [PlannedNode], _ tokens: [Int], _ resolver: SiteResolver,
+        _ plan: inout PlannedNode
+    ) throws {
+        guard let prompt = node.prompt, graph.prompts.indices.contains(prompt), let site = node.site else {
+            throw TraceError(
+                .operation, plan.place, expected: "a site, and a prompt below \(graph.prompts.count)",
+                found: "prompt \(node.prompt ?? -1)")
+        }
+        let steps = node.steps ?? .first
+        guard (0..<graph.steps).contains(steps.from), (steps.to ?? graph.steps) <= graph.steps,
+            steps.to ?? .max > steps.from
+        else {
+            throw TraceError(
+                .order, plan.place, expected: "steps below \(graph.steps)",
+                found: "\(steps.from) to \(steps.to.map(String.init) ?? "the end")")
+        }
+        let entry = try resolver.entry(site, plan.place)
+        let whole = entry.shape(tokens: tokens[prompt], step: steps.from)
+        let box = try ShapeRule.box(node.selection ?? [], of: whole, plan.place) { entry.axis($0) }
+        let own = box.shape(of: whole)
+        if node.operation == .set, let input = node.inputs?.first {
+            guard !entry.isShared else {
+                throw TraceError(
+                    .unsupported, plan.place, expected: "a site with a value for each prompt", found: "one for all",
+                    advice: "write the site that it is added to")
+            }
+            let value = before[input]
+            guard ShapeRule.broadcast(value.shape, own) == own else {
+                throw TraceError(.shape, plan.place, expected: "a value for \(own)", found: "\(value.shape)")
+            }
+            if value.isStepwise {
+                let covers =
+                    value.steps.from <= steps.from
+                    && value.steps.to ?? .max >= min(steps.to ?? graph.steps, graph.steps)
+                guard covers else {
+                    throw TraceError(
+                        .order, plan.place, expected: "a value in each of its steps",
+                        found: "one from step \(value.steps.from)")
+                }
+            }
+        }
+        (plan.entry, plan.shape, plan.steps, plan.isStepwise) = (entry, own, steps, steps.isMany && graph.steps > 1)
+        guard plan.isStepwise, steps.from + 1 < min(steps.to ?? .max, graph.steps) else { return }
+        // Further steps have one token; what depends on the number of keys so far is checked when it is there.
+        let later = entry.shape(tokens: tokens[prompt], step: steps.from + 1)
+        _ = try ShapeRule.box(node.selection ?? [], of: later, plan.place + ", further steps") { entry.axis($0) }
+    }
+
+    private func planGradient(
+        _ inputs: [Int], _ graph: InterventionGraph, _ before: [PlannedNode], _ plan: inout PlannedNode
+    ) throws {
+        guard graph.steps == 1 else {
+            throw TraceError(.unsupported, plan.place, expected: "one step", found: "\(graph.steps)")
+        }
+        guard TensorLiteral.count(before[inputs[0]].shape) == 1 else {
+            throw TraceError(
+                .shape, plan.place, expected: "a single number to differentiate", found: "\(before[inputs[0]].shape)",
+                advice: "sum it or select one element")
+        }
+        guard graph.nodes[inputs[1]].operation == .get, before[inputs[1]].entry?.isShared == false else {
+            throw TraceError(
+                .operation, plan.place, expected: "a get of a prompt's own value as the second input",
+                found: graph.nodes[inputs[1]].operation.rawValue)
+        }
+        plan.shape = before[inputs[1]].shape
+    }
+
+    // MARK: - What is needed
+
+    private func savedBytes(_ graph: InterventionGraph, _ nodes: [PlannedNode]) throws -> Int {
+        var total = 0
+        for (name, id) in graph.saves.sorted(by: { $0.key < $1.key }) {
+            guard graph.nodes.indices.contains(id), graph.nodes[id].operation != .set else {
+                throw TraceError(.operation, "save \"\(name)\"", expected: "the number of a value", found: "\(id)")
+            }
+            let node = nodes[id]
+            let times = node.isStepwise ? min(node.steps.to ?? graph.steps, graph.steps) - node.steps.from : 1
+            total += 4 * (TensorLiteral.count(node.shape) ?? 0) * times
+            guard total <= limits.savedBytes else {
+                throw TraceError(
+                    .limit, "save \"\(name)\"", expected: "at most \(limits.savedBytes) bytes of saved values",
+                    found: "\(total) and more", advice: "save a selection or a sum")
+            }
+        }
+        return total
+    }
+
+    /// Values that saves need, the sets that those values see, and all sets where tokens are generated.
+    private func markLive(_ graph: InterventionGraph, _ nodes: inout [PlannedNode]) {
+        var pending = Array(graph.saves.values)
+        if graph.steps > 1 { pending += graph.nodes.indices.filter { graph.nodes[$0].operation == .set } }
+        var setsSeen: [Int: Int] = [:]
+        let sets = Dictionary(grouping: graph.nodes.indices.filter { graph.nodes[$0].operation == .set }) {
+            graph.nodes[$0].prompt ?? 0
+        }
+        while let id = pending.popLast() {
+            guard !nodes[id].isLive else { continue }
+            nodes[id].isLive = true
+            pending += graph.nodes[id].inputs ?? []
+            guard graph.nodes[id].operation == .get, let prompt = graph.nodes[id].prompt else { continue }
+            guard setsSeen[prompt, default: -1] < id else { continue }
+            pending += sets[prompt, default: []].filter { $0 < id && $0 > setsSeen[prompt, default: -1] }
+            setsSeen[prompt] = id
+        }
+        for (id, node) in graph.nodes.enumerated() where node.operation == .gradient && nodes[id].isLive {
+            if let at = node.inputs?.last { nodes[at].isLeaf = true }
+        }
+    }
+
+    private func rows(_ graph: InterventionGraph, _ nodes: [PlannedNode], _ passes: Int) -> [[Int]] {
+        var rows = [Set<Int>](repeating: [], count: passes)
+        var last = [Int](repeating: 0, count: graph.prompts.count)
+        for (id, node) in graph.nodes.enumerated() where nodes[id].isLive {
+            guard let prompt = node.prompt else { continue }
+            if node.operation == .get { rows[nodes[id].pass].insert(prompt) }
+            if node.operation == .set { last[prompt] = max(last[prompt], nodes[id].pass) }
+        }
+        if graph.steps > 1 { for (prompt, pass) in last.enumerated() where pass < passes { rows[pass].insert(prompt) } }
+        return rows.map { $0.sorted() }
+    }
+
+    /// Whether the head need only look at the last token.
+    private func readsLastOnly(_ graph: InterventionGraph, _ nodes: [PlannedNode]) -> Bool {
+        zip(graph.nodes, nodes).allSatisfy { node, plan in
+            guard plan.isLive, let entry = plan.entry, model.headPaths.contains(entry.path) else { return true }
+            return node.selection?.contains { entry.axis($0.axis) == 0 && $0.start == -1 && $0.count == 1 } ?? false
+        }
+    }
+}

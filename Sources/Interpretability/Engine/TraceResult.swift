@@ -1,0 +1,75 @@
+public import TensorCore
+
+/// What a graph kept.
+public struct TraceResult: Sendable {
+    /// By name; one value for each step in which it was there.
+    public let values: [String: [Tensor]]
+    /// The tokens that were added to each prompt.
+    public let tokens: [[Int]]
+    /// Forward passes that were made.
+    public let passes: Int
+
+    /// A saved value, of its first step.
+    public subscript(name: String) -> Tensor? { values[name]?.first }
+
+    /// - Throws: `TraceError` where nothing of the name was saved.
+    public func value(_ name: String) throws -> Tensor {
+        guard let value = self[name] else {
+            let known = values.keys.sorted().joined(separator: ", ")
+            throw TraceError(.operation, "result", expected: "one of \(known)", found: "\"\(name)\"")
+        }
+        return value
+    }
+}
+
+/// Graphs that run one after the other; each may use what the ones before saved.
+public struct InterventionSession: Codable, Sendable, Hashable {
+    public var graphs: [InterventionGraph]
+
+    public init(_ graphs: [InterventionGraph] = []) { self.graphs = graphs }
+}
+
+extension TraceableModel {
+    /// Checks a graph against the model, without computing anything of it.
+    ///
+    /// - Throws: `TraceError`: an unknown site (with the name that was probably meant), a shape that does not fit, an
+    ///   order that cannot be, or a cost beyond the limits.
+    public func program(_ graph: InterventionGraph, limits: TraceLimits = TraceLimits()) throws -> TraceProgram {
+        try ComputeThread.shared.run { try TraceCompiler(model: self, limits: limits).program(graph) }
+    }
+
+    /// Checks a graph and runs it.
+    public func run(_ graph: InterventionGraph, limits: TraceLimits = TraceLimits()) throws -> TraceResult {
+        try run(InterventionSession([graph]), limits: limits)[0]
+    }
+
+    /// Checks all graphs of a session, then runs them.
+    public func run(_ session: InterventionSession, limits: TraceLimits = TraceLimits()) throws -> [TraceResult] {
+        try ComputeThread.shared.run {
+            var programs: [TraceProgram] = []
+            for graph in session.graphs {
+                let shapes = programs.map { program in
+                    program.graph.saves.compactMapValues { program.nodes[$0].shape }
+                }
+                programs.append(try TraceCompiler(model: self, limits: limits, earlier: shapes).program(graph))
+            }
+            var results: [TraceResult] = []
+            for program in programs {
+                results.append(try Interpreter(program, self, earlier: results).run())
+            }
+            return results
+        }
+    }
+
+    /// Writes a graph and runs it.
+    ///
+    ///     let result = try model.trace { t in
+    ///         let clean = t.prompt("The Eiffel Tower is in"), other = t.prompt("The Colosseum is in")
+    ///         other["layers.5.resid_post", token: -1] = clean["layers.5.resid_post", token: -1]
+    ///         t.save("logits", other["logits", token: -1])
+    ///     }
+    public func trace(limits: TraceLimits = TraceLimits(), _ build: (TraceBuilder) throws -> Void) throws -> TraceResult
+    {
+        try run(InterventionGraph.written(build), limits: limits)
+    }
+}

@@ -1,0 +1,49 @@
+/// Interventions that stay: each edit is a graph, and what it does to its first prompt is done to every prompt of the
+/// graphs that run under it.
+///
+///     var edits = EditSet()
+///     edits.add(.written { t in t.prompt([0]).skip(layer: 3) })
+///     try model.run(edits.applied(to: graph))
+///
+/// The model stays as it is: edits are a value that can be stacked, stored as JSON and left out again.
+public struct EditSet: Codable, Sendable, Hashable {
+    public private(set) var edits: [InterventionGraph]
+
+    public init(_ edits: [InterventionGraph] = []) { self.edits = edits }
+
+    /// Puts an edit after those that are there.
+    public mutating func add(_ edit: InterventionGraph) { edits.append(edit) }
+
+    /// The graph with all edits before its own nodes, in their order.
+    ///
+    /// Further prompts of an edit run beside the graph's. What an edit saves is not kept.
+    public func applied(to graph: InterventionGraph) -> InterventionGraph {
+        var result = graph
+        result.nodes = []
+        for edit in edits {
+            let helpers = result.prompts.count
+            result.prompts += edit.prompts.dropFirst()
+            for prompt in graph.prompts.indices {
+                let start = result.nodes.count
+                result.nodes += edit.nodes.map { node in
+                    var node = node.moved(by: start)
+                    node.prompt = node.prompt.map { $0 == 0 ? prompt : helpers + $0 - 1 }
+                    return node
+                }
+            }
+        }
+        let start = result.nodes.count
+        result.nodes += graph.nodes.map { $0.moved(by: start) }
+        result.saves = graph.saves.mapValues { $0 + start }
+        return result
+    }
+}
+
+extension Node {
+    /// The same node with all nodes before it moved on.
+    fileprivate func moved(by count: Int) -> Node {
+        var node = self
+        node.inputs = inputs?.map { $0 &+ count }
+        return node
+    }
+}

@@ -1,0 +1,79 @@
+public import Foundation
+public import TensorCore
+
+/// One step of a graph: an operation on earlier nodes, with what the operation needs besides.
+public struct Node: Codable, Sendable, Hashable {
+    public var operation: Operation
+    /// Numbers of earlier nodes.
+    public var inputs: [Int]?
+    /// A site by path and port (`model.layers.3.mlp:output`) or by a paper's name (`layers.3.mlp.out`).
+    public var site: String?
+    public var prompt: Int?
+    public var steps: StepSelection?
+    public var selection: [AxisSelection]?
+    public var values: TensorLiteral?
+    public var number: Double?
+    public var seed: UInt64?
+    public var axes: [Int]?
+    public var shape: [Int]?
+    /// Of a saved value: the number of its graph in the session.
+    public var graph: Int?
+    public var name: String?
+
+    public init(_ operation: Operation, inputs: [Int]? = nil) {
+        self.operation = operation
+        self.inputs = inputs
+    }
+}
+
+/// What a prompt is: tokens or a text for a language model, latents for a UNet.
+public struct PromptInput: Codable, Sendable, Hashable {
+    public var text: String?
+    public var tokens: [Int]?
+    /// `[channels, height, width]`.
+    public var latents: TensorLiteral?
+    public var timestep: Double?
+    /// `[tokens, width]`.
+    public var context: TensorLiteral?
+
+    public init(text: String) { self.text = text }
+    public init(tokens: [Int]) { self.tokens = tokens }
+    public init(latents: Tensor, timestep: Double, context: Tensor) {
+        self.latents = TensorLiteral(latents)
+        self.timestep = timestep
+        self.context = TensorLiteral(context)
+    }
+}
+
+/// Interventions as data: prompts that run side by side, and what is read, changed, computed and kept on the way.
+///
+/// Nodes stand in the order in which they were written, each after its inputs. A `get` sees the sets of its prompt that
+/// stand before it, and no others; where that cannot happen in one forward pass, further passes are made.
+public struct InterventionGraph: Codable, Sendable, Hashable {
+    public var version = 1
+    public var prompts: [PromptInput] = []
+    public var nodes: [Node] = []
+    /// Names of the values that are kept.
+    public var saves: [String: Int] = [:]
+    /// How many steps are taken: 1 reads the prompts, each further one continues them by their likeliest token.
+    public var steps = 1
+
+    public init() {}
+
+    /// - Throws: `TraceError` where the data are no graph; an unknown operation is named.
+    public init(json: Data) throws {
+        do {
+            self = try JSONDecoder().decode(InterventionGraph.self, from: json)
+        } catch {
+            throw TraceError(.format, "graph", expected: "the JSON of a graph", found: "\(error)")
+        }
+        guard version == 1 else { throw TraceError(.format, "graph.version", expected: "1", found: "\(version)") }
+    }
+
+    /// Canonical JSON: the same graph gives the same bytes.
+    public func json() throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(self)
+    }
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import Foundation
+import Imaging
+import Interpretability
+import TextModels
+
+/// `atelier trace causal`: where a fact is, or where many are.
+struct TraceCausal: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "causal", abstract: "Where a fact is: spoil its subject, then restore one activation at a time.",
+        discussion:
+            "One fact by --prompt and --subject, or many by --facts, a JSON array of objects with prompt, subject and answer."
+    )
+
+    @OptionGroup var model: TextModelOptions
+    @Option(name: [.short, .long], help: "The prompt of one fact.")
+    var prompt: String?
+    @Option(help: "The part of the prompt that is the subject.")
+    var subject: String?
+    @Option(help: "The answer (default: what the model says).")
+    var answer: String?
+    @Option(help: "Another subject of as many tokens, instead of noise.")
+    var swap: String?
+    @Option(help: "A file of facts, whose effects are averaged; facts that the model does not know are left out.")
+    var facts: String?
+    @Option(help: "What is restored: residual, mlp or attention; or all three.")
+    var kind = "residual"
+    @Option(help: "Hold mlp or attention at corrupted values in the later layers of the restored token.")
+    var sever: String?
+    @Option(parsing: .unconditional, help: "Layers of a window, for mlp and attention.")
+    var window = 10
+    @Option(help: "Layers, as 0,4,8-11 (default: all).")
+    var layers: NumberList?
+    @Option(parsing: .unconditional, help: "Draws of the noise.")
+    var draws = 3
+    @Option(parsing: .unconditional, help: "The noise's deviation, in deviations of the subjects' embeddings.")
+    var noise = 3.0
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The seed of the noise.")
+    var seed: UInt64 = 1
+    @OptionGroup var result: TraceOutput
+
+    /// A fact of a file.
+    private struct Fact: Codable {
+        var prompt: String
+        var subject: String
+        var answer: String?
+    }
+
+    func run() async throws {
+        try result.check()
+        let kinds = try chosenKinds()
+        guard (1...100).contains(draws), noise > 0, noise.isFinite, (1...1000).contains(window) else {
+            throw UsageError(
+                description:
+                    "--draws, --noise, --window: expected positive numbers, found \(draws), \(noise), \(window)")
+        }
+        if let sever, sever != "mlp" && sever != "attention" {
+            throw UsageError(description: "--sever: expected mlp or attention, found \(sever)")
+        }
+        let facts = try readFacts()
+        let text = try model.load()
+        let traced = try TracedTextModel(text)
+        let known = try facts.filter { fact in
+            guard let answer = fact.answer else { return true }
+            let said = try traced.likeliestToken(PromptInput(text: fact.prompt))
+            let isKnown = try said == text.answerToken(answer)
+            if !isKnown { complain("left out: \(fact.prompt)\(traced.label(said)), not \(answer)") }
+            return isKnown
+        }
+        guard !known.isEmpty else {
+            throw UsageError(description: "--facts: expected facts that the model knows, found none")
+        }
+        let subjects = try known.map {
+            try traced.tokens(PromptInput(text: $0.prompt))[traced.tokens(of: $0.subject, in: $0.prompt)]
+        }
+        let deviation = try noise * traced.embeddingDeviation(of: subjects.flatMap { $0 })
+        Interrupt.watch()
+        var progress = TerminalProgress()
+        var reports: [any TraceReport] = []
+        for kind in kinds {
+            var traces: [CausalTrace] = []
+            for (index, fact) in known.enumerated() {
+                if Interrupt.isRequested { throw Interrupted() }
+                traces.append(try trace(fact, kind, deviation, text, traced))
+                progress.show(kind.rawValue, step: index + 1, total: known.count)
+            }
+            reports.append(traces.count == 1 ? traces[0] : try CausalSummary(traces))
+        }
+        try result.give(ReportList(reports))
+    }
+
+    private func chosenKinds() throws -> [CausalTrace.Kind] {
+        if kind == "all" { return CausalTrace.Kind.allCases }
+        guard let one = CausalTrace.Kind(rawValue: kind) else {
+            throw UsageError(description: "--kind: expected residual, mlp, attention or all, found \(kind)")
+        }
+        return [one]
+    }
+
+    private func readFacts() throws -> [Fact] {
+        if let facts {
+            guard let data = FileManager.default.contents(atPath: facts) else {
+                throw UsageError(description: "\(facts): expected a file of facts, found none that can be read")
+            }
+            do { return try JSONDecoder().decode([Fact].self, from: data) } catch {
+                throw UsageError(
+                    description: "\(facts): expected an array of objects with prompt and subject, found \(error)")
+            }
+        }
+        guard let prompt, let subject else {
+            throw UsageError(description: "--prompt: expected --prompt and --subject, or --facts, found neither")
+        }
+        return [Fact(prompt: prompt, subject: subject, answer: answer)]
+    }
+
+    private func trace(
+        _ fact: Fact, _ kind: CausalTrace.Kind, _ deviation: Double, _ text: TextModel, _ traced: TracedTextModel
+    ) throws -> CausalTrace {
+        var options = CausalTrace.Options()
+        (options.kind, options.window, options.layers) = (kind, window, layers?.numbers)
+        options.severed = sever.flatMap(CausalTrace.Kind.init)
+        var corruption = CausalTrace.Corruption.noise(deviation: deviation, draws: draws, seed: seed)
+        if let swap {
+            // As the subject stands in the prompt: with the space before it, if there is one.
+            let changed = fact.prompt.replacing(fact.subject, with: swap)
+            let places = try traced.tokens(of: swap, in: changed)
+            corruption = .swap(tokens: Array(try traced.tokens(PromptInput(text: changed))[places]))
+        }
+        return try CausalTrace(
+            traced, PromptInput(text: fact.prompt), subject: traced.tokens(of: fact.subject, in: fact.prompt),
+            corruption: corruption, answer: fact.answer.map(text.answerToken), options)
+    }
+}
