@@ -42,7 +42,13 @@ struct TraceWords: AsyncParsableCommand {
 
     /// Runs on the compute thread.
     private func report(_ store: any ModelStore) throws -> WordMaps {
-        let (text, uses) = try loras.uses(in: prompt, modelHash: store.hash(), assets: assets)
+        let composition = try loras.composition(in: prompt, modelHash: store.hash(), assets: assets)
+        guard composition.styles.isEmpty && composition.directions.isEmpty else {
+            throw UsageError(
+                description: "trace words: expected sliders and other adapters, found a style or a direction, "
+                    + "which read words in branches of their own")
+        }
+        let (text, uses) = (composition.prompt, composition.adapters)
         let network = try StableDiffusion(store)
         let words = try words(of: text, network)
         let defaults = try store.samplingDefaults()
