@@ -111,9 +111,6 @@ public final class CUDADevice: Backend {
 
     public func resetPeakMemory() { memory.resetPeak() }
 
-    /// Kernels started so far.
-    public var launches: Int { kernels.launches }
-
     /// Waits for all work so far.
     public func synchronize() {
         context.makeCurrent(driver)

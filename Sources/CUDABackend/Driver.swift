@@ -17,14 +17,10 @@ struct Driver: Sendable {
     let cuMemGetInfo: @convention(c) (UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>) -> Status
     let cuMemAlloc: @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Status
     let cuMemFree: @convention(c) (UInt64) -> Status
-    let cuMemHostAlloc: @convention(c) (HandleOut, Int, UInt32) -> Status
     let cuMemcpyHtoDAsync: @convention(c) (UInt64, UnsafeRawPointer, Int, Handle?) -> Status
     let cuMemcpyDtoHAsync: @convention(c) (UnsafeMutableRawPointer, UInt64, Int, Handle?) -> Status
     let cuStreamCreate: @convention(c) (HandleOut, UInt32) -> Status
     let cuStreamSynchronize: @convention(c) (Handle?) -> Status
-    let cuEventCreate: @convention(c) (HandleOut, UInt32) -> Status
-    let cuEventRecord: @convention(c) (Handle?, Handle?) -> Status
-    let cuEventSynchronize: @convention(c) (Handle?) -> Status
     let cuModuleLoadData: @convention(c) (HandleOut, UnsafeRawPointer) -> Status
     let cuModuleGetFunction: @convention(c) (HandleOut, Handle?, UnsafePointer<CChar>) -> Status
     let cuLaunchKernel:
@@ -55,14 +51,10 @@ struct Driver: Sendable {
         cuMemGetInfo = try library.function("cuMemGetInfo_v2", as: type(of: cuMemGetInfo))
         cuMemAlloc = try library.function("cuMemAlloc_v2", as: type(of: cuMemAlloc))
         cuMemFree = try library.function("cuMemFree_v2", as: type(of: cuMemFree))
-        cuMemHostAlloc = try library.function("cuMemHostAlloc", as: type(of: cuMemHostAlloc))
         cuMemcpyHtoDAsync = try library.function("cuMemcpyHtoDAsync_v2", as: type(of: cuMemcpyHtoDAsync))
         cuMemcpyDtoHAsync = try library.function("cuMemcpyDtoHAsync_v2", as: type(of: cuMemcpyDtoHAsync))
         cuStreamCreate = try library.function("cuStreamCreate", as: type(of: cuStreamCreate))
         cuStreamSynchronize = try library.function("cuStreamSynchronize", as: type(of: cuStreamSynchronize))
-        cuEventCreate = try library.function("cuEventCreate", as: type(of: cuEventCreate))
-        cuEventRecord = try library.function("cuEventRecord", as: type(of: cuEventRecord))
-        cuEventSynchronize = try library.function("cuEventSynchronize", as: type(of: cuEventSynchronize))
         cuModuleLoadData = try library.function("cuModuleLoadData", as: type(of: cuModuleLoadData))
         cuModuleGetFunction = try library.function("cuModuleGetFunction", as: type(of: cuModuleGetFunction))
         cuLaunchKernel = try library.function("cuLaunchKernel", as: type(of: cuLaunchKernel))

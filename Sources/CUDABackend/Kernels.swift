@@ -9,11 +9,6 @@ enum KernelArgument {
     case float(Float)
     case bytes([UInt8])
 
-    /// A structure whose fields follow each other with C's alignment.
-    static func structure<Value>(_ value: Value) -> KernelArgument {
-        .bytes(withUnsafeBytes(of: value) { Array($0) })
-    }
-
     fileprivate func append(to bytes: inout [UInt8]) {
         func add<Value>(_ value: Value) { withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) } }
         switch self {
@@ -62,7 +57,6 @@ final class Kernels: Sendable {
     private struct State: @unchecked Sendable {
         var modules: [KernelFile: Driver.Handle] = [:]
         var functions: [String: Driver.Handle] = [:]
-        var launches = 0
     }
 
     init(driver: Driver, compiler: KernelCompiler, context: UnsafeContext) {
@@ -70,9 +64,6 @@ final class Kernels: Sendable {
         self.compiler = compiler
         self.context = context
     }
-
-    /// Kernels started so far.
-    var launches: Int { state.withLock { $0.launches } }
 
     /// Compiles every file.
     func prepare() throws(CUDAError) {
@@ -98,7 +89,6 @@ final class Kernels: Sendable {
 
     private func function(_ name: String, _ file: KernelFile) -> Driver.Handle? {
         state.withLock { state in
-            state.launches += 1
             if let function = state.functions[name] { return function }
             do {
                 let module = try module(file, &state)

@@ -5,7 +5,7 @@ import Testing
 
 /// What a device does beyond its kernels, which the tests of the ops check: memory, transfers, errors.
 @Suite(.serialized) struct CUDADeviceTests {
-    private static let devices = TestedBackend.devices.compactMap { $0.backend as? CUDADevice }
+    private static let devices = CUDADevice.separate(for: "device tests")
 
     @Test(arguments: devices) func roundTripKeepsEveryBit(device: CUDADevice) {
         for dtype in DType.allCases {

@@ -16,11 +16,19 @@ public struct TestedBackend: Sendable, CustomStringConvertible {
 }
 
 extension CUDADevice {
+    /// The same GPUs with memory of their own, for tests that count bytes: other tests run beside them.
+    public static func separate(for name: String) -> [CUDADevice] {
+        let folders = [[name]] + [emulatorFolder].compactMap { $0 }.map { [$0, name] }
+        return folders.compactMap { try? CUDADevice.device(libraries: $0) }
+    }
+
+    private static let emulatorFolder = ProcessInfo.processInfo.environment["ATELIER_CUDA_EMULATOR"]
+
     /// The GPU of `Tests/Fixtures/cuda_emulator`, whose kernels run on the processor; nil where it was not built.
     ///
     /// `ATELIER_CUDA_EMULATOR` names the folder of its libraries.
     public static let emulated: CUDADevice? = {
-        guard let folder = ProcessInfo.processInfo.environment["ATELIER_CUDA_EMULATOR"] else { return nil }
+        guard let folder = emulatorFolder else { return nil }
         return try? CUDADevice.device(libraries: [folder])
     }()
 }
