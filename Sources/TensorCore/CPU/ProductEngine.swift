@@ -12,6 +12,10 @@ final class ProductEngine: @unchecked Sendable {
     private let formats: FormatIndex
     private let packedWeights: PackedWeightStore
 
+    /// Bytes of the largest enlarged form that is kept. A network of Stable Diffusion's size has none so small: kept forms
+    /// would fill gigabytes to save a tenth of its time.
+    private static let largestEnlarged = 12 << 20
+
     /// Compiled primitives kept before the caches start over.
     private let planLimit = 2048
 
@@ -58,22 +62,22 @@ final class ProductEngine: @unchecked Sendable {
         return made
     }
 
-    /// The form of frozen weights in a format that is several times larger than the weights: kept only where a small budget
-    /// of its own has room left. Nil where it is not kept.
+    /// The form of frozen weights in a format that is several times larger than the weights: kept only for small layers, and
+    /// where a small budget of its own has room left. Nil where it is not kept.
     func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, make: () -> Tensor) -> Tensor? {
         guard weight.storage.isFrozen else { return nil }
         let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
         if let found = packedWeights[key] { return found }
-        return packedWeights.hasRoom(forEnlarged: byteCount) ? packed(weight, format: format, make: make) : nil
+        let isSmall = byteCount <= Self.largestEnlarged
+        return isSmall && packedWeights.hasRoom(forEnlarged: byteCount)
+            ? packed(weight, format: format, make: make) : nil
     }
 }
 
 /// The product engines of the compute threads, and what they share.
 final class ProductEngines: Sendable {
     private let formats = FormatIndex()
-    /// Small networks keep their transformed weights; for one of Stable Diffusion's size they would fill gigabytes to save a
-    /// tenth of the time.
     private let packedWeights = PackedWeightStore(byteBudget: 4 << 30, enlargedByteBudget: 160 << 20)
     private let engines = Mutex<[ProductEngine]>([])
 
