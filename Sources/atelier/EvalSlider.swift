@@ -18,8 +18,8 @@ struct EvalSlider: AsyncParsableCommand {
     var slider: String
     @Option(name: [.short, .long], help: "The folder to write into.")
     var output: String
-    @Option(parsing: .upToNextOption, help: "The scales, 0 among them.")
-    var scales: [Double] = [-2, -1, 0, 1, 2]
+    @Option(parsing: .unconditional, help: "The scales, separated by commas, 0 among them.")
+    var scales = ScaleList([-2, -1, 0, 1, 2])
     @OptionGroup var measuring: SliderMeasuring
 
     func run() async throws {
@@ -32,7 +32,7 @@ struct EvalSlider: AsyncParsableCommand {
             let network = try StableDiffusion(store)
             let adapter = try Adapter(path: slider, modules: network.modules)
             return try measuring.measure(
-                adapter, scales: scales, usesUnit: true, network: network, defaults: store.samplingDefaults())
+                adapter, scales: scales.values, usesUnit: true, network: network, defaults: store.samplingDefaults())
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -23,8 +23,8 @@ struct SliderCalibrate: AsyncParsableCommand {
     var slider: String
     @Option(name: [.short, .long], help: "The file to write (default: the same).")
     var output: String?
-    @Option(parsing: .upToNextOption, help: "The raw scales to measure, 0 among them.")
-    var scales: [Double] = [-4, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4]
+    @Option(parsing: .unconditional, help: "The raw scales to measure, separated by commas, 0 among them.")
+    var scales = ScaleList([-4, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4])
     @OptionGroup var measuring: SliderMeasuring
 
     func run() async throws {
@@ -36,7 +36,7 @@ struct SliderCalibrate: AsyncParsableCommand {
             let network = try StableDiffusion(store)
             var adapter = try Adapter(path: slider, modules: network.modules)
             let result = try measuring.measure(
-                adapter, scales: scales.sorted(), usesUnit: false, network: network, defaults: store.samplingDefaults())
+                adapter, scales: scales.values.sorted(), usesUnit: false, network: network, defaults: store.samplingDefaults())
             let calibration = try SliderCalibration(result.report)
             var note = try adapter.sliderNote ?? SliderNote(name: adapter.name, base: store.hash())
             note.unit = calibration.unit

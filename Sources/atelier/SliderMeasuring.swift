@@ -91,3 +91,20 @@ struct SliderMeasuring: ParsableArguments {
         return name.replacing("-", with: "_")
     }
 }
+
+/// Scales of a slider, separated by commas.
+struct ScaleList: ExpressibleByArgument {
+    let values: [Double]
+
+    init(_ values: [Double]) { self.values = values }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+            .map { Double($0.trimmingCharacters(in: .whitespaces)) }
+        let values = parts.compactMap { $0 }.filter(\.isFinite)
+        guard values.count == parts.count, values.count >= 2, values.contains(0) else { return nil }
+        self.values = values
+    }
+
+    var defaultValueDescription: String { values.map { "\($0)" }.joined(separator: ",") }
+}
