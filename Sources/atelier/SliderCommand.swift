@@ -36,7 +36,8 @@ struct SliderCalibrate: AsyncParsableCommand {
             let network = try StableDiffusion(store)
             var adapter = try Adapter(path: slider, modules: network.modules)
             let result = try measuring.measure(
-                adapter, scales: scales.values.sorted(), usesUnit: false, network: network, defaults: store.samplingDefaults())
+                adapter, scales: scales.values.sorted(), usesUnit: false, network: network,
+                defaults: store.samplingDefaults())
             let calibration = try SliderCalibration(result.report)
             var note = try adapter.sliderNote ?? SliderNote(name: adapter.name, base: store.hash())
             note.unit = calibration.unit
