@@ -114,7 +114,9 @@ import Testing
         try ComputeThread.shared.run {
             var trainer = try PairTrainer(recipe: recipe, model: try model(), pictures: pictures)
             func norms(_ prefix: String) -> Double {
-                trainer.learner.parameters.filter { $0.key.hasPrefix(prefix) }.reduce(0) { $0 + l2Norm($1.value) }
+                // In one order: another one gives the sum other last bits.
+                trainer.learner.parameters.filter { $0.key.hasPrefix(prefix) }.sorted { $0.key < $1.key }
+                    .reduce(0) { $0 + l2Norm($1.value) }
             }
             var changed: Set<Int> = []
             for step in 0..<5 {
