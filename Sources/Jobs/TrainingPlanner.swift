@@ -67,32 +67,23 @@ public final class TrainingPlanner: Sendable {
                 "job \(number + 1): train", expected: "a kind of training, and a recipe beside it", found: "no recipe")
         }
         let path = recipe.hasPrefix("/") ? recipe : folder + "/" + recipe
-        let beside = URL(filePath: path).deletingLastPathComponent()
-        switch kind {
-        case .slider:
-            let wanted = try decodeRecipe(SliderRecipe.self, at: path)
-            let base = try base(wanted.model)
-            return Plan(key: try canonicalHash(of: wanted) + base.hash) { context in
-                try SliderTraining(
-                    recipe: wanted, model: base.model, modelHash: base.hash, context: context, recipeFolder: beside
-                ).run()
-            }
-        case .pair:
-            let wanted = try decodeRecipe(PairRecipe.self, at: path)
-            let base = try base(wanted.model)
-            return Plan(key: try canonicalHash(of: wanted) + base.hash) { context in
-                try PairTraining(
-                    recipe: wanted, model: base.model, modelHash: base.hash, context: context, recipeFolder: beside
-                ).run()
-            }
-        case .lora:
-            let wanted = try decodeRecipe(LoRARecipe.self, at: path)
-            let base = try base(wanted.model)
-            return Plan(key: try canonicalHash(of: wanted) + base.hash) { context in
-                try LoRATraining(
-                    recipe: wanted, model: base.model, modelHash: base.hash, context: context, recipeFolder: beside
-                ).run()?.first
-            }
+        return switch kind {
+        case .slider: try plan(SliderRecipe.self, at: path) { try $0.run() }
+        case .pair: try plan(PairRecipe.self, at: path) { try $0.run() }
+        case .lora: try plan(LoRARecipe.self, at: path) { try $0.run()?.first }
+        }
+    }
+
+    private func plan<Recipe: AdapterRecipe>(
+        _ type: Recipe.Type, at path: String, run: @escaping @Sendable (AdapterTraining<Recipe>) throws -> URL?
+    ) throws -> Plan {
+        let wanted = try decodeRecipe(type, at: path)
+        let base = try base(wanted.model)
+        return Plan(key: try canonicalHash(of: wanted) + base.hash) { context in
+            try run(
+                AdapterTraining(
+                    recipe: wanted, model: base.model, modelHash: base.hash, context: context,
+                    recipeFolder: URL(filePath: path).deletingLastPathComponent()))
         }
     }
 

@@ -12,9 +12,7 @@ struct TraceAttribution: AsyncParsableCommand {
 
     func run() async throws {
         try result.check()
-        let text = try model.load()
-        let traced = try TracedTextModel(text)
-        let pair = try contrast.pair(text, traced)
+        let (traced, pair) = try contrast.pair(model)
         let layers = contrast.layers?.numbers
         try result.give(
             contrast.site == "heads"

@@ -17,10 +17,13 @@ struct ContrastOptions: ParsableArguments {
     @Option(help: "Layers, as 0,4,8-11 (default: all).")
     var layers: NumberList?
 
-    func pair(_ text: TextModel, _ traced: TracedTextModel) throws -> ContrastPair {
-        try ContrastPair(
+    func pair(_ model: TextModelOptions) throws -> (model: TracedTextModel, pair: ContrastPair) {
+        let text = try model.load()
+        let traced = try TracedTextModel(text)
+        let pair = try ContrastPair(
             traced, clean: PromptInput(text: prompt), corrupted: PromptInput(text: corrupted),
             answer: answer.map(text.answerToken), other: otherAnswer.map(text.answerToken))
+        return (traced, pair)
     }
 }
 
@@ -35,9 +38,7 @@ struct TracePatch: AsyncParsableCommand {
 
     func run() async throws {
         try result.check()
-        let text = try model.load()
-        let traced = try TracedTextModel(text)
-        let pair = try contrast.pair(text, traced)
+        let (traced, pair) = try contrast.pair(model)
         let layers = contrast.layers?.numbers
         try result.give(
             contrast.site == "heads"

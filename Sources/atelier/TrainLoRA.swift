@@ -1,8 +1,5 @@
 import ArgumentParser
-import Foundation
-import Generation
 import Recipes
-import TensorCore
 import Training
 
 /// `atelier train lora`: a plain LoRA, or a DreamBooth.
@@ -11,47 +8,9 @@ struct TrainLoRA: AsyncParsableCommand {
         commandName: "lora",
         abstract: "Train a LoRA on a folder of captioned pictures, or a DreamBooth; continues where it was stopped.")
 
-    @Argument(help: "The recipe (YAML).")
-    var recipe: String
-    @Option(name: [.short, .long], help: "The folder for checkpoints, the log, samples and the adapter.")
-    var output: String
-    @Option(name: [.short, .long], help: "The model, in place of the recipe's.")
-    var model: String?
-    @Option(help: "The adapter's name, in place of the recipe's.")
-    var name: String?
-    @Option(help: "The folder with the embedded models.")
-    var assets: String?
-    @OptionGroup var device: DeviceOptions
-    @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
-    var threads: Int?
+    @OptionGroup var options: AdapterTrainingOptions
 
     func run() async throws {
-        try useThreads(threads)
-        let folder = URL(filePath: recipe).deletingLastPathComponent()
-        let wanted = try read()
-        do { try wanted.validate() } catch { throw RecipeFault(description: "\(recipe): \(error)") }
-        let context = try trainingContext(output, device: try device.backend())
-        let store = try Assets.store(wanted.model, assets: assets)
-        let paths = try await ComputeThread.shared.perform {
-            let training = try LoRATraining(
-                recipe: wanted, model: try StableDiffusion(store, device: context.device), modelHash: try store.hash(),
-                context: context,
-                recipeFolder: folder)
-            do {
-                return try training.run()
-            } catch let error as TrainingError {
-                throw RecipeFault(description: "\(recipe): \(error)")
-            }
-        }
-        guard let paths else { throw Interrupted() }
-        for path in paths { print(path.path) }
-    }
-
-    /// The recipe with what the options change.
-    private func read() throws -> LoRARecipe {
-        var wanted = try decodeRecipe(LoRARecipe.self, at: recipe)
-        if let model { wanted.model = model }
-        if let name { wanted.name = name }
-        return wanted
+        try await options.train(try decodeRecipe(LoRARecipe.self, at: options.recipe)) { try $0.run() }
     }
 }

@@ -1,7 +1,7 @@
 import Adapters
 
 /// Everything that determines a plain LoRA, or a DreamBooth with its class of prior pictures.
-public struct LoRARecipe: Codable, Sendable {
+public struct LoRARecipe: AdapterRecipe {
     /// The name of the adapter, and of its files.
     public var name: String
     /// Seeds the factors, the noise and the order of the pictures; 0 when nil.

@@ -1,6 +1,6 @@
 /// Everything that determines a style learnt from pairs of pictures: the model it is for, the pictures, and how it
 /// learns.
-public struct PairRecipe: Codable, Sendable {
+public struct PairRecipe: AdapterRecipe {
     /// The name of the style, and of its file.
     public var name: String
     /// Seeds the bases, the noise and the crops; 0 when nil.

@@ -1,42 +1,10 @@
 import Adapters
 public import Foundation
-public import Generation
-import Recipes
-import TensorCore
-import Weights
+
+public typealias PairTraining = AdapterTraining<PairRecipe>
 
 /// Trains a style, and writes it as a safetensors file in the names of diffusers, the contents of its pairs beside it.
-///
-/// Resumes from its checkpoint, exactly.
-public struct PairTraining: Sendable {
-    private let recipe: PairRecipe
-    private let model: StableDiffusion
-    private let modelHash: String
-    private let context: TrainingContext
-    private let recipeFolder: URL?
-    private let fingerprint: String
-
-    /// - Parameters:
-    ///   - model: the one that the recipe names.
-    ///   - recipeFolder: where the recipe's relative paths start.
-    public init(
-        recipe: PairRecipe, model: StableDiffusion, modelHash: String, context: TrainingContext,
-        recipeFolder: URL? = nil
-    ) throws {
-        try recipe.validate()
-        self.recipe = recipe
-        self.model = model
-        self.modelHash = modelHash
-        self.context = context
-        self.recipeFolder = recipeFolder
-        fingerprint = try canonicalHash(of: Identity(recipe: recipe, model: modelHash))
-    }
-
-    private struct Identity: Codable {
-        let recipe: PairRecipe
-        let model: String
-    }
-
+extension AdapterTraining where Recipe == PairRecipe {
     /// - Returns: the style's file, or nil when the run was stopped before its end.
     public func run() throws -> URL? {
         var stage = StageRun(
@@ -59,7 +27,7 @@ public struct PairTraining: Sendable {
         note.strength = recipe.strength ?? note.strength
         note.start = recipe.start ?? note.start
         try adapter.setNote(note)
-        adapter.metadata["atelier.recipe"] = String(decoding: try canonicalJSON(of: recipe), as: UTF8.self)
+        adapter.metadata.merge(try recipeMetadata()) { _, new in new }
         let path = context.folder.appending(path: name + ".safetensors")
         try adapter.write(to: path.path, format: .diffusers)
         return path

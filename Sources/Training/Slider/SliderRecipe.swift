@@ -1,7 +1,7 @@
 import Adapters
 
 /// Everything that determines a slider: the model it is for, the concept, the layers it changes, and how long it learns.
-public struct SliderRecipe: Codable, Sendable {
+public struct SliderRecipe: AdapterRecipe {
     /// The name of the slider, and of its file.
     public var name: String
     /// Seeds the factors, the noise and the order of the entries.
