@@ -23,8 +23,9 @@ public final class CUDADevice: Backend {
     public let driverVersion: Int
 
     let driver: Driver
-    let context: UnsafeContext
-    let stream: UnsafeStream
+    let context: DeviceContext
+    /// Any thread may add to it.
+    let stream: SharedHandle
     let memory: DeviceMemory
     let kernels: Kernels
     let blas: CuBLAS
@@ -80,7 +81,7 @@ public final class CUDADevice: Backend {
         try driver.check(driver.cuDriverGetVersion(&version), "cuDriverGetVersion")
         var handle: Driver.Handle?
         try driver.check(driver.cuDevicePrimaryCtxRetain(&handle, device), "cuDevicePrimaryCtxRetain")
-        let context = UnsafeContext(handle: handle)
+        let context = DeviceContext(context: SharedHandle(handle: handle))
         context.makeCurrent(driver)
         var stream: Driver.Handle?
         try driver.check(driver.cuStreamCreate(&stream, 1), "cuStreamCreate")
@@ -91,7 +92,7 @@ public final class CUDADevice: Backend {
         driverVersion = Int(version)
         self.driver = driver
         self.context = context
-        self.stream = UnsafeStream(handle: stream)
+        self.stream = SharedHandle(handle: stream)
         memory = DeviceMemory(driver: driver, context: context)
         kernels = Kernels(
             driver: driver, compiler: try KernelCompiler(architecture: "sm_\(major)\(minor)", libraries: libraries),
@@ -156,11 +157,6 @@ public final class CUDADevice: Backend {
         guard shape.grid.x > 0 && shape.grid.y > 0 && shape.grid.z > 0 else { return }
         kernels.launch(name, in: file, shape, stream: stream.handle, arguments)
     }
-}
-
-/// The stream of a device; any thread may add to it.
-struct UnsafeStream: @unchecked Sendable {
-    let handle: Driver.Handle?
 }
 
 /// Copies of frozen tensors of the host, the oldest dropped when they outgrow the budget.

@@ -2,7 +2,7 @@ internal import Synchronization
 internal import TensorCore
 
 /// Matrix products by cuBLAS.
-final class CuBLAS: @unchecked Sendable {
+final class CuBLAS: Sendable {
     /// How products of float32 numbers are computed.
     enum Compute: Int32, Sendable {
         /// CUBLAS_COMPUTE_32F
@@ -31,21 +31,21 @@ final class CuBLAS: @unchecked Sendable {
             Int32, Int32, Int64, UnsafeRawPointer, UInt64, Int32, Int32, Int64, Int32, Int32, Int32
         ) -> Int32
 
-    private let handle: Driver.Handle?
+    private let library: SharedHandle
     private let gemm: GEMM
     private let lock = Mutex(())
 
     init(stream: Driver.Handle?, libraries folders: [String]) throws(CUDAError) {
-        let library = try DynamicLibrary(
+        let file = try DynamicLibrary(
             "libcublas", candidates: ["libcublas.so.13", "libcublas.so.12", "libcublas.so"], in: folders,
             hint: "install cuBLAS of the CUDA toolkit 12 or newer, or name its folder in ATELIER_CUDA_LIBRARIES")
         var handle: Driver.Handle?
-        var status = try library.function("cublasCreate_v2", as: Create.self)(&handle)
+        var status = try file.function("cublasCreate_v2", as: Create.self)(&handle)
         guard status == 0 else { throw .failed(call: "cublasCreate", reason: "status \(status)") }
-        status = try library.function("cublasSetStream_v2", as: SetStream.self)(handle, stream)
+        status = try file.function("cublasSetStream_v2", as: SetStream.self)(handle, stream)
         guard status == 0 else { throw .failed(call: "cublasSetStream", reason: "status \(status)") }
-        gemm = try library.function("cublasGemmStridedBatchedEx", as: GEMM.self)
-        self.handle = handle
+        gemm = try file.function("cublasGemmStridedBatchedEx", as: GEMM.self)
+        self.library = SharedHandle(handle: handle)
     }
 
     /// `c [batch, m, n] = a [batch, m, k] · b [batch, k, n] + (accumulates ? c : 0)`, c row-major float32.
@@ -59,7 +59,8 @@ final class CuBLAS: @unchecked Sendable {
         // A handle serves one caller at a time.
         let status = lock.withLock { _ in
             gemm(
-                handle, b.isTransposed ? 1 : 0, a.isTransposed ? 1 : 0, Int32(n), Int32(m), Int32(k), &alpha, b.address,
+                library.handle, b.isTransposed ? 1 : 0, a.isTransposed ? 1 : 0, Int32(n), Int32(m), Int32(k), &alpha,
+                b.address,
                 b.dtype.cudaType, Int32(b.stride), Int64(b.batchStride), a.address, a.dtype.cudaType, Int32(a.stride),
                 Int64(a.batchStride), &beta, c, DType.float32.cudaType, Int32(n), Int64(m * n), Int32(batch),
                 compute.rawValue, -1)

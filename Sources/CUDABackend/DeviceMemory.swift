@@ -29,9 +29,9 @@ final class DeviceMemory: Sendable {
 
     private let state = Mutex(State())
     private let driver: Driver
-    private let context: UnsafeContext
+    private let context: DeviceContext
 
-    init(driver: Driver, context: UnsafeContext) {
+    init(driver: Driver, context: DeviceContext) {
         self.driver = driver
         self.context = context
     }
@@ -98,10 +98,10 @@ final class DeviceMemory: Sendable {
 }
 
 /// The context of a device, which each thread makes current before it calls the driver.
-struct UnsafeContext: @unchecked Sendable {
-    let handle: Driver.Handle?
+struct DeviceContext: Sendable {
+    let context: SharedHandle
 
     func makeCurrent(_ driver: Driver) {
-        driver.require(driver.cuCtxSetCurrent(handle), "cuCtxSetCurrent")
+        driver.require(driver.cuCtxSetCurrent(context.handle), "cuCtxSetCurrent")
     }
 }

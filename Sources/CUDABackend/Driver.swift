@@ -1,3 +1,9 @@
+/// What a library of NVIDIA's knows one of its objects by. Any thread may pass it on, and nobody here looks behind it: this
+/// is why it is `@unchecked Sendable`.
+struct SharedHandle: @unchecked Sendable {
+    let handle: Driver.Handle?
+}
+
 /// The functions of the CUDA driver that the backend calls.
 ///
 /// Handles are opaque pointers; device addresses are 64-bit numbers. Follows the CUDA driver API, `cuda.h`.

@@ -5,9 +5,9 @@
 #endif
 
 /// A shared library that is opened when it is needed, so that nothing of it is needed to build or to start.
-struct DynamicLibrary: @unchecked Sendable {
+struct DynamicLibrary: Sendable {
     let name: String
-    private let handle: UnsafeMutableRawPointer
+    private let library: SharedHandle
 
     /// The folders that `ATELIER_CUDA_LIBRARIES` names, separated by colons.
     static var folders: [String] {
@@ -23,7 +23,7 @@ struct DynamicLibrary: @unchecked Sendable {
         for path in paths {
             if let handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL) {
                 self.name = name
-                self.handle = handle
+                library = SharedHandle(handle: handle)
                 return
             }
         }
@@ -32,7 +32,7 @@ struct DynamicLibrary: @unchecked Sendable {
 
     /// The function of a name, as a C function type.
     func function<Function>(_ symbol: String, as type: Function.Type) throws(CUDAError) -> Function {
-        guard let address = dlsym(handle, symbol) else {
+        guard let address = dlsym(library.handle, symbol) else {
             throw .symbolMissing(library: name, symbol: symbol)
         }
         return unsafeBitCast(address, to: type)

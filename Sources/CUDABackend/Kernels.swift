@@ -51,15 +51,15 @@ struct LaunchShape {
 final class Kernels: Sendable {
     private let driver: Driver
     private let compiler: KernelCompiler
-    private let context: UnsafeContext
+    private let context: DeviceContext
     private let state = Mutex(State())
 
-    private struct State: @unchecked Sendable {
-        var modules: [KernelFile: Driver.Handle] = [:]
-        var functions: [String: Driver.Handle] = [:]
+    private struct State: Sendable {
+        var modules: [KernelFile: SharedHandle] = [:]
+        var functions: [String: SharedHandle] = [:]
     }
 
-    init(driver: Driver, compiler: KernelCompiler, context: UnsafeContext) {
+    init(driver: Driver, compiler: KernelCompiler, context: DeviceContext) {
         self.driver = driver
         self.compiler = compiler
         self.context = context
@@ -72,7 +72,7 @@ final class Kernels: Sendable {
         }
     }
 
-    private func module(_ file: KernelFile, _ state: inout State) throws(CUDAError) -> Driver.Handle {
+    private func module(_ file: KernelFile, _ state: inout State) throws(CUDAError) -> SharedHandle {
         if let module = state.modules[file] { return module }
         let code = try compiler.machineCode(file)
         context.makeCurrent(driver)
@@ -82,20 +82,22 @@ final class Kernels: Sendable {
             bytes.baseAddress.map { driver.cuModuleLoadData(&module, $0) } ?? -1
         }
         try driver.check(status, "cuModuleLoadData of \(file.rawValue)")
-        guard let module else { throw .failed(call: "cuModuleLoadData", reason: "no module") }
-        state.modules[file] = module
-        return module
+        let loaded = SharedHandle(handle: module)
+        state.modules[file] = loaded
+        return loaded
     }
 
-    private func function(_ name: String, _ file: KernelFile) -> Driver.Handle? {
+    private func function(_ name: String, _ file: KernelFile) -> SharedHandle {
         state.withLock { state in
             if let function = state.functions[name] { return function }
             do {
                 let module = try module(file, &state)
                 var function: Driver.Handle?
-                try driver.check(driver.cuModuleGetFunction(&function, module, name), "cuModuleGetFunction of \(name)")
-                state.functions[name] = function
-                return function
+                try driver.check(
+                    driver.cuModuleGetFunction(&function, module.handle, name), "cuModuleGetFunction of \(name)")
+                let found = SharedHandle(handle: function)
+                state.functions[name] = found
+                return found
             } catch {
                 CUDAFailure.fail((error as? CUDAError) ?? .failed(call: name, reason: "\(error)"))
             }
@@ -106,7 +108,7 @@ final class Kernels: Sendable {
     func launch(
         _ name: String, in file: KernelFile, _ shape: LaunchShape, stream: Driver.Handle?, _ arguments: [KernelArgument]
     ) {
-        let function = function(name, file)
+        let function = function(name, file).handle
         // Each argument lies in a buffer of its own size; the driver gets their addresses.
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
