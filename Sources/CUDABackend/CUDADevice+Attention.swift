@@ -115,24 +115,13 @@ extension CUDADevice {
         var fields = Fields()
         for value in [
             step.learningRate, step.beta1, step.beta2, step.epsilon, step.weightDecay,
-            1 - power(step.beta1, step.index), 1 - power(step.beta2, step.index), step.gradientScale,
+            step.corrections.first, step.corrections.second, step.gradientScale,
         ] { fields.add(Float(value)) }
         fields.add(Int32(step.isDecayDecoupled ? 1 : 0))
         launch(
             "adam_step", in: .training, .init(elements: parameter.count), .tensor(result.parameter),
             .tensor(result.firstMoment), .tensor(result.secondMoment), .tensor(parameter), .tensor(first),
             .tensor(second), .tensor(gradient), fields.argument, .int(parameter.count))
-        return result
-    }
-
-    /// `base` to a whole power by repeated squaring.
-    private func power(_ base: Double, _ exponent: Int) -> Double {
-        var (result, factor, rest) = (1.0, base, exponent)
-        while rest > 0 {
-            if rest & 1 == 1 { result *= factor }
-            factor *= factor
-            rest >>= 1
-        }
         return result
     }
 }

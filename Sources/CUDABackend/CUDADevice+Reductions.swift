@@ -4,31 +4,9 @@ extension CUDADevice {
     public func reduce(_ reduction: Reduction, _ x: Tensor, axes: [Int]) -> Tensor {
         let x = local(x)
         if axes.isEmpty { return x }
-        let dense = x.dense()
-        // In memory order, neighbouring dimensions that are both reduced (or both kept) act as one.
-        let order = dense.layout.memoryOrder
-        var groups: [(size: Int, isReduced: Bool)] = []
-        for dimension in order where dense.shape[dimension] != 1 {
-            let isReduced = axes.contains(dimension)
-            if let last = groups.last, last.isReduced == isReduced {
-                groups[groups.count - 1].size *= dense.shape[dimension]
-            } else {
-                groups.append((dense.shape[dimension], isReduced))
-            }
+        return ReductionPlan(x, axes: axes).run { x, outer, axis, inner in
+            reduceAxis(reduction, x, outer: outer, axis: axis, inner: inner)
         }
-        var current = Tensor(
-            storage: dense.storage, dtype: dense.dtype,
-            layout: Layout(shape: [dense.count], strides: [1], offset: dense.layout.offset))
-        while let position = groups.lastIndex(where: \.isReduced) {
-            let outer = groups[..<position].reduce(1) { $0 * $1.size }
-            let inner = groups[(position + 1)...].reduce(1) { $0 * $1.size }
-            current = reduceAxis(reduction, current, outer: outer, axis: groups[position].size, inner: inner)
-            groups.remove(at: position)
-        }
-        let shape = dense.shape.indices.map { axes.contains($0) ? 1 : dense.shape[$0] }
-        let layout = Layout(
-            shape: shape, strides: Layout(shape: shape, order: order).strides, offset: current.layout.offset)
-        return Tensor(storage: current.storage, dtype: current.dtype, layout: layout)
     }
 
     /// Blocks that keep a large GPU busy; parts of an axis are cut so that there are about as many.

@@ -274,4 +274,20 @@ public struct AdamStep: Sendable, Hashable {
         self.gradientScale = gradientScale
         self.index = index
     }
+
+    /// `1 - beta1ⁱ` and `1 - beta2ⁱ` for step i.
+    package var corrections: (first: Double, second: Double) {
+        (1 - Self.power(beta1, index), 1 - Self.power(beta2, index))
+    }
+
+    /// `base` to a whole power by repeated squaring.
+    private static func power(_ base: Double, _ exponent: Int) -> Double {
+        var (result, factor, rest) = (1.0, base, exponent)
+        while rest > 0 {
+            if rest & 1 == 1 { result *= factor }
+            factor *= factor
+            rest >>= 1
+        }
+        return result
+    }
 }

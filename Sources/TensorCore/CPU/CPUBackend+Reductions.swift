@@ -3,32 +3,9 @@ internal import CKernels
 extension CPUBackend {
     public func reduce(_ reduction: Reduction, _ x: Tensor, axes: [Int]) -> Tensor {
         if axes.isEmpty { return x }
-        let x = x.dense()
-        // In memory order, neighbouring dimensions that are both reduced (or both kept) act as one.
-        let order = x.layout.memoryOrder
-        var groups: [(size: Int, isReduced: Bool)] = []
-        for dimension in order where x.shape[dimension] != 1 {
-            let isReduced = axes.contains(dimension)
-            if let last = groups.last, last.isReduced == isReduced {
-                groups[groups.count - 1].size *= x.shape[dimension]
-            } else {
-                groups.append((x.shape[dimension], isReduced))
-            }
+        return ReductionPlan(x, axes: axes).run { x, outer, axis, inner in
+            reduceAxis(reduction, x, outer: outer, axis: axis, inner: inner)
         }
-        var current = Tensor(
-            storage: x.storage, dtype: x.dtype,
-            layout: Layout(
-                shape: [x.count], strides: [1], offset: x.layout.offset))
-        while let position = groups.lastIndex(where: \.isReduced) {
-            let outer = groups[..<position].reduce(1) { $0 * $1.size }
-            let inner = groups[(position + 1)...].reduce(1) { $0 * $1.size }
-            current = reduceAxis(reduction, current, outer: outer, axis: groups[position].size, inner: inner)
-            groups.remove(at: position)
-        }
-        let shape = x.shape.indices.map { axes.contains($0) ? 1 : x.shape[$0] }
-        var layout = Layout(shape: shape, order: order)
-        layout = Layout(shape: shape, strides: layout.strides, offset: current.layout.offset)
-        return Tensor(storage: current.storage, dtype: current.dtype, layout: layout)
     }
 
     private func reduceAxis(_ reduction: Reduction, _ x: Tensor, outer: Int, axis: Int, inner: Int) -> Tensor {

@@ -44,7 +44,7 @@ extension CPUBackend {
         var settings = tk_adam(
             learning_rate: Float(step.learningRate), beta1: Float(step.beta1), beta2: Float(step.beta2),
             epsilon: Float(step.epsilon), weight_decay: Float(step.weightDecay),
-            bias_correction1: 1 - power(step.beta1, step.index), bias_correction2: 1 - power(step.beta2, step.index),
+            bias_correction1: step.corrections.first, bias_correction2: step.corrections.second,
             decoupled: step.isDecayDecoupled, ema_decay: 0)
         _ = kernel(into: result.parameter, from: parameter, gradient, first, second) {
             tk_adam_step_f32(
@@ -54,17 +54,6 @@ extension CPUBackend {
         }
         return result
     }
-}
-
-/// `base` to a whole power by repeated squaring.
-private func power(_ base: Double, _ exponent: Int) -> Double {
-    var (result, factor, rest) = (1.0, base, exponent)
-    while rest > 0 {
-        if rest & 1 == 1 { result *= factor }
-        factor *= factor
-        rest >>= 1
-    }
-    return result
 }
 
 extension Resampling {
