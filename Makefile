@@ -63,6 +63,8 @@ train-mini: build
 	$(ATELIER) train base Assets/recipes/mini-decoder.yaml --output out/mini-decoder --warm-start out/mini/model
 	$(ATELIER) train base Assets/recipes/mini-continued.yaml --output out/mini-continued \
 	    --warm-start out/mini-decoder/model --tf32
+	$(ATELIER) train base Assets/recipes/mini-faces.yaml --output out/mini-faces \
+	    --warm-start out/mini-continued/model
 
 train-probes: build
 	for name in portrait-a portrait-b landscape-a landscape-b; do \

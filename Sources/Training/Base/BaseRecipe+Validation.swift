@@ -66,10 +66,16 @@ extension BaseRecipe {
             (1...data.count).contains(denoiser.pictures), "denoiser.pictures", "1 to data.count (\(data.count))",
             denoiser.pictures)
         try require(
+            (0...1).contains(data.portraitShare ?? 0.5), "data.portrait_share", "0 to 1", data.portraitShare ?? 0.5)
+        try require(
             (0...1).contains(denoiser.promptDropout), "denoiser.prompt_dropout", "0 to 1", denoiser.promptDropout)
         try require(
             (0...1).contains(denoiser.textEncoderRate), "denoiser.text_encoder_rate", "0 to 1",
             denoiser.textEncoderRate)
+        for (key, weight) in [("eyes", denoiser.detailWeights?.eyes), ("mouth", denoiser.detailWeights?.mouth)] {
+            guard let weight else { continue }
+            try require((0...1000).contains(weight), "denoiser.detail_weights.\(key)", "0 to 1000", weight)
+        }
         if let sampling {
             try require(
                 (0...1000).contains(sampling.guidanceScale), "sampling.guidance_scale", "0 to 1000",

@@ -1,7 +1,7 @@
 public import DiffusionModels
 public import Samplers
 public import TextModels
-import World
+public import World
 
 /// Everything that determines a base model trained from scratch: the pictures, the three networks, and how long.
 ///
@@ -38,10 +38,12 @@ public struct BaseRecipe: Codable, Sendable {
         public var size: Int
         /// Whether scenes with a combination of `HeldOut` are left out, so that a model can be judged by them.
         public var holdingOut: Bool?
+        /// The share of portraits, the rest being landscapes; nil for a half.
+        public var portraitShare: Double?
 
         /// The scenes of the data, or of another seed under the same rule.
         func sampler(seed other: UInt64? = nil) -> SceneSampler {
-            SceneSampler(seed: other ?? seed, holdingOut: holdingOut ?? false)
+            SceneSampler(seed: other ?? seed, portraitShare: portraitShare ?? 0.5, holdingOut: holdingOut ?? false)
         }
     }
 
@@ -96,11 +98,29 @@ public struct BaseRecipe: Codable, Sendable {
         public var optimizer: OptimizerRecipe
         /// Caps the weight of nearly clean timesteps (Min-SNR, arXiv 2303.09556); 0 for none.
         public var minSNRGamma: Double
+        /// How much more the error counts where small parts are drawn that a mean over the picture hardly sees; nil
+        /// weighs all places alike.
+        public var detailWeights: DetailWeights?
+        /// Attributes that captions name half of the time, whatever else they name; nil favours none.
+        public var favouredAttributes: [Attribute]?
         /// The share of captions replaced by the empty prompt, for classifier-free guidance.
         public var promptDropout: Double
         /// The text encoder's learning rate as a share of the UNet's.
         public var textEncoderRate: Double
         public var samplesEvery: Int
         public var checkpointEvery: Int
+    }
+
+    /// The weight of the error where each small part of a picture is drawn; 1 everywhere else, and for nil.
+    public struct DetailWeights: Codable, Sendable {
+        public var eyes: Double?
+        public var mouth: Double?
+
+        subscript(part: SceneDetail.Part) -> Double {
+            switch part {
+            case .eyes: eyes ?? 1
+            case .mouth: mouth ?? 1
+            }
+        }
     }
 }

@@ -34,6 +34,24 @@ public struct CaptionedLatents: Sendable {
         return (CaptionedLatents(scenes: scenes, latents: latents * scale), scale)
     }
 
+    /// How much the error of each place counts, with a mean of 1 over the places of all pictures.
+    ///
+    ///     w = 1 + Σ over parts (weight - 1) · coverage, then divided by its mean
+    ///
+    /// - Returns: `[pictures, 1, height, width]`.
+    func placeWeights(_ weights: BaseRecipe.DetailWeights) -> Tensor {
+        let (rows, columns) = (latents.size(2), latents.size(3))
+        let values = scenes.flatMap { scene in
+            scene.details.reduce(into: [Float](repeating: 1, count: rows * columns)) { cells, detail in
+                for (cell, share) in detail.coverage(rows: rows, columns: columns).enumerated() {
+                    cells[cell] += Float((weights[detail.part] - 1) * share)
+                }
+            }
+        }
+        let map = Tensor(values).reshaped([scenes.count, 1, rows, columns])
+        return map / mean(map)
+    }
+
     /// The latents of some pictures: `[indices, channels, height, width]`.
     func rows(_ indices: [Int]) -> Tensor {
         embedding(Tensor(indices.map(Int64.init)), latents)

@@ -17,6 +17,8 @@ public struct DenoiserTrainer: StageTrainer {
     public private(set) var learner: Learner
     private let recipe: BaseRecipe
     private let data: CaptionedLatents
+    /// `[pictures, 1, height, width]`, nil where all places count alike.
+    private let placeWeights: Tensor?
     private let tokenizer: CLIPTokenizer
     private let schedule: NoiseSchedule
     private let autoencoder: AutoencoderKL
@@ -28,6 +30,7 @@ public struct DenoiserTrainer: StageTrainer {
     ) throws {
         self.recipe = recipe
         self.data = data
+        placeWeights = recipe.denoiser.detailWeights.map(data.placeWeights)
         self.tokenizer = tokenizer
         self.autoencoder = autoencoder
         schedule = try NoiseSchedule(recipe.scheduler)
@@ -69,6 +72,7 @@ public struct DenoiserTrainer: StageTrainer {
         let predicted = recipe.scheduler.predictionType
         let target = schedule.target(clean, noise: noise, timesteps: timesteps, prediction: predicted)
         let weights = schedule.lossWeights(timesteps: timesteps, gamma: stage.minSNRGamma, prediction: predicted)
+        let places = placeWeights.map { embedding(Tensor(indices.map(Int64.init)), $0) }
 
         let isProbing = learner.step % 50 == 0
         let step = try ShardedGradient(
@@ -80,8 +84,10 @@ public struct DenoiserTrainer: StageTrainer {
             let context = textEncoder(part(tokens), Pass()).lastHiddenState
             let times = Tensor(timesteps[rows].map(Float.init))
             let prediction = unet(part(noisy), timesteps: times, context: context, Pass())
-            let errors = mean(square(prediction - part(target)), axes: [1, 2, 3])
-            let loss = mean(errors * part(weights))
+            let squares = square(prediction - part(target))
+            let errors = mean(squares, axes: [1, 2, 3])
+            let weighted = places.map { mean(squares * part($0), axes: [1, 2, 3]) } ?? errors
+            let loss = mean(weighted * part(weights))
             var values = ["error": Double(mean(errors).item)]
             if isProbing {
                 let untracked = ParameterSet(parameters.tensors.mapValues(\.detached)).weights.scope("unet")
@@ -103,6 +109,7 @@ public struct DenoiserTrainer: StageTrainer {
         let dropped = learner.random.uniform([indices.count]).floats
         let variations = learner.random.integers(below: 1 << 30, count: indices.count)
         let share = 8
+        let favoured = recipe.denoiser.favouredAttributes ?? []
         let parts = try ComputeThread.shared.concurrently((indices.count + share - 1) / share) {
             [recipe, data, tokenizer] part in
             let positions = part * share..<min((part + 1) * share, indices.count)
@@ -110,7 +117,10 @@ public struct DenoiserTrainer: StageTrainer {
                 of: positions.map { position in
                     Double(dropped[position]) < recipe.denoiser.promptDropout
                         ? ""
-                        : caption(for: data.scenes[indices[position]], variation: UInt64(variations[position])).text
+                        : CaptionGrammar.caption(
+                            for: data.scenes[indices[position]], variation: UInt64(variations[position]),
+                            favouring: favoured
+                        ).text
                 })
         }
         return concatenated(parts, axis: 0)

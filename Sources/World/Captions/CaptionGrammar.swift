@@ -10,10 +10,16 @@ public struct Caption: Sendable, Hashable, Codable {
 public enum CaptionGrammar {
     /// A caption that is a pure function of its arguments.
     ///
-    /// - Parameter variation: chooses which attributes are named (1 to 7 of them) and how.
-    public static func caption(for scene: Scene, variation: UInt64) -> Caption {
+    /// - Parameters:
+    ///   - variation: chooses which attributes are named (1 to 7 of them) and how.
+    ///   - favoured: attributes that are named half of the time, before others.
+    public static func caption(for scene: Scene, variation: UInt64, favouring favoured: [Attribute] = []) -> Caption {
         var random = SplitMix64(seed: variation, index: 0xCA97)
-        let candidates = random.shuffled(nameable(in: scene))
+        var candidates = random.shuffled(nameable(in: scene))
+        if !favoured.isEmpty {
+            let first = candidates.filter { favoured.contains($0) && random.chance(0.5) }
+            candidates = first + candidates.filter { !first.contains($0) }
+        }
         // Mostly two to four, sometimes one, sometimes most of them.
         let count = 1 + min(random.index(7), random.index(9))
         return caption(for: scene, naming: Array(candidates.prefix(count)), variation: variation)

@@ -48,10 +48,9 @@ struct PortraitArtist {
 
     func draw() {
         drawBackground()
-        // The figure was designed a little smaller than the frame holds.
-        canvas.translated(64, 80) {
-            canvas.scaled(1.12, 1.12) {
-                canvas.translated(-64, -80, drawFigure)
+        canvas.translated(Figure.centre.x, Figure.centre.y) {
+            canvas.scaled(Figure.scale, Figure.scale) {
+                canvas.translated(-Figure.centre.x, -Figure.centre.y, drawFigure)
             }
         }
         gradeLight()
@@ -72,9 +71,13 @@ struct PortraitArtist {
         }
     }
 
+    /// Between the eyes, in the figure's coordinates.
+    private var headOrigin: Point { Point(64 + 2.5 * turn, 63 + 3 * childhood) }
+
     /// Runs `body` with the origin between the eyes.
     func inHeadSpace(_ body: () -> Void) {
-        canvas.translated(64 + 2.5 * turn, 63 + 3 * childhood, body)
+        let origin = headOrigin
+        canvas.translated(origin.x, origin.y, body)
     }
 
     // MARK: light
@@ -128,6 +131,34 @@ struct PortraitArtist {
                 from: Point(64 + 64 * light, 0), to: Point(64 - 40 * light, 100),
                 stops: [.init(0, glow.opacity(strength)), .init(1, glow.opacity(0))]))
     }
+}
+
+extension PortraitArtist {
+    /// Where eyes with brows and mouth are drawn, with a margin of two units, as shares of the picture.
+    var details: [SceneDetail] {
+        func share(_ low: Double, _ high: Double, _ place: (Double) -> Double) -> ClosedRange<Double> {
+            func bounded(_ value: Double) -> Double { unit(place(value) / 128) }
+            return bounded(low)...bounded(high)
+        }
+        func x(_ head: Double) -> Double {
+            Figure.centre.x + Figure.scale * (headOrigin.x + head - Figure.centre.x)
+        }
+        func y(_ head: Double) -> Double {
+            Figure.centre.y + Figure.scale * (headOrigin.y + head - Figure.centre.y)
+        }
+        let middle = onFace(0) + 1.6 * turn
+        let lips = 21.6 - 2.8 * childhood
+        return [
+            SceneDetail(part: .eyes, x: share(onFace(-18.2) - 2, onFace(18.2) + 2, x), y: share(-16, 9, y)),
+            SceneDetail(part: .mouth, x: share(middle - 12, middle + 12, x), y: share(lips - 8, lips + 10, y)),
+        ]
+    }
+}
+
+/// The figure was designed a little smaller than the frame holds: it is drawn larger about this centre.
+private enum Figure {
+    static let centre = Point(64, 80)
+    static let scale = 1.12
 }
 
 /// The face's features lie on an upright cylinder of radius 27 that the head's turn rotates by up to 0.38 rad.

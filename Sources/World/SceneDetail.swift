@@ -1,0 +1,40 @@
+internal import Drawing
+
+/// A small part of a picture that carries attributes of its own.
+public struct SceneDetail: Sendable, Hashable {
+    public enum Part: String, Sendable, Codable, CaseIterable {
+        /// With the brows.
+        case eyes
+        case mouth
+    }
+
+    public let part: Part
+    /// From 0, the left edge, to 1, the right edge.
+    public let x: ClosedRange<Double>
+    /// From 0, the upper edge, to 1, the lower edge.
+    public let y: ClosedRange<Double>
+
+    /// The share of each cell of a grid that the part covers: `rows · columns` values, row by row.
+    public func coverage(rows: Int, columns: Int) -> [Double] {
+        let across = Self.coverage(of: x, cells: columns)
+        return Self.coverage(of: y, cells: rows).flatMap { down in across.map { down * $0 } }
+    }
+
+    private static func coverage(of range: ClosedRange<Double>, cells: Int) -> [Double] {
+        (0..<cells).map { cell in
+            let low = max(range.lowerBound * Double(cells), Double(cell))
+            let high = min(range.upperBound * Double(cells), Double(cell + 1))
+            return max(0, high - low)
+        }
+    }
+}
+
+extension Scene {
+    /// Where the small parts of the picture are: eyes and mouth of a portrait, nothing of a landscape.
+    public var details: [SceneDetail] {
+        switch self {
+        case .portrait(let portrait): PortraitArtist(portrait, on: Canvas(width: 1, height: 1)).details
+        case .landscape: []
+        }
+    }
+}
