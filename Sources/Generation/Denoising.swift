@@ -1,4 +1,4 @@
-import Adapters
+public import Adapters
 import DiffusionModels
 public import Imaging
 public import Layers
@@ -32,6 +32,7 @@ public struct Denoising: Sendable {
     private var inpainting: InpaintingChannels?
     private let pass: Pass
     private var base: LockedBase?
+    private var words: WordPlaces?
 
     /// Encodes the prompts, and the starting picture if there is one, and draws the initial noise.
     ///
@@ -49,6 +50,7 @@ public struct Denoising: Sendable {
         hires = request.hires
         self.model = model
         self.pass = pass
+        words = try WordPlaces(pass, request, model)
         sampler = try request.makeSampler(model.scheduler)
         if let hires = request.hires {
             _ = try hires.request(from: request, latentFactor: model.latentFactor).makeSampler(model.scheduler)
@@ -104,6 +106,11 @@ public struct Denoising: Sendable {
     /// What the model is told at each evaluation of this pass.
     var evaluationTimesteps: [Float] { sampler.timesteps }
 
+    /// Where the regional adapters act, all together, as far as it is known; nil where none is regional.
+    public var adapterRegion: RegionMask? {
+        (pass.adaptation as? AdapterStack).flatMap { (words?.placed($0) ?? $0).region }
+    }
+
     /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {
         precondition(!isComplete, "advance: all \(totalSteps) steps are done")
@@ -126,12 +133,20 @@ public struct Denoising: Sendable {
         var input = sampler.modelInput(latents, at: evaluation)
         if let inpainting { input = concatenated([input, inpainting.channels], axis: 1) }
         let timestep = sampler.evaluations[evaluation].timestep
-        let output = guided.predict(input, timestep: timestep, model.unet, pass(at: sampler.evaluations[evaluation]))
+        let moment = moment(of: sampler.evaluations[evaluation])
+        let maps = words.flatMap { _ in
+            CrossAttentionMaps(model.sites, height: latents.size(2), width: latents.size(3))
+        }
+        var pass = pass
+        let stack = (pass.adaptation as? AdapterStack).map { words?.placed($0) ?? $0 }
+        if let stack { pass.adaptation = stack.at(moment) }
+        let output = guided.predict(input, timestep: timestep, model.unet, pass, watching: maps)
+        if let maps { words?.gather(maps) }
         latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
         if var base {
-            let moment = moment(of: sampler.evaluations[evaluation])
             latents = base.evaluate(
-                evaluation, model: model, at: moment, beside: inpainting?.channels, mixing: latents)
+                evaluation, model: model, at: moment, beside: inpainting?.channels, mixing: latents,
+                in: stack?.lockedRegion)
             self.base = base
         }
         evaluation += 1
@@ -139,11 +154,6 @@ public struct Denoising: Sendable {
             let next = evaluation < sampler.evaluations.count ? evaluation : nil
             latents = start.restored(latents, sampler, next: next)
         }
-    }
-
-    /// The pass of an evaluation: adapters learn where the run is.
-    private func pass(at evaluation: Evaluation) -> Pass {
-        pass.at(moment(of: evaluation))
     }
 
     private func moment(of evaluation: Evaluation) -> SamplingMoment {

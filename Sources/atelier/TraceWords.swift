@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiffusionModels
 import Foundation
 import Generation
 import Imaging
@@ -62,8 +63,14 @@ struct TraceWords: AsyncParsableCommand {
 
     private func draw(_ request: GenerationRequest, _ network: StableDiffusion, _ pass: Pass) throws -> WordMaps.Run {
         let factor = network.latentFactor
-        let maps = try CrossAttentionMaps(
-            network.sites, height: request.height / factor, width: request.width / factor)
+        guard
+            let maps = CrossAttentionMaps(
+                network.sites, height: request.height / factor, width: request.width / factor)
+        else {
+            throw TraceError(
+                .unknownSite, "model", expected: "layers of cross-attention (attn2)", found: "none",
+                advice: "use a model with a text prompt")
+        }
         var pass = pass
         pass.plan = maps.plan()
         var denoising = try Denoising(request, model: network, pass: pass)

@@ -68,6 +68,7 @@ public struct AdapterStack: Adaptation {
     private mutating func updateStrengths() {
         strengths = entries.map { entry in
             if let region = entry.region, region.isEmpty { return 0 }
+            if entry.word != nil, entry.region == nil { return 0 }
             return entry.weight * entry.schedule.factor(at: moment)
         }
     }
@@ -89,9 +90,24 @@ public struct AdapterStack: Adaptation {
         return copy
     }
 
-    /// Where the locked entries act, all together; nil without any.
-    public var lockedRegion: RegionMask? {
-        let regions = entries.filter(\.isLocked).compactMap(\.region)
+    /// The same adapters with regions for some entries, by their number.
+    public func placed(_ regions: [Int: RegionMask]) -> AdapterStack {
+        var copy = self
+        for (number, region) in regions { copy.entries[number].region = region }
+        copy.updateStrengths()
+        return copy
+    }
+
+    /// Whether the picture without some regional entries is to stay outside their regions.
+    public var hasLockedEntries: Bool { entries.contains { $0.isLocked && $0.isRegional } }
+
+    /// Where the locked entries act, all together; nil without any, and before their words have a place.
+    public var lockedRegion: RegionMask? { union(entries.filter(\.isLocked).compactMap(\.region)) }
+
+    /// Where the regional entries act, all together; nil without any.
+    public var region: RegionMask? { union(entries.compactMap(\.region)) }
+
+    private func union(_ regions: [RegionMask]) -> RegionMask? {
         guard let first = regions.first else { return nil }
         guard regions.count > 1 else { return first }
         let (height, width) = (first.values.size(0), first.values.size(1))
@@ -100,7 +116,7 @@ public struct AdapterStack: Adaptation {
     }
 
     /// The stack without its locked entries.
-    public var withoutLocked: AdapterStack { weighted(entries.map { $0.isLocked && $0.region != nil ? 0 : $0.weight }) }
+    public var withoutLocked: AdapterStack { weighted(entries.map { $0.isLocked && $0.isRegional ? 0 : $0.weight }) }
 
     // MARK: Adaptation
 
@@ -114,7 +130,7 @@ public struct AdapterStack: Adaptation {
             }
             // Here the entry acts everywhere; the other regions' entries do not act on texts.
             var copy = self
-            copy.entries[number].region = nil
+            (copy.entries[number].region, copy.entries[number].word) = (nil, nil)
             return RegionalReading(adaptation: copy) { [moment] tokens in
                 moment?.height(ofTokens: tokens).map { height in
                     region.resized(height: height, width: tokens / height).reshaped([1, tokens, 1, 1])

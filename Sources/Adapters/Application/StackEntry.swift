@@ -33,6 +33,22 @@ public struct LayerGain: Sendable, Hashable {
     }
 }
 
+/// The part of the picture that a word of its prompt draws: where the probability of cross-attention, from its lowest to
+/// its highest place, is at least the threshold.
+public struct WordRegion: Sendable, Hashable {
+    public var word: String
+    /// From 0, everywhere, to 1, the one place that looks at the word most.
+    public var threshold: Double
+    /// How far the edge is softened, as a share of the picture's shorter side.
+    public var feather: Double
+
+    public init(_ word: String, threshold: Double, feather: Double) {
+        self.word = word
+        self.threshold = threshold
+        self.feather = feather
+    }
+}
+
 /// An adapter in a stack: how strongly, when, in which layers and rows, and where in the picture it acts.
 ///
 ///     strength = weight * schedule(moment) * gain(layer) * rows(role) * region(place)
@@ -44,6 +60,9 @@ public struct StackEntry: Sendable {
     public var gains: [LayerGain]
     public var rows: RowWeights
     public var region: RegionMask?
+    /// The word whose place is the region. It is found while the picture is drawn: until then `region` is nil, and the
+    /// adapter does not act.
+    public var word: WordRegion?
     /// Whether what lies outside the region is to stay as it is without the adapter.
     public var isLocked: Bool
     /// Whether the adapter's tensors are leaves of a training; its factors are then used as they are, never packed.
@@ -51,7 +70,8 @@ public struct StackEntry: Sendable {
 
     public init(
         _ adapter: Adapter, weight: Double = 1, schedule: Schedule = .always, gains: [LayerGain] = [],
-        rows: RowWeights = .all, region: RegionMask? = nil, isLocked: Bool = false, isTrainable: Bool = false
+        rows: RowWeights = .all, region: RegionMask? = nil, word: WordRegion? = nil, isLocked: Bool = false,
+        isTrainable: Bool = false
     ) {
         self.adapter = adapter
         self.weight = weight
@@ -59,9 +79,13 @@ public struct StackEntry: Sendable {
         self.gains = gains
         self.rows = rows
         self.region = region
+        self.word = word
         self.isLocked = isLocked
         self.isTrainable = isTrainable
     }
+
+    /// Whether it acts in a part of the picture only.
+    public var isRegional: Bool { region != nil || word != nil }
 
     func gain(_ path: String) -> Double { gains.first { path.contains($0.part) }?.gain ?? 1 }
 }

@@ -50,7 +50,8 @@ extension StableDiffusion {
                 schedule: try use.schedule?.schedule(
                     timesteps: scheduler.trainTimesteps, of: use.name) ?? Self.schedule(note, scheduler.trainTimesteps),
                 gains: (use.gains ?? []).map { LayerGain($0.part, $0.gain) }, rows: use.rows,
-                region: try use.region?.regionMask(use.name), isLocked: use.region?.lock ?? false)
+                region: try use.region?.regionMask(use.name), word: use.region?.wordRegion,
+                isLocked: use.region?.lock ?? false)
         }
         return try AdapterStack(entries, sites: sites)
     }

@@ -13,7 +13,6 @@ struct LockedBase: Sendable {
     private var random: TorchGenerator
     private let guided: GuidedRows
     private let pass: Pass
-    private let mask: Tensor
 
     /// Nil for a pass whose adapters are not locked.
     ///
@@ -23,7 +22,7 @@ struct LockedBase: Sendable {
         _ pass: Pass, _ request: GenerationRequest, _ model: StableDiffusion, latents: Tensor, sampler: Sampler,
         random: TorchGenerator
     ) {
-        guard let stack = pass.adaptation as? AdapterStack, let region = stack.lockedRegion else { return nil }
+        guard let stack = pass.adaptation as? AdapterStack, stack.hasLockedEntries else { return nil }
         var pass = pass
         pass.adaptation = stack.withoutLocked
         self.pass = pass
@@ -31,16 +30,17 @@ struct LockedBase: Sendable {
         self.sampler = sampler
         self.random = random
         guided = GuidedRows(request, model, pass)
-        mask = region.resized(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)
     }
 
     /// Takes the base's own evaluation, and gives the latents that go on.
     ///
     /// - Parameters:
     ///   - other: the latents of the picture with all adapters, after the same evaluation.
+    ///   - region: where they count; nil for nowhere.
     ///   - channels: what the UNet reads beside latents.
     mutating func evaluate(
-        _ index: Int, model: StableDiffusion, at moment: SamplingMoment, beside channels: Tensor?, mixing other: Tensor
+        _ index: Int, model: StableDiffusion, at moment: SamplingMoment, beside channels: Tensor?, mixing other: Tensor,
+        in region: RegionMask?
     ) -> Tensor {
         var pass = pass
         if let stack = pass.adaptation as? AdapterStack { pass.adaptation = stack.at(moment) }
@@ -48,6 +48,8 @@ struct LockedBase: Sendable {
         if let channels { input = concatenated([input, channels], axis: 1) }
         let output = guided.predict(input, timestep: sampler.evaluations[index].timestep, model.unet, pass)
         latents = sampler.step(output, latents: latents, at: index, random: &random)
+        guard let region else { return latents }
+        let mask = region.resized(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)
         return mask * other + (1 - mask) * latents
     }
 }

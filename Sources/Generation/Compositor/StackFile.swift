@@ -8,6 +8,7 @@ import Recipes
 ///     entries:
 ///       - {slider: age, scale: 1.5, start: 0.8}
 ///       - {slider: ../faces/smile.safetensors, scale: -1, region: {box: [0, 0, 1, 0.5], feather: 0.05}}
+///       - {slider: bright, scale: 1, region: {word: hat}}
 ///     styles:
 ///       - {style: ink, strength: 3, start: 0.8}
 ///     directions:
@@ -60,6 +61,8 @@ public struct StackFile: Codable, Sendable, Hashable {
     public struct Region: Codable, Sendable, Hashable {
         public var box: [Double]?
         public var mask: String?
+        public var word: String?
+        public var threshold: Double?
         public var feather: Double?
         public var lock: Bool?
     }
@@ -128,7 +131,7 @@ public struct StackFile: Codable, Sendable, Hashable {
                     box: region.box,
                     mask: try region.mask.map { mask in
                         try PictureRecipe.InputFile(path: mask.hasPrefix("/") ? mask : folder + "/" + mask)
-                    }, feather: region.feather, lock: region.lock)
+                    }, word: region.word, threshold: region.threshold, feather: region.feather, lock: region.lock)
             }
             return use
         }

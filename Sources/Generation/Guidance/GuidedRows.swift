@@ -52,9 +52,13 @@ struct GuidedRows: Sendable {
     ///
     /// - Parameters:
     ///   - input: `[1, channels, height, width]`.
-    func predict(_ input: Tensor, timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass) -> Tensor {
+    ///   - maps: gather what the row of the prompt looks at.
+    func predict(
+        _ input: Tensor, timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass,
+        watching maps: CrossAttentionMaps? = nil
+    ) -> Tensor {
         let active = terms.filter { $0.term.isActive(at: timestep, of: trainTimesteps) }
-        let outputs = evaluate(plain + active.flatMap(\.rows), input, timestep, unet, pass)
+        let outputs = evaluate(plain + active.flatMap(\.rows), input, timestep, unet, pass, watching: maps)
         guard outputs.count > 1 else { return outputs[0] }
         let conditional = outputs[plain.count - 1]
         var guided = plain.count == 1 ? conditional : outputs[0] + scale * (conditional - outputs[0])
@@ -73,18 +77,22 @@ struct GuidedRows: Sendable {
 
     /// All rows at once where their texts are equally long, one after the other where not.
     private func evaluate(
-        _ rows: [Row], _ input: Tensor, _ timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass
+        _ rows: [Row], _ input: Tensor, _ timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass,
+        watching maps: CrossAttentionMaps? = nil
     ) -> [Tensor] {
         let isEven = Set(rows.map { $0.text.context.size(1) }).count == 1
         var pass = pass
         guard isEven, rows.count > 1 else {
             return rows.map { row in
+                var pass = pass
                 pass.rows = [row.role]
+                if row.role == .conditional, let maps { pass.plan = maps.plan(beside: pass.plan) }
                 return unet(
                     input, timesteps: Tensor([timestep]), context: row.text.context, added: row.added, pass)
             }
         }
         pass.rows = rows.map(\.role)
+        if let maps { pass.plan = maps.plan(row: rows.firstIndex { $0.role == .conditional }, beside: pass.plan) }
         let added = rows[0].added.map { _ in
             AddedConditioning(
                 pooledText: concatenated(rows.compactMap { $0.added?.pooledText }, axis: 0),

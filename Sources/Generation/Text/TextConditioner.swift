@@ -96,6 +96,18 @@ public struct TextConditioner: Sendable {
         return TextConditioning(context: concatenated(contexts, axis: 2), pooled: pooled)
     }
 
+    /// The places in the context of every occurrence of some words in a prompt, in rising order; empty where the prompt
+    /// has not all of them, one after the other.
+    public func places(of words: String, in prompt: String) -> [Int] {
+        let encoder = encoders[0]
+        let wanted = encoder.words.units(of: words, encoder.tokenizer).flatMap { $0 }
+        guard !wanted.isEmpty else { return [] }
+        let chunks = encoder.tokenizer.chunks(of: WeightedText(prompt), words: encoder.words)
+        let tokens = chunks.flatMap(\.tokens)
+        let starts = tokens.indices.filter { tokens[$0...].starts(with: wanted) }
+        return Set(starts.flatMap { $0..<$0 + wanted.count }).sorted()
+    }
+
     private func read(_ output: CLIPTextOutput, _ model: CLIPTextModel, _ skip: Int, _ pass: Pass) -> Tensor {
         if skip == 1 && appliesFinalNorm { return output.lastHiddenState }
         let state = output.hiddenStates[output.hiddenStates.count - skip]

@@ -1,3 +1,4 @@
+public import DiffusionModels
 internal import Drawing
 public import Imaging
 
@@ -103,7 +104,7 @@ public struct WordMaps: TraceReport {
             for x in 0..<picture.width {
                 let row = (Double(y) + 0.5) * Double(height) / Double(picture.height) - 0.5
                 let column = (Double(x) + 0.5) * Double(width) / Double(picture.width) - 0.5
-                let light = (sample(map, row, column) - low) / max(high - low, 1e-12)
+                let light = (bilinear(map, height: height, width: width, row: row, column: column) - low) / max(high - low, 1e-12)
                 for channel in 0..<3 {
                     let place = (y * picture.width + x) * 3 + channel
                     pixels[place] = UInt8(Double(pixels[place]) * (0.15 + 0.85 * min(max(light, 0), 1)))
@@ -111,16 +112,5 @@ public struct WordMaps: TraceReport {
             }
         }
         return Image(width: picture.width, height: picture.height, pixels: pixels)
-    }
-
-    /// The bilinear value between four places of a map.
-    private func sample(_ map: [Double], _ row: Double, _ column: Double) -> Double {
-        let (y, x) = (min(max(row, 0), Double(height - 1)), min(max(column, 0), Double(width - 1)))
-        let (top, left) = (Int(y), Int(x))
-        let (bottom, right) = (min(top + 1, height - 1), min(left + 1, width - 1))
-        let (fy, fx) = (y - Double(top), x - Double(left))
-        let upper = map[top * width + left] * (1 - fx) + map[top * width + right] * fx
-        let lower = map[bottom * width + left] * (1 - fx) + map[bottom * width + right] * fx
-        return upper * (1 - fy) + lower * fy
     }
 }

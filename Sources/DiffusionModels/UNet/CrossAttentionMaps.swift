@@ -7,8 +7,8 @@ public import Weights
 ///
 ///     map(word) = mean over steps, layers and heads of pattern[head, pixel, word]
 ///
-/// Its plan goes into the pass of a denoising run. Of a batch only the last row is looked at, which is the conditional
-/// one under guidance. Maps of coarse layers are enlarged to the size of the latents.
+/// Its plan goes into the pass of a denoising run. Of a batch one row is looked at, the last one unless another is
+/// named: the conditional one under guidance. Maps of coarse layers are enlarged to the size of the latents.
 public final class CrossAttentionMaps: Sendable {
     private struct State {
         var sum: [Float] = []
@@ -21,34 +21,37 @@ public final class CrossAttentionMaps: Sendable {
     private let sites: [Int]
     private let state = Mutex(State())
 
+    /// Nil where the model has no cross-attention.
+    ///
     /// - Parameters:
     ///   - sites: the index that the model was built with.
     ///   - height, width: the size of the latents.
     ///   - isIncluded: which layers count, by path.
-    /// - Throws: `TraceError` where the model has no cross-attention.
-    public init(
+    public init?(
         _ sites: SiteIndex, height: Int, width: Int, where isIncluded: (String) -> Bool = { _ in true }
-    ) throws {
+    ) {
         self.height = height
         self.width = width
         self.sites = sites.paths.enumerated().filter { $1.hasSuffix(".attn2") && isIncluded($1) }.map(\.offset)
-        guard !self.sites.isEmpty else {
-            throw TraceError(
-                .unknownSite, "model", expected: "layers of cross-attention (attn2)", found: "none",
-                advice: "use a model with a text prompt")
-        }
+        guard !self.sites.isEmpty else { return nil }
     }
 
     /// Observes the probabilities of every cross-attention.
-    public func plan() -> SitePlan {
-        var plan = SitePlan()
-        for site in sites { plan.add(.observe { [self] in add($0) }, at: site, .pattern) }
+    ///
+    /// - Parameters:
+    ///   - row: of the batch; nil for the last one.
+    ///   - other: what a plan does already.
+    public func plan(row: Int? = nil, beside other: SitePlan? = nil) -> SitePlan {
+        var plan = other ?? SitePlan()
+        for site in sites {
+            plan.add(.observe { [self] in add($0, row: row ?? $0.size(0) - 1) }, at: site, .pattern)
+        }
         return plan
     }
 
     /// - Parameter pattern: `[rows, heads, pixels, words]`.
-    private func add(_ pattern: Tensor) {
-        let row = pattern.detached.selected(0, pattern.size(0) - 1)
+    private func add(_ pattern: Tensor, row: Int) {
+        let row = pattern.detached.selected(0, row)
         let (pixels, words) = (row.size(1), row.size(2))
         // A layer has the latents' size, halved some number of times.
         var (h, w) = (height, width)
@@ -81,4 +84,19 @@ public final class CrossAttentionMaps: Sendable {
             return (0..<height * width).map { Double(state.sum[$0 * state.words + word]) / Double(state.visits) }
         }
     }
+}
+
+/// The value between the four nearest places of a map; beyond its edges that of the edge.
+///
+/// - Parameters:
+///   - map: `height * width` numbers, row by row.
+///   - row, column: 0 is the middle of the first place.
+public func bilinear(_ map: [Double], height: Int, width: Int, row: Double, column: Double) -> Double {
+    let (y, x) = (min(max(row, 0), Double(height - 1)), min(max(column, 0), Double(width - 1)))
+    let (top, left) = (Int(y), Int(x))
+    let (bottom, right) = (min(top + 1, height - 1), min(left + 1, width - 1))
+    let (down, across) = (y - Double(top), x - Double(left))
+    let upper = map[top * width + left] * (1 - across) + map[top * width + right] * across
+    let lower = map[bottom * width + left] * (1 - across) + map[bottom * width + right] * across
+    return upper * (1 - down) + lower * down
 }
