@@ -82,7 +82,9 @@ import Testing
         ("start: 2", "start"), ("start: 0.5, from: 1", "start"), ("axis: hours, from: 1", "axis"),
         ("from: 9, to: 1", "from"), ("curve: [[1]]", "curve"), ("region: {box: [0, 0, 2, 1]}", "region"),
         ("region: {box: [0.5, 0, 0.5, 1]}", "region"), ("region: {feather: 0.1}", "region"),
-        ("region: {box: [0, 0, 1, 1], feather: 3}", "feather"),
+        ("region: {box: [0, 0, 1, 1], feather: 3}", "feather"), ("region: {word: cat, threshold: 0}", "threshold"),
+        ("region: {word: cat, box: [0, 0, 1, 1]}", "a box and a word"),
+        ("region: {box: [0, 0, 1, 1], threshold: 1}", "threshold"),
     ])
     func `numbers out of range are refused before any compute`(_ fields: String, _ word: String) throws {
         let found = try uses("schema: 1\nentries: [{slider: slider-bf16, scale: 1, \(fields)}]")
@@ -109,8 +111,8 @@ import Testing
     }
 
     @Test func `feathers soften an edge and keep its middle`() throws {
-        let sharp = try StackRegion(box: [0, 0, 0.5, 1]).regionMask("x").values
-        let soft = try StackRegion(box: [0, 0, 0.5, 1], feather: 0.1).regionMask("x").values
+        let sharp = try #require(try StackRegion(box: [0, 0, 0.5, 1]).regionMask("x")?.values)
+        let soft = try #require(try StackRegion(box: [0, 0, 0.5, 1], feather: 0.1).regionMask("x")?.values)
         func row(_ mask: Tensor) -> [Float] { mask.selected(0, 64).floats }
         #expect(Set(row(sharp)) == [0, 1])
         #expect(row(soft)[0] == 1 && row(soft)[127] == 0 && abs(row(soft)[63] + row(soft)[64] - 1) < 1e-4)

@@ -104,7 +104,9 @@ public struct WordMaps: TraceReport {
             for x in 0..<picture.width {
                 let row = (Double(y) + 0.5) * Double(height) / Double(picture.height) - 0.5
                 let column = (Double(x) + 0.5) * Double(width) / Double(picture.width) - 0.5
-                let light = (bilinear(map, height: height, width: width, row: row, column: column) - low) / max(high - low, 1e-12)
+                let light =
+                    (bilinear(map, height: height, width: width, row: row, column: column) - low)
+                    / max(high - low, 1e-12)
                 for channel in 0..<3 {
                     let place = (y * picture.width + x) * 3 + channel
                     pixels[place] = UInt8(Double(pixels[place]) * (0.15 + 0.85 * min(max(light, 0), 1)))

@@ -120,7 +120,7 @@ extension CPUBackend {
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
         products.packed(weight, format: .primitive(plan.weightFormatID)) {
-            let plain = weight.converted(to: plan.operandType).contiguous()
+            let plain = weight.transient.converted(to: plan.operandType).contiguous()
             defer { withExtendedLifetime(plain) {} }
             return plan.packedWeight(plain)
         }

@@ -125,7 +125,7 @@ extension CPUBackend {
         let plain = DNNL.memory(source.shape, strides: source.layout.strides, operandType)
         if weight.dtype == operandType && DNNL.equal(plain, format) { return weight }
         return products.packed(weight, format: .primitive(plan.packedFormatID)) {
-            let typed = weight.converted(to: operandType)
+            let typed = weight.transient.converted(to: operandType)
             let view = typed.transposed(0, 1)
             let packed = Tensor.empty([DNNL.byteCount(format)], dtype: .uint8)
             DNNLPrimitive(

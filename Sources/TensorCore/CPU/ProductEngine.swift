@@ -59,6 +59,8 @@ final class ProductEngine: @unchecked Sendable {
         if let found = packedWeights[key] { return found }
         let made = make()
         packedWeights.insert(made, for: key)
+        // What a packed form replaces is not read again.
+        if !format.isEnlarged { weight.storage.dropPages() }
         return made
     }
 

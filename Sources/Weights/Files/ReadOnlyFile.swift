@@ -72,7 +72,7 @@ struct ReadOnlyFile: ~Copyable {
                 .fileAccess, path: path, expected: "a file that can be mapped into memory",
                 found: byteCount > 0 ? systemMessage() : "an empty one")
         }
-        return MappedFile(pointer: UnsafeRawPointer(pointer), byteCount: byteCount)
+        return MappedFile(pointer: UnsafeRawPointer(pointer), byteCount: byteCount, isFile: true)
     }
 }
 
@@ -84,10 +84,13 @@ final class MappedFile: Sendable {
     // Immutable and read-only memory, so that any thread may read it.
     nonisolated(unsafe) let pointer: UnsafeRawPointer
     let byteCount: Int
+    /// Whether the bytes are a file's: pages that are given back to the system are read again.
+    let isFile: Bool
 
-    fileprivate init(pointer: UnsafeRawPointer, byteCount: Int) {
+    fileprivate init(pointer: UnsafeRawPointer, byteCount: Int, isFile: Bool) {
         self.pointer = pointer
         self.byteCount = byteCount
+        self.isFile = isFile
     }
 
     /// Memory of its own with a copy of `bytes`, for what is not a file.
@@ -102,7 +105,7 @@ final class MappedFile: Sendable {
         bytes.withUnsafeBytes { source in
             if let base = source.baseAddress { pointer.copyMemory(from: base, byteCount: source.count) }
         }
-        self.init(pointer: UnsafeRawPointer(pointer), byteCount: bytes.count)
+        self.init(pointer: UnsafeRawPointer(pointer), byteCount: bytes.count, isFile: false)
     }
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: pointer), max(byteCount, 1)) }

@@ -53,7 +53,8 @@ public struct GGUFFile: Sendable {
     public func tensor(_ name: String) -> Tensor? {
         guard let entry = header[name] else { return nil }
         let start = mapping.pointer + header.dataOffset + entry.byteRange.lowerBound
-        let storage = Storage(mapped: start, byteCount: entry.byteRange.count, owner: mapping)
+        let storage = Storage(
+            mapped: start, byteCount: entry.byteRange.count, owner: mapping, isReloadable: mapping.isFile)
         return Tensor(storage: storage, dtype: entry.dtype, layout: Layout(rowMajor: entry.shape))
     }
 }

@@ -17,8 +17,9 @@ public struct RandomWeights: WeightSource {
 
     public func tensor(_ key: String, shape: [Int]?, initial: Initialization?) -> Tensor? {
         guard let shape, let initial else { return nil }
-        let tensor = initial.draw(shape, from: InitialNumbers(seed: seed, key: key))
-        return tensor.converted(to: floatingPoint).frozen()
+        return .deferred(shape: shape, dtype: floatingPoint) { [seed, floatingPoint] in
+            initial.draw(shape, from: InitialNumbers(seed: seed, key: key)).converted(to: floatingPoint)
+        }
     }
 
     public func origin(of key: String) -> String { "random weights" }

@@ -57,11 +57,15 @@ public struct LayeredSource: WeightSource {
 }
 
 extension Tensor {
-    /// The stored tensor in the number format that a model is loaded in.
+    /// The stored tensor in the number format that a model is loaded in. It is converted when it is first read, so that
+    /// weights which a kernel packs are never in memory twice.
     ///
     /// - Parameter floatingPoint: the type of floating-point tensors; nil keeps them as they are stored, and mapped.
     public func loaded(as floatingPoint: DType?) -> Tensor {
         guard let floatingPoint, dtype.isFloatingPoint, dtype != floatingPoint else { return self }
-        return converted(to: floatingPoint).frozen()
+        return .deferred(shape: shape, dtype: floatingPoint) {
+            defer { self.dropPages() }
+            return self.converted(to: floatingPoint)
+        }
     }
 }

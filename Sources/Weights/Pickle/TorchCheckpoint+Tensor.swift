@@ -50,7 +50,8 @@ extension TorchCheckpoint {
         let isBoolean = dtype == .bool && bytes.contains { $0 > 1 }
         guard isBoolean || !Int(bitPattern: start).isMultiple(of: size) else {
             // One storage a tensor: packed copies are cached by storage and forgotten with it.
-            let storage = Storage(mapped: start, byteCount: bytes.count, owner: mapping)
+            let storage = Storage(
+                mapped: start, byteCount: bytes.count, owner: mapping, isReloadable: mapping.isFile)
             return Tensor(storage: storage, dtype: dtype, layout: layout)
         }
         let copy = Tensor.filled(shape: [stored.span], dtype: dtype) { target in

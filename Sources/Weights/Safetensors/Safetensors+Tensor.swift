@@ -52,7 +52,8 @@ extension SafetensorsFile {
             return Tensor.filled(shape: entry.shape, dtype: dtype) { $0.copyMemory(from: bytes) }.frozen()
         }
         // One storage a tensor: packed copies are cached by storage and forgotten with it.
-        let storage = Storage(mapped: start, byteCount: bytes.count, owner: mapping)
+        let storage = Storage(
+            mapped: start, byteCount: bytes.count, owner: mapping, isReloadable: mapping.isFile)
         return Tensor(storage: storage, dtype: dtype, layout: Layout(rowMajor: entry.shape))
     }
 
