@@ -122,7 +122,7 @@ let package = Package(
                 "Interpretability", "TextModels", "DiffusionModels", "Layers", "Weights", "Samplers", "Imaging",
                 "TensorCore",
             ]),
-        tests("Measurement", ["Measurement", "World", "Layers", "Imaging", "Weights", "TensorCore"]),
+        tests("Measurement", ["Measurement", "World", "Layers", "Drawing", "Imaging", "Weights", "TensorCore"]),
         tests(
             "Training",
             [

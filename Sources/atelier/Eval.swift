@@ -4,5 +4,5 @@ import ArgumentParser
 struct Eval: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Measure what models do.",
-        subcommands: [EvalBase.self, EvalSlider.self, EvalStyle.self])
+        subcommands: [EvalBase.self, EvalSlider.self, EvalRegion.self, EvalStyle.self])
 }
