@@ -107,9 +107,10 @@ public struct Denoising: Sendable {
     var evaluationTimesteps: [Float] { sampler.timesteps }
 
     /// Where the regional adapters act, all together, as far as it is known; nil where none is regional.
-    public var adapterRegion: RegionMask? {
-        (pass.adaptation as? AdapterStack).flatMap { (words?.placed($0) ?? $0).region }
-    }
+    public var adapterRegion: RegionMask? { placedStack?.region }
+
+    /// The adapters, those of words where the words are.
+    private var placedStack: AdapterStack? { (pass.adaptation as? AdapterStack).map { words?.placed($0) ?? $0 } }
 
     /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {
@@ -138,7 +139,7 @@ public struct Denoising: Sendable {
             CrossAttentionMaps(model.sites, height: latents.size(2), width: latents.size(3))
         }
         var pass = pass
-        let stack = (pass.adaptation as? AdapterStack).map { words?.placed($0) ?? $0 }
+        let stack = placedStack
         if let stack { pass.adaptation = stack.at(moment) }
         let output = guided.predict(input, timestep: timestep, model.unet, pass, watching: maps)
         if let maps { words?.gather(maps) }
@@ -184,8 +185,15 @@ public struct Denoising: Sendable {
     /// The picture that the model had in mind at the last evaluation, in latents: good for a preview.
     public var denoised: Tensor? { sampler.denoised }
 
-    /// The picture of the present latents.
-    public func picture() -> Image { model.picture(of: latents, tiles: request.tiles(for: model.autoencoder), pass) }
+    /// The picture of the present latents; outside a locked region it is the base's.
+    public func picture() -> Image {
+        let tiles = request.tiles(for: model.autoencoder)
+        let drawn = model.picture(of: latents, tiles: tiles, pass)
+        guard let base else { return drawn }
+        let plain = model.picture(of: base.latents, tiles: tiles, pass)
+        guard let region = placedStack?.lockedRegion else { return plain }
+        return drawn.kept(in: region, over: plain, height: latents.size(2), width: latents.size(3))
+    }
 }
 
 extension Pass {

@@ -1,5 +1,6 @@
 import Adapters
 import Foundation
+import Imaging
 import Layers
 import TensorCore
 import TestSupport
@@ -108,6 +109,27 @@ import Testing
         #expect(maximumDifference(half(free, width / 2), half(base, width / 2)) > 0)
         #expect(isBitEqual(half(locked, width / 2), half(base, width / 2)))
         #expect(maximumDifference(half(locked, 0), half(base, 0)) > 1e-3)
+    }
+
+    @Test func `a locked region leaves the pixels outside as they are`() throws {
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        let request = GenerationRequest(
+            prompt: "a cat", steps: 3, guidanceScale: 3, seed: 4, width: 64, height: 64, sampler: "euler")
+        func picture(_ weight: Double, _ region: StackRegion?) throws -> Image {
+            var use = try AdapterUse(path: Self.slider, weight: weight)
+            use.region = region
+            var denoising = try Denoising(request, model: model, pass: Pass(adaptation: model.adapters([use])))
+            denoising.advanceToEnd()
+            return denoising.picture()
+        }
+        let base = try picture(0, nil)
+        let locked = try picture(2, StackRegion(box: [0, 0, 0.5, 1], lock: true))
+        let columns = zip(base.pixels, locked.pixels).enumerated()
+            .filter { $1.0 != $1.1 }
+            .map { ($0.offset / 3) % 64 }
+        let cell = model.latentFactor
+        #expect(columns.contains { $0 < 32 - cell })
+        #expect(columns.allSatisfy { $0 < 32 + cell })
     }
 
     @Test func `feathers soften an edge and keep its middle`() throws {

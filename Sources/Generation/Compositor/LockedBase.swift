@@ -1,4 +1,6 @@
 import Adapters
+import DiffusionModels
+import Imaging
 import Layers
 import Samplers
 import TensorCore
@@ -8,7 +10,8 @@ import TensorCore
 ///
 ///     latents = mask · latents + (1 - mask) · base
 struct LockedBase: Sendable {
-    private var latents: Tensor
+    /// Of the picture without the locked adapters.
+    private(set) var latents: Tensor
     private var sampler: Sampler
     private var random: TorchGenerator
     private let guided: GuidedRows
@@ -51,5 +54,32 @@ struct LockedBase: Sendable {
         guard let region else { return latents }
         let mask = region.resized(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)
         return mask * other + (1 - mask) * latents
+    }
+}
+
+extension Image {
+    /// This picture inside a region, another one outside it: an autoencoder lets a change of latents be seen everywhere, if
+    /// only a little.
+    ///
+    ///     pixel = share · this + (1 - share) · other
+    ///
+    /// - Parameters:
+    ///   - region: averaged down to the latents, between whose places the share is bilinear.
+    ///   - height, width: of the latents.
+    func kept(in region: RegionMask, over other: Image, height: Int, width: Int) -> Image {
+        let map = region.resized(height: height, width: width).floats.map(Double.init)
+        var pixels = other.pixels
+        for y in 0..<self.height {
+            let row = (Double(y) + 0.5) * Double(height) / Double(self.height) - 0.5
+            for x in 0..<self.width {
+                let column = (Double(x) + 0.5) * Double(width) / Double(self.width) - 0.5
+                let share = bilinear(map, height: height, width: width, row: row, column: column)
+                for place in 3 * (y * self.width + x)..<3 * (y * self.width + x) + 3 where share > 0 {
+                    let mixed = share * Double(self.pixels[place]) + (1 - share) * Double(other.pixels[place])
+                    pixels[place] = UInt8(min(max(mixed.rounded(), 0), 255))
+                }
+            }
+        }
+        return Image(width: self.width, height: self.height, pixels: pixels)
     }
 }
