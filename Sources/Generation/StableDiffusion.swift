@@ -69,7 +69,9 @@ public struct StableDiffusion: Sendable {
                 throw GenerationError(
                     store.path, expected: "an autoencoder in it, or one beside it (--vae)", found: "neither")
             }
-            weights = try store.weights(of: "vae", floatingPoint: nil)
+            // SDXL's autoencoder is known to overflow in 16 bits, and bf16 is not measured as safe there.
+            let isXL = unetConfiguration.additionEmbedType != nil
+            weights = try store.weights(of: "vae", floatingPoint: isXL ? nil : floatingPoint)
         }
         (autoencoder, report) = try ScopedWeights.load(weights, root: "vae", sites: sites) {
             [autoencoderConfiguration] in try AutoencoderKL(autoencoderConfiguration, weights: $0)
