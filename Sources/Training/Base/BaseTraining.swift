@@ -122,9 +122,12 @@ public struct BaseTraining: Sendable {
         do {
             var clock = StepClock()
             let batch = 32
+            // A denoiser that goes on learning on the same latents keeps their scale.
+            let keepsScale = recipe.autoencoder.steps == 0 && warmStart?.holds("unet") == true
             return try CaptionedLatents.encode(
                 sampler: recipe.data.sampler(), count: recipe.denoiser.pictures, size: recipe.data.size,
-                autoencoder: autoencoder, batch: batch
+                autoencoder: autoencoder, scalingFactor: keepsScale ? try warmStart.map { Double(try $0.scalingFactor()) } : nil,
+                batch: batch
             ) { done in
                 if context.shouldStop() { throw Stopped() }
                 let left = clock.secondsLeft(stepsLeft: (recipe.denoiser.pictures - done) / batch)

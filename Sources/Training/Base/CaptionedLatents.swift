@@ -14,11 +14,13 @@ public struct CaptionedLatents: Sendable {
 
     /// Renders and encodes scenes `0..<count`.
     ///
-    /// - Parameter progress: gets the number of pictures done.
-    /// - Returns: the latents and the scaling factor `1 / std(latents)`.
+    /// - Parameters:
+    ///   - scalingFactor: that a model has learnt with; nil takes `1 / std(latents)`.
+    ///   - progress: gets the number of pictures done.
+    /// - Returns: the latents and their scaling factor.
     static func encode(
-        sampler: SceneSampler, count: Int, size: Int, autoencoder: AutoencoderKL, batch: Int = 32,
-        progress: (Int) throws -> Void
+        sampler: SceneSampler, count: Int, size: Int, autoencoder: AutoencoderKL, scalingFactor: Double? = nil,
+        batch: Int = 32, progress: (Int) throws -> Void
     ) throws -> (data: CaptionedLatents, scalingFactor: Double) {
         let scenes = (0..<count).map { sampler.sample(index: $0) }
         let starts = Array(stride(from: 0, to: count, by: batch))
@@ -30,7 +32,7 @@ public struct CaptionedLatents: Sendable {
             return autoencoder.encode(pictures, Pass()).mean.contiguous()
         }
         let latents = concatenated(parts, axis: 0)
-        let scale = 1 / Double(variance(latents).item).squareRoot()
+        let scale = scalingFactor ?? 1 / Double(variance(latents).item).squareRoot()
         return (CaptionedLatents(scenes: scenes, latents: latents * scale), scale)
     }
 
