@@ -140,7 +140,7 @@ import Testing
     private func pictures(_ folder: URL) throws -> [String: Data] {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         return Dictionary(
-            uniqueKeysWithValues: try names.filter { !$0.hasPrefix("journal") }.map {
+            uniqueKeysWithValues: try names.filter { !$0.hasPrefix("journal") && !$0.hasPrefix("report") }.map {
                 ($0, try Data(contentsOf: folder.appending(path: $0)))
             })
     }
