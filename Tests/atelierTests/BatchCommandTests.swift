@@ -88,8 +88,8 @@ import Testing
             pairs: [{content: content.png, style: style.png, prompt: a sbu cat}]
             network: {content_rank: 2, style_rank: 2}
             training:
-              steps: 8
-              style_from: 2
+              steps: 4
+              style_from: 1
               resolution: 32
               optimizer: {learning_rate: 0.05, warmup_steps: 0, weight_decay: 0, beta2: 0.99, clip_norm: 1, ema_decay: 0}
               samples_every: 100
@@ -105,17 +105,17 @@ import Testing
             let list = try write(
                 """
                 template: {train: pair, recipe: ink.yaml}
-                matrix: {set: {network.style_rank: [1, 2], training.optimizer.learning_rate: [0.05, 0.02]}}
+                matrix: {set: {network.style_rank: [1, 2]}}
                 """, "jobs.yaml", folder)
             let (whole, killed) = (folder.appending(path: "whole"), folder.appending(path: "killed"))
             var run = try program.run(["batch", list, "-o", whole.path])
-            #expect(run.code == 0 && run.output == "4 made, 0 done before, 0 failed\n", "\(run.errors)")
+            #expect(run.code == 0 && run.output == "2 made, 0 done before, 0 failed\n", "\(run.errors)")
             let expected = try outputs(whole, ".safetensors")
-            #expect(expected.count == 4 && Set(expected.values).count == 4)
+            #expect(expected.count == 2 && Set(expected.values).count == 2)
             var random = SystemRandomNumberGenerator()
             for _ in 0..<10 {
                 try runAndKill(
-                    ["batch", list, "-o", killed.path], after: Double.random(in: 0.05...0.5, using: &random))
+                    ["batch", list, "-o", killed.path], after: Double.random(in: 0.05...0.45, using: &random))
             }
             run = try program.run(["batch", list, "-o", killed.path])
             #expect(run.code == 0, "\(run.errors)")
@@ -260,7 +260,7 @@ import Testing
             #expect(try outputs(strict, ".png")["00002.png"] == nil)
             run = try program.run(["batch", list, "-o", loose.path, "--keep-going"])
             #expect(run.code == 1 && run.output == "2 made, 0 done before, 1 failed\n", "\(run.errors)")
-            #expect(run.errors.contains("b.png") && run.errors.split(separator: "\n").count == 1)
+            #expect(run.errors.contains("b.png") && run.errors.split(separator: "atelier: ").count == 1)
             #expect(try outputs(loose, ".png").keys.sorted() == ["00000.png", "00002.png"])
             let report = try String(contentsOf: loose.appending(path: "report.jsonl"), encoding: .utf8)
             #expect(report.split(separator: "\n").map { $0.contains("\"state\":\"failed\"") } == [false, true, false])

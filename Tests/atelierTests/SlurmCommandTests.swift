@@ -211,7 +211,8 @@ import Testing
             let call = try #require(try calls(tools).first)
             let script = try #require(call.firstIndex { $0.hasSuffix("/shard.sh") })
             func element(restarts: Int) -> Process {
-                let element = process(URL(filePath: "/bin/bash"), Array(call[script...]), tools: tools)
+                let element = process(
+                    URL(filePath: "/usr/bin/env"), ["--default-signal=TERM", "bash"] + call[script...], tools: tools)
                 element.environment?["SLURM_ARRAY_JOB_ID"] = "41"
                 element.environment?["SLURM_ARRAY_TASK_ID"] = "2"
                 element.environment?["SLURM_RESTART_COUNT"] = "\(restarts)"
@@ -229,9 +230,12 @@ import Testing
             while lines() < 2, first.isRunning, ContinuousClock.now - start < .seconds(20) {
                 Thread.sleep(forTimeInterval: 0.005)
             }
+            let status = try String(contentsOfFile: "/proc/\(first.processIdentifier)/status", encoding: .utf8)
+            let signals = status.split(separator: "\n").filter { $0.hasPrefix("Sig") }
             kill(first.processIdentifier, SIGTERM)
             first.waitUntilExit()
-            #expect(first.terminationReason == .exit && first.terminationStatus == 75)
+            let code = first.terminationStatus
+            #expect(first.terminationReason == .exit && code == 75, "\(code) after \(lines()) pictures, \(signals)")
             let asked = tools.appending(path: "scontrol.log")
             #expect(try String(contentsOf: asked, encoding: .utf8) == "requeue 41_2\n")
             let before = lines()
