@@ -42,7 +42,8 @@ public final class TrainingPlanner: Sendable {
         job.output ?? PicturePlanner.numbered(number) + ".safetensors"
     }
 
-    /// The job as a task: its key is the hash of the recipe and of the model.
+    /// The job as a task: its key is the hash of the recipe with what the job sets, of the model, and of the pictures that
+    /// it learns from.
     ///
     /// - Parameter isStopped: asked between steps.
     public func task(

@@ -92,6 +92,7 @@ import Testing
               style_from: 1
               resolution: 32
               optimizer: {learning_rate: 0.05, warmup_steps: 0, weight_decay: 0, beta2: 0.99, clip_norm: 1, ema_decay: 0}
+              sample_prompts: []
               samples_every: 100
               checkpoint_every: 2
             """, "ink.yaml", folder)
@@ -137,8 +138,13 @@ import Testing
             func trainings() throws -> [String] {
                 try FileManager.default.contentsOfDirectory(atPath: out.appending(path: ".training").path).sorted()
             }
+            // No room for its checkpoint: the job's failure, and nothing that the next run minds.
+            let full = try run(["batch", list, "-o", out.path], largestFile: 4)
+            #expect(full.code == 1 && full.errors.contains("expected room to write the file"), "\(full.errors)")
+            #expect(full.output == "0 made, 0 done before, 1 failed\n")
             let first = try train()
             let old = try trainings()
+            #expect(old.count == 1)
             let recipe = folder.appending(path: "ink.yaml")
             let text = try String(contentsOf: recipe, encoding: .utf8)
             try Data(text.replacing("learning_rate: 0.05", with: "learning_rate: 0.02").utf8).write(to: recipe)

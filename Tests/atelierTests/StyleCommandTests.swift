@@ -38,6 +38,7 @@ import Testing
               style_from: 1
               resolution: 32
               optimizer: {learning_rate: 0.05, warmup_steps: 0, weight_decay: 0, beta2: 0.99, clip_norm: 1, ema_decay: 0}
+              sample_prompts: []
               samples_every: 100
               checkpoint_every: 2
             """.utf8

@@ -14,8 +14,10 @@ port() { # a free port from $1 on
 }
 
 start() {
-    local home host control node memory
+    local host control node memory
     home=$(mktemp -d "${TMPDIR:-/tmp}/atelier-slurm.XXXXXXXX")
+    # Whatever fails on the way, no daemon stays.
+    trap 'stop "$home"' EXIT
     chmod 755 "$home"
     mkdir "$home/state" "$home/spool" "$home/log" "$home/run" "$home/munge"
     chmod 700 "$home/munge"
@@ -64,30 +66,30 @@ CONF
     slurmd -f "$SLURM_CONF" >&2
     for _ in $(seq 60); do
         if [ "$(sinfo --noheader --format=%t 2>/dev/null)" = idle ]; then
+            trap - EXIT
             echo "$home"
             return
         fi
         sleep 0.5
     done
     echo "cluster.sh: expected an idle node within 30 seconds, found none; see $home/log" >&2
-    stop "$home"
     return 1
 }
 
 stop() {
-    local home=$1 name number
-    case $home in
+    local folder=$1 name number
+    case $folder in
     /*/atelier-slurm.????????) ;;
     *)
-        echo "cluster.sh: expected the folder that start printed, found '$home'" >&2
+        echo "cluster.sh: expected the folder that start printed, found '$folder'" >&2
         return 2
         ;;
     esac
     for name in slurmd slurmctld munged; do
-        number=$(cat "$home/run/$name.pid" 2>/dev/null || true)
+        number=$(cat "$folder/run/$name.pid" 2>/dev/null || true)
         # Only the daemon that wrote the number: another process may have it by now.
         if [ -n "$number" ] && [ "$(cat "/proc/$number/comm" 2>/dev/null)" = "$name" ] &&
-            tr '\0' '\n' <"/proc/$number/cmdline" | grep -qF "$home"; then
+            tr '\0' '\n' <"/proc/$number/cmdline" | grep -qF "$folder"; then
             kill "$number" || true
         fi
     done
