@@ -41,6 +41,14 @@ public struct Denoising: Sendable {
         _ request: GenerationRequest, model: StableDiffusion, startingFrom picture: StartingPicture? = nil,
         pass: Pass = Pass()
     ) throws {
+        try self.init(request, model: model, startingFrom: picture, keeping: nil, pass: pass)
+    }
+
+    /// - Parameter kept: where the inversion of the starting picture is looked up, and kept.
+    init(
+        _ request: GenerationRequest, model: StableDiffusion, startingFrom picture: StartingPicture?,
+        keeping kept: KeptInversion?, pass: Pass
+    ) throws {
         try request.validate(for: model)
         try picture?.validate(for: request)
         guard picture == nil || request.hires == nil else {
@@ -66,13 +74,16 @@ public struct Denoising: Sendable {
             guard !model.readsMask else {
                 throw GenerationError("inversion", expected: "a model that reads no mask", found: "one to inpaint with")
             }
-            let clean = model.likeliestLatents(picture.pixels(for: request), pass)
-            latents = inversion.latents(clean, sampler, from: evaluation) { [sampler, guided] latents, index in
-                let moment = SamplingMoment(sampler.evaluations[index], sampler.stepCount, latents)
-                let input = sampler.modelInput(latents, at: index)
-                return guided.conditional(
-                    input, timestep: sampler.evaluations[index].timestep, model.unet, pass.at(moment))
+            let invert = { [sampler, guided, evaluation] in
+                let clean = model.likeliestLatents(picture.pixels(for: request), pass)
+                return inversion.latents(clean, sampler, from: evaluation) { latents, index in
+                    let moment = SamplingMoment(sampler.evaluations[index], sampler.stepCount, latents)
+                    let input = sampler.modelInput(latents, at: index)
+                    return guided.conditional(
+                        input, timestep: sampler.evaluations[index].timestep, model.unet, pass.at(moment))
+                }
             }
+            latents = kept.map { $0.store.latents($0.key, invert) } ?? invert()
             start = nil
         } else if let picture, !model.readsMask || picture.strength < 1 {
             let start = StartingLatents(picture, request, model, random: &random, pass)

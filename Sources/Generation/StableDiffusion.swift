@@ -16,7 +16,7 @@ public enum Precision: String, Sendable, CaseIterable, Codable {
 ///
 /// A value: any number of generations may share one.
 public struct StableDiffusion: Sendable {
-    public let text: TextConditioner
+    public internal(set) var text: TextConditioner
     public let unet: UNet2DConditionModel
     public let autoencoder: AutoencoderKL
     /// Decodes in the autoencoder's place.

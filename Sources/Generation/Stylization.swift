@@ -60,11 +60,13 @@ extension PictureRecipe {
     ///
     /// - Parameters:
     ///   - stack: the recipe's adapters, where they are read already.
+    ///   - inversions: where inversions are kept; nil finds each anew.
     ///   - isStopped: asked between steps; a drawing that is stopped gives nil.
     public func drawn(
-        by model: StableDiffusion, stack: AdapterStack?, isStopped: () -> Bool = { false }
+        by model: StableDiffusion, stack: AdapterStack?, inversions: InversionStore? = nil,
+        isStopped: () -> Bool = { false }
     ) throws -> (picture: Image, recipe: PictureRecipe)? {
-        var denoising = try denoising(with: model, stack: stack)
+        var denoising = try denoising(with: model, stack: stack, inversions: inversions)
         while !denoising.isComplete {
             if isStopped() { return nil }
             denoising.advance()

@@ -1,4 +1,5 @@
 public import Generation
+public import Recipes
 
 /// One job of a list: a picture to draw, one to draw again in a style, or an adapter to train. What is missing is the
 /// template's, then the model's own.
@@ -42,6 +43,10 @@ public struct BatchJob: Codable, Sendable, Hashable {
     /// A recipe file, from the folder of the list.
     public var recipe: String?
 
+    /// Values by their places: of the recipe for a job that trains (`network.rank`), of the job itself for a picture
+    /// (`styles.0.strength`).
+    public var set: [String: RecipeSetting]?
+
     public enum TrainingKind: String, Codable, Sendable { case slider, pair, lora }
 
     public init() {}
@@ -74,6 +79,7 @@ public struct BatchJob: Codable, Sendable, Hashable {
         fill(\.refinements)
         fill(\.train)
         fill(\.recipe)
+        if let given = template.set { job.set = given.merging(job.set ?? [:]) { _, own in own } }
         return job
     }
 

@@ -1,4 +1,5 @@
 public import Foundation
+import Recipes
 import TensorCore
 
 /// A job before it is looked at: where its output goes, and how to find out what it takes.
@@ -51,11 +52,14 @@ public struct BatchRun: Sendable {
     public let shard: Shard
     /// Whether a job that fails leaves the others to be done.
     public let keepsGoing: Bool
+    /// The content hash of the list that the tasks are of, which the journal notes.
+    public let list: String?
 
-    public init(folder: URL, shard: Shard = .whole, keepsGoing: Bool = false) {
+    public init(folder: URL, shard: Shard = .whole, keepsGoing: Bool = false, list: String? = nil) {
         self.folder = folder
         self.shard = shard
         self.keepsGoing = keepsGoing
+        self.list = list
     }
 
     /// - Parameters:
@@ -67,8 +71,19 @@ public struct BatchRun: Sendable {
         _ tasks: [BatchTask], report: (Event) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws -> Report {
         try checkOutputs(tasks)
-        let journal = try Journal(folder: folder, shard: shard)
-        let own = tasks.indices.filter { shard.contains($0) }.map { tasks[$0] }
+        let journal = try Journal(folder: folder, shard: shard, list: list)
+        let own = tasks.indices.filter { shard.contains($0) }
+        var account = BatchReport(folder: folder, shard: shard, jobs: own.map { ($0, tasks[$0].output) })
+        let outcome = Result { try run(tasks, own, journal, &account, report, shouldStop) }
+        // However the run ends, what is known is told; a full disk must not hide the reason.
+        do { try account.write() } catch { _ = try outcome.get(); throw error }
+        return try outcome.get()
+    }
+
+    private func run(
+        _ tasks: [BatchTask], _ own: [Int], _ journal: Journal, _ account: inout BatchReport, _ report: (Event) -> Void,
+        _ shouldStop: () -> Bool
+    ) throws -> Report {
         let width = ComputeThread.shared.threadCount
         var result = Report()
         var clock = BatchClock()
@@ -78,74 +93,87 @@ public struct BatchRun: Sendable {
                 result.isStopped = true
                 return result
             }
-            var group: [(task: BatchTask, prepared: PreparedTask)] = []
-            var outcomes: [(output: String, error: String?)] = []
+            var group: [(number: Int, prepared: PreparedTask)] = []
+            var outcomes: [(number: Int, line: Journal.Line)] = []
             while next < own.count, group.count < width {
-                let task = own[next]
+                let number = own[next]
+                let output = tasks[number].output
                 next += 1
                 do {
-                    let prepared = try task.prepare()
-                    if journal.isDone(prepared.key) { result.kept += 1 } else { group.append((task, prepared)) }
+                    let prepared = try tasks[number].prepare()
+                    if var line = journal.done(prepared.key) {
+                        result.kept += 1
+                        if line.list != list {
+                            line.list = list
+                            try journal.append(line)
+                        }
+                        account.note(line, of: number)
+                    } else {
+                        group.append((number, prepared))
+                    }
+                } catch let error as JournalFailure {
+                    throw error
                 } catch {
                     // What cannot be prepared has no key of its own.
-                    try journal.append(
-                        .init(key: "output " + task.output, output: task.output, state: .failed, error: "\(error)"))
-                    outcomes.append((task.output, "\(error)"))
+                    let line = Journal.Line(
+                        key: "output " + output, output: output, state: .failed, error: "\(error)", list: list)
+                    try journal.append(line)
+                    outcomes.append((number, line))
                     if !keepsGoing { break }
                 }
             }
             let ready = outcomes.isEmpty || keepsGoing ? group : []
             let made = try ComputeThread.shared.concurrently(ready.count) { index in
-                try perform(ready[index].task, ready[index].prepared, journal)
+                try perform(tasks[ready[index].number], ready[index].prepared, journal)
             }
             clock.add(made.count)
-            outcomes += zip(ready, made).filter { !$1.isStopped }.map { ($0.task.output, $1.error) }
-            result.isStopped = made.contains { $0.isStopped }
-            for (output, error) in outcomes {
-                if error == nil { result.made += 1 } else { result.failed.append(output) }
+            outcomes += zip(ready, made).compactMap { piece, line in line.map { (piece.number, $0) } }
+            result.isStopped = made.contains { $0 == nil }
+            for (number, line) in outcomes {
+                account.note(line, of: number)
+                if line.state == .done { result.made += 1 } else { result.failed.append(line.output) }
                 let done = result.made + result.kept + result.failed.count
                 report(
                     Event(
-                        output: output, done: done, total: own.count,
-                        secondsLeft: clock.secondsLeft(own.count - done), error: error))
+                        output: line.output, done: done, total: own.count,
+                        secondsLeft: clock.secondsLeft(own.count - done), error: line.error))
             }
             if result.isStopped || (!keepsGoing && !result.failed.isEmpty) { return result }
         }
         return result
     }
 
-    private struct Outcome: Sendable {
-        var error: String?
-        var isStopped = false
-    }
-
     /// Makes one output and notes it; only what the journal throws ends the run.
-    private func perform(_ task: BatchTask, _ prepared: PreparedTask, _ journal: Journal) throws -> Outcome {
+    ///
+    /// - Returns: what was noted; nil when the work was stopped.
+    private func perform(_ task: BatchTask, _ prepared: PreparedTask, _ journal: Journal) throws -> Journal.Line? {
         let clock = BatchClock()
-        let file = OutputFile(folder: folder, output: task.output)
+        let file = OutputFile(folder: folder, output: task.output, key: prepared.key)
+        var line = Journal.Line(key: prepared.key, output: task.output, state: .done, list: list)
         do {
-            guard let bytes = try prepared.make() else { return Outcome(isStopped: true) }
+            guard let bytes = try prepared.make() else { return nil }
             try file.write(bytes)
-            let seconds = (clock.seconds * 1000).rounded() / 1000
-            try journal.append(
-                .init(key: prepared.key, output: task.output, state: .done, bytes: bytes.count, seconds: seconds))
+            line.bytes = bytes.count
+            line.hash = sha256Hex(of: bytes)
+            line.seconds = (clock.seconds * 1000).rounded() / 1000
+            try journal.append(line)
             try file.commit()
-            return Outcome()
-        } catch let error as JobError {
+        } catch let error as JournalFailure {
             file.discard()
             throw error
         } catch {
             file.discard()
-            try journal.append(.init(key: prepared.key, output: task.output, state: .failed, error: "\(error)"))
-            return Outcome(error: "\(error)")
+            line = Journal.Line(
+                key: prepared.key, output: task.output, state: .failed, error: "\(error)", list: list)
+            try journal.append(line)
         }
+        return line
     }
 
     private func checkOutputs(_ tasks: [BatchTask]) throws {
         var known: [String: Int] = [:]
         for (number, task) in tasks.enumerated() {
-            let parts = task.output.split(separator: "/", omittingEmptySubsequences: false)
-            guard !task.output.isEmpty, !parts.contains(where: { ["", ".", ".."].contains($0) }) else {
+            guard OutputFile.isInside(task.output) else {
                 throw JobError(
                     "job \(number + 1): output", expected: "a name inside the output folder", found: "'\(task.output)'")
             }

@@ -14,7 +14,9 @@ import Recipes
 ///       - {prompt: a woman, output: woman.png}
 ///
 /// Jobs override the template; a matrix is every combination of its values, the last key changing fastest, after the
-/// jobs.
+/// jobs. `set` puts values at places: in a recipe that is trained (`set: {network.rank: 8}`), or in the job itself
+/// (`set: {styles.0.strength: 2}`); in a matrix each place has a list of values. An input that is a folder stands for all
+/// files in it.
 public struct JobList: Sendable {
     /// A model folder, a checkpoint file, or an embedded model's name; nil where the list names none.
     public var model: String?
@@ -33,9 +35,30 @@ public struct JobList: Sendable {
         let folder = URL(filePath: path).deletingLastPathComponent().path
         let isLines = URL(filePath: path).pathExtension.lowercased() == "jsonl"
         self = try isLines ? Self.lines(path, folder) : Self.document(path, folder)
+        jobs = try jobs.enumerated().flatMap { number, job in
+            try job.applyingSet(path: "\(path): job \(number + 1)").spreadOverFolder(folder)
+        }
         guard !jobs.isEmpty else { throw JobError(path, expected: "at least one job", found: "none") }
-        guard jobs.count <= 1_000_000 else {
-            throw JobError(path, expected: "at most 1000000 jobs", found: "\(jobs.count)")
+        guard jobs.count <= Self.largest else {
+            throw JobError(path, expected: "at most \(Self.largest) jobs", found: "\(jobs.count)")
+        }
+    }
+
+    static let largest = 1_000_000
+
+    private struct Content: Encodable {
+        let model: String?
+        let jobs: [BatchJob]
+    }
+
+    /// The hash of all that the list says: what a journal is bound to. Comments and the order of keys do not count.
+    public func contentHash() throws -> String { try canonicalHash(of: Content(model: model, jobs: jobs)) }
+
+    /// Of all jobs, in order.
+    public var outputs: [String] {
+        jobs.enumerated().map { number, job in
+            job.train == nil
+                ? PicturePlanner.output(of: job, number: number) : TrainingPlanner.output(of: job, number: number)
         }
     }
 
@@ -48,7 +71,7 @@ public struct JobList: Sendable {
 
     private static func document(_ path: String, _ folder: String) throws -> JobList {
         let read = try decodeRecipe(Document.self, at: path)
-        let jobs = (read.jobs ?? []) + (read.matrix?.jobs ?? [])
+        let jobs = try (read.jobs ?? []) + (read.matrix?.jobs(path) ?? [])
         let template = read.template ?? BatchJob()
         return JobList(model: read.model, jobs: jobs.map { $0.filled(from: template) }, folder: folder)
     }
@@ -79,42 +102,5 @@ public struct JobList: Sendable {
         }
         let template = head.template ?? BatchJob()
         return JobList(model: head.model, jobs: jobs.map { $0.filled(from: template) }, folder: folder)
-    }
-}
-
-/// Every combination of some values.
-struct JobMatrix: Decodable {
-    var prompt: [String]?
-    var input: [String]?
-    var style: [String]?
-    var strength: [Double]?
-    var steps: [Int]?
-    var cfgScale: [Double]?
-    var sampler: [String]?
-    var recipe: [String]?
-    var seed: [UInt64]?
-
-    var jobs: [BatchJob] {
-        var jobs = [BatchJob()]
-        func spread<Value>(_ values: [Value]?, _ set: (inout BatchJob, Value) -> Void) {
-            guard let values else { return }
-            jobs = jobs.flatMap { job in
-                values.map { value in
-                    var copy = job
-                    set(&copy, value)
-                    return copy
-                }
-            }
-        }
-        spread(prompt) { $0.prompt = $1 }
-        spread(input) { $0.input = $1 }
-        spread(style) { $0.styles = [StackFile.Style(style: $1)] }
-        spread(strength) { $0.strength = $1 }
-        spread(steps) { $0.steps = $1 }
-        spread(cfgScale) { $0.cfgScale = $1 }
-        spread(sampler) { $0.sampler = $1 }
-        spread(recipe) { $0.recipe = $1 }
-        spread(seed) { $0.seed = $1 }
-        return jobs
     }
 }

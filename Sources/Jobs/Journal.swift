@@ -23,12 +23,18 @@ public final class Journal: Sendable {
         public var state: State
         /// The size of the output in bytes.
         public var bytes: Int?
+        /// The SHA-256 of the output.
+        public var hash: String?
         public var seconds: Double?
         public var error: String?
+        /// The content hash of the list that the job is of.
+        public var list: String?
     }
 
     private let folder: URL
     private let path: URL
+    /// The content hash of the list whose jobs are noted.
+    private let list: String?
     private let state: Mutex<State>
 
     private struct State: Sendable {
@@ -38,34 +44,34 @@ public final class Journal: Sendable {
 
     /// What all journals of the folder say.
     private struct Known: Sendable {
-        /// The last line of each key.
-        private(set) var lines: [String: Line] = [:]
-        /// The key whose output has a name now: lists that share a folder may give one name to other pictures.
-        private var owners: [String: String] = [:]
+        /// The lines of each key whose output was made.
+        private(set) var done: [String: [Line]] = [:]
+        /// The last line of each output that could not be made, by list and output.
+        private(set) var failed: [String: Line] = [:]
 
         mutating func add(_ line: Line) {
-            lines[line.key] = line
-            if line.state == .done { owners[line.output] = line.key }
+            switch line.state {
+            case .done: if done[line.key]?.contains(line) != true { done[line.key, default: []].append(line) }
+            case .failed: failed[Self.place(line.output, line.list)] = line
+            }
         }
 
-        /// The last line of a key whose output is its own.
-        func done(_ key: String) -> Line? {
-            guard let line = lines[key], line.state == .done, owners[line.output] == key else { return nil }
-            return line
-        }
+        static func place(_ output: String, _ list: String?) -> String { "\(list ?? "") \(output)" }
     }
 
     /// Opens the journal of a shard.
     ///
+    /// - Parameter list: the content hash of the list.
     /// - Throws: `JobError` when another run has it open, or it cannot be written.
-    public init(folder: URL, shard: Shard) throws {
+    public init(folder: URL, shard: Shard, list: String? = nil) throws {
         self.folder = folder
-        let name = shard == .whole ? "journal.jsonl" : "journal-\(shard.index)-of-\(shard.count).jsonl"
-        path = folder.appending(path: name)
+        self.list = list
+        path = folder.appending(path: shard.fileName("journal"))
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
-            throw JobError(folder.path, expected: "a folder that can be written", found: "none")
+            throw JobError(
+                folder.path, expected: "a folder that can be written", found: error.localizedDescription)
         }
         let descriptor = open(path.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
@@ -97,23 +103,56 @@ public final class Journal: Sendable {
             let text = try Data(contentsOf: folder.appending(path: name))
             for part in text.split(separator: UInt8(ascii: "\n")) {
                 guard let line = try? JSONDecoder().decode(Line.self, from: part) else { continue }
-                known.add(line)
+                if OutputFile.isInside(line.output) { known.add(line) }
             }
         }
         return known
     }
 
-    /// Whether a job is done and its output there, or only waiting for its name.
-    func isDone(_ key: String) -> Bool {
-        guard let line = state.withLock({ $0.known.done(key) }), let bytes = line.bytes else { return false }
-        return OutputFile(folder: folder, output: line.output).isThere(bytes: bytes)
+    /// The lines of this journal's own file.
+    func ownLines() throws -> Set<Line> {
+        let parts = try Data(contentsOf: path).split(separator: UInt8(ascii: "\n"))
+        return Set(parts.compactMap { try? JSONDecoder().decode(Line.self, from: $0) })
+    }
+
+    /// The line of a job that is done and whose output is there, or only waiting for its name.
+    ///
+    /// A key says all that determines the output, and the checksum that the file is this output and no other list's. A
+    /// line of this list is preferred.
+    func done(_ key: String) -> Line? {
+        let lines = state.withLock { $0.known.done[key] ?? [] }
+        func isThere(_ line: Line) -> Bool {
+            guard let bytes = line.bytes, let hash = line.hash else { return false }
+            return OutputFile(folder: folder, output: line.output, key: key).isThere(bytes: bytes, hash: hash)
+        }
+        return lines.last { $0.list == list && isThere($0) } ?? lines.last { $0.list != list && isThere($0) }
+    }
+
+    /// What the journals say of this list's outputs: the lines whose output is there, and for the others the last
+    /// failure, if there was one.
+    func account() -> (done: [String: Line], failed: [String: Line]) {
+        let known = state.withLock { $0.known }
+        var result: (done: [String: Line], failed: [String: Line]) = ([:], [:])
+        for (key, lines) in known.done where lines.contains(where: { $0.list == list }) {
+            if let line = done(key), line.list == list { result.done[line.output] = line }
+        }
+        for line in known.failed.values where line.list == list && result.done[line.output] == nil {
+            result.failed[line.output] = line
+        }
+        return result
     }
 
     /// Adds a line, and returns once it is on the disk.
-    public func append(_ line: Line) throws {
+    public func append(_ line: Line) throws { try append([line]) }
+
+    /// Adds lines, and returns once they are on the disk.
+    func append(_ lines: [Line]) throws {
+        guard !lines.isEmpty else { return }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let bytes = try encoder.encode(line) + Data("\n".utf8)
+        let bytes = try lines.reduce(into: Data()) { bytes, line in
+            bytes += try encoder.encode(line) + Data("\n".utf8)
+        }
         do {
             try state.withLock { state in
                 let start = try state.handle.offset()
@@ -125,10 +164,16 @@ public final class Journal: Sendable {
                     try? state.handle.truncate(atOffset: start)
                     throw error
                 }
-                state.known.add(line)
+                for line in lines { state.known.add(line) }
             }
         } catch {
-            throw JobError(path.path, expected: "room to write the journal", found: "\(error.localizedDescription)")
+            throw JournalFailure(
+                description: "\(path.path): expected room to write the journal, found \(error.localizedDescription)")
         }
     }
+}
+
+/// A journal that cannot be written: nothing that is done from here on could be told, so the run ends.
+struct JournalFailure: Error, CustomStringConvertible {
+    let description: String
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Recipes
 
 #if canImport(Glibc)
     import Glibc
@@ -9,14 +10,22 @@ import Foundation
 /// The output of a job: first complete under a name of its own, then noted in the journal, then given its name.
 ///
 /// A kill after the journal's line leaves the complete file under the first name, and the next run only gives it its
-/// name; a kill before it leaves nothing that counts, and the next run writes over it.
+/// name; a kill before it leaves nothing that counts, and the next run writes over it. The first name holds the job's
+/// key, so that lists which share a folder, or a job that was changed, never take each other's halves.
 struct OutputFile {
     let path: URL
-    private let temporary: URL
+    let temporary: URL
 
-    init(folder: URL, output: String) {
+    init(folder: URL, output: String, key: String) {
         path = folder.appending(path: output)
-        temporary = path.deletingLastPathComponent().appending(path: "." + path.lastPathComponent + ".partial")
+        let mark = sha256Hex(of: Data(key.utf8)).prefix(12)
+        temporary = path.deletingLastPathComponent().appending(path: ".\(path.lastPathComponent).\(mark).partial")
+    }
+
+    /// Whether a name means a file inside the folder that it is relative to.
+    static func isInside(_ output: String) -> Bool {
+        let parts = output.split(separator: "/", omittingEmptySubsequences: false)
+        return !output.isEmpty && !parts.contains { ["", ".", ".."].contains($0) }
     }
 
     /// Writes all bytes to the disk, under the temporary name.
@@ -41,16 +50,20 @@ struct OutputFile {
 
     func discard() { try? FileManager.default.removeItem(at: temporary) }
 
-    /// Whether the output of a size is there, or can be given its name now.
-    func isThere(bytes: Int) -> Bool {
-        if size(path) == bytes { return true }
-        guard size(temporary) == bytes else { return false }
-        return (try? commit()) != nil
+    /// Whether the output with a size and a checksum is there, or can be given its name now.
+    ///
+    /// The size alone would not do: another list may have put a picture as large under this name.
+    func isThere(bytes: Int, hash: String) -> Bool {
+        if holds(path, bytes, hash) { return true }
+        guard holds(temporary, bytes, hash) else { return false }
+        // Another run may have been quicker to give it its name.
+        return (try? commit()) != nil || holds(path, bytes, hash)
     }
 
-    private func size(_ file: URL) -> Int? {
+    private func holds(_ file: URL, _ bytes: Int, _ hash: String) -> Bool {
         let found = try? FileManager.default.attributesOfItem(atPath: file.path)
-        return (found?[.size] as? NSNumber)?.intValue
+        guard (found?[.size] as? NSNumber)?.intValue == bytes else { return false }
+        return (try? sha256Hex(ofFile: file.path)) == hash
     }
 
     private func flaw(_ reason: String) -> OutputFailure {

@@ -1,5 +1,5 @@
 import Adapters
-import Foundation
+public import Foundation
 public import Generation
 public import Imaging
 import Recipes
@@ -8,7 +8,8 @@ import Synchronization
 
 /// Turns jobs into complete recipes for one loaded model, and recipes into pictures.
 ///
-/// What many jobs share (adapters by name, their files, their hashes) is looked up once.
+/// What many jobs share is found once: adapters by name, their files and hashes, encodings of texts, inversions of
+/// pictures.
 public final class PicturePlanner: Sendable {
     public let model: StableDiffusion
     /// The recipe of a job that says nothing.
@@ -17,6 +18,9 @@ public final class PicturePlanner: Sendable {
     /// Where relative paths of jobs start.
     private let folder: String
     private let known = Mutex(Known())
+    /// Texts that the model has read.
+    public let encodings: TextEncodings
+    public let inversions: InversionStore
 
     private struct Known: Sendable {
         var compositions: [BatchJob.Makings: Composition] = [:]
@@ -27,11 +31,18 @@ public final class PicturePlanner: Sendable {
     /// - Parameters:
     ///   - blank: with the model's name and hash, and a request of its defaults.
     ///   - folders: where names of sliders and styles are looked up.
-    public init(_ model: StableDiffusion, blank: PictureRecipe, folders: StackFolders, folder: String) {
+    ///   - inversions: the folder that keeps inversions; nil keeps them in memory alone.
+    ///   - encodingBytes: of texts that are kept.
+    public init(
+        _ model: StableDiffusion, blank: PictureRecipe, folders: StackFolders, folder: String, inversions: URL? = nil,
+        encodingBytes: Int = 128 << 20
+    ) {
         self.model = model
         self.blank = blank
         self.folders = folders
         self.folder = folder
+        encodings = TextEncodings(byteBudget: encodingBytes)
+        self.inversions = InversionStore(folder: inversions)
     }
 
     /// The output of a job, by its number.
@@ -117,7 +128,10 @@ public final class PicturePlanner: Sendable {
     public func draw(
         _ recipe: PictureRecipe, isStopped: () -> Bool = { false }
     ) throws -> (picture: Image, recipe: PictureRecipe)? {
-        try recipe.drawn(by: model, stack: stack(recipe.adapters ?? []), isStopped: isStopped)
+        let uses = recipe.adapters ?? []
+        let stack = try stack(uses)
+        let reader = try model.remembering(encodings, hash: recipe.modelHash, stack, uses)
+        return try recipe.drawn(by: reader, stack: stack, inversions: inversions, isStopped: isStopped)
     }
 
     /// The adapters of a recipe; the last few sets stay in memory.

@@ -25,5 +25,10 @@ public struct Shard: Sendable, Hashable, CustomStringConvertible {
     /// - Parameter number: of a job, from 0.
     public func contains(_ number: Int) -> Bool { number % count == index - 1 }
 
+    /// `journal.jsonl`, or `journal-2-of-5.jsonl` for a part.
+    func fileName(_ kind: String) -> String {
+        self == .whole ? "\(kind).jsonl" : "\(kind)-\(index)-of-\(count).jsonl"
+    }
+
     public var description: String { "\(index)/\(count)" }
 }

@@ -8,6 +8,40 @@ public func decodeRecipe<R: Decodable>(_ type: R.Type, at path: String) throws -
     try decode(type, from: RecipeParser(path: path).parse(file: path), path: path)
 }
 
+/// `decodeRecipe` for a file, some of whose values are set from outside, by their places: `network.rank`.
+///
+/// What is set is checked as if the file had said it.
+public func decodeRecipe<R: Decodable>(
+    _ type: R.Type, at path: String, setting values: [String: RecipeSetting]
+) throws -> R {
+    try decode(type, from: RecipeParser(path: path).parse(file: path), setting: values, path: path)
+}
+
+/// `decodeRecipe` for a text in memory, some of whose values are set from outside.
+public func decodeRecipe<R: Decodable>(
+    _ type: R.Type, yaml: String, name: String = "recipe", setting values: [String: RecipeSetting]
+) throws -> R {
+    try decode(type, from: RecipeParser(path: name).parse(yaml), setting: values, path: name)
+}
+
+private func decode<R: Decodable>(
+    _ type: R.Type, from node: RecipeNode, setting values: [String: RecipeSetting], path: String
+) throws -> R {
+    var node = node
+    // In an order of its own, so that the same mistake is reported every time.
+    for (place, value) in values.sorted(by: { $0.key < $1.key }) {
+        node = try node.setting(place, to: value, path: path)
+    }
+    do {
+        return try decode(type, from: node, path: path)
+    } catch var error as RecipeError where error.line == 0 {
+        // The value is in no line of the file.
+        error.line = nil
+        error.path += ", with what is set"
+        throw error
+    }
+}
+
 /// `decodeRecipe` for a text in memory; `name` stands for it in errors.
 public func decodeRecipe<R: Decodable>(_ type: R.Type, yaml: String, name: String = "recipe") throws -> R {
     try decode(type, from: RecipeParser(path: name).parse(yaml), path: name)

@@ -70,7 +70,7 @@ enum Assets {
 
 extension CommandLine {
     /// The path of the running executable.
-    fileprivate static var executablePath: String {
+    static var executablePath: String {
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
             ?? ProcessInfo.processInfo.arguments.first ?? ""
     }

@@ -13,9 +13,13 @@ struct BatchCommand: AsyncParsableCommand {
         discussion: """
             atelier batch jobs.yaml -o out                 # a template, jobs that override it, a matrix
             atelier batch jobs.jsonl -o out --shard 2/4    # every fourth job, for another machine to do the rest
+            atelier batch jobs.jsonl -o out --merge        # join what the shards did, and report
+            atelier batch jobs.yaml -o out --engine slurm --shards 16 --slurm=--partition=short
 
             The journal in the output folder says what is done. The same line again does what is left, and what failed.
             """)
+
+    enum Engine: String, ExpressibleByArgument, CaseIterable { case local, slurm }
 
     @Argument(help: "The jobs: .yaml, or .jsonl with one a line.")
     var jobs: String
@@ -29,6 +33,20 @@ struct BatchCommand: AsyncParsableCommand {
     var keepGoing = false
     @Flag(help: "Check every job, print what is to be done as JSON lines, and draw nothing.")
     var dryRun = false
+    @Flag(help: "Join the journals of all shards, write report.jsonl, and draw nothing.")
+    var merge = false
+    @Option(help: "Refuse a list of another content hash than this.")
+    var expect: String?
+    @Option(help: "Where the jobs run: local, or slurm, which gets an array job of shards and a merge after it.")
+    var engine: Engine = .local
+    @Option(help: "With --engine slurm: elements of the array (default: 8, or as many as there are jobs).")
+    var shards: Int?
+    @Option(help: "With --engine slurm: how many elements run at once (default: as Slurm likes).")
+    var atOnce: Int?
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: "With --engine slurm: an option of sbatch, --slurm=--time=60; repeatable.")
+    var slurm: [String] = []
     @Option(help: "A folder of adapters that jobs name.")
     var loraModelDir: String?
     @Option(help: "Number format of weights and products: fp32 or bf16.")
@@ -39,49 +57,106 @@ struct BatchCommand: AsyncParsableCommand {
     var threads: Int?
 
     func run() async throws {
+        guard !output.isEmpty else { throw UsageError(description: "--output: expected a folder, found nothing") }
         try useThreads(threads)
-        let list = try JobList(path: jobs)
-        let name = model ?? list.model ?? "mini"
-        let folders = StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
-        Interrupt.watch()
-        let (precision, shard, keepGoing, dryRun, assets) = (precision, shard, keepGoing, dryRun, assets)
-        let output = URL(filePath: output, directoryHint: .isDirectory)
-        let report = try await ComputeThread.shared.perform { () throws -> BatchRun.Report? in
-            let training = TrainingPlanner(folder: list.folder, output: output) { name in
-                try Assets.store(name, assets: assets)
-            }
-            // Trainings name their own models.
-            var pictures: PicturePlanner?
-            if list.jobs.contains(where: { $0.train == nil }) {
-                pictures = try PicturePlanner(
-                    Assets.store(name, assets: assets), name: name, precision: precision, folders, folder: list.folder)
-            }
-            if dryRun {
-                for (number, job) in list.jobs.enumerated() where shard.contains(number) {
-                    let line = try job.train == nil ? pictures?.recipe(of: job).json() : nil
-                    print(try line ?? canonicalText(of: job))
-                }
-                return nil
-            }
-            let tasks = list.jobs.enumerated().compactMap { number, job in
-                job.train == nil
-                    ? pictures?.task(job, number: number) { Interrupt.isRequested }
-                    : training.task(job, number: number) { Interrupt.isRequested }
-            }
-            let run = BatchRun(folder: output, shard: shard, keepsGoing: keepGoing)
-            var progress = TerminalProgress(quietInterval: .seconds(20))
-            return try run.run(
-                tasks,
-                report: { event in
-                    if let error = event.error { complain("\(event.output): \(error)") }
-                    progress.show(
-                        "jobs", step: event.done, total: event.total, secondsLeft: event.secondsLeft)
-                }, shouldStop: { Interrupt.isRequested })
+        var list = try JobList(path: jobs)
+        list.model = model ?? list.model ?? "mini"
+        let hash = try list.contentHash()
+        if let expect, expect != hash {
+            throw JobError(
+                jobs,
+                expected:
+                    "the list that was submitted, \(expect.prefix(12)) (a changed list wants a folder of its own)",
+                found: String(hash.prefix(12)))
         }
+        if merge { return try join(list, hash) }
+        if engine == .slurm { return try submit(list) }
+        Interrupt.watch()
+        let job = self
+        let report = try await ComputeThread.shared.perform { [list] in try job.work(list, hash) }
         guard let report else { return }
         print("\(report.made) made, \(report.kept) done before, \(report.failed.count) failed")
-        if report.isStopped { throw Interrupted() }
+        if report.isStopped {
+            // The code by which a scheduler is asked to come again.
+            if Interrupt.isTermination {
+                complain("stopped; the same line goes on")
+                throw ExitCode(75)
+            }
+            throw Interrupted()
+        }
         if !report.failed.isEmpty { throw ExitCode(1) }
+    }
+
+    /// Does the jobs of the shard, or prints them; runs on the compute thread.
+    private func work(_ list: JobList, _ hash: String) throws -> BatchRun.Report? {
+        let name = list.model ?? "mini"
+        let folders = StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+        let folder = URL(filePath: output, directoryHint: .isDirectory)
+        let training = TrainingPlanner(folder: list.folder, output: folder) { [assets] name in
+            try Assets.store(name, assets: assets)
+        }
+        // Trainings name their own models.
+        var pictures: PicturePlanner?
+        if list.jobs.contains(where: { $0.train == nil }) {
+            pictures = try PicturePlanner(
+                Assets.store(name, assets: assets), name: name, precision: precision, folders, folder: list.folder,
+                inversions: folder.appending(path: ".inversions"))
+        }
+        if dryRun {
+            for (number, job) in list.jobs.enumerated() where shard.contains(number) {
+                let line = try job.train == nil ? pictures?.recipe(of: job).json() : nil
+                print(try line ?? canonicalText(of: job))
+            }
+            return nil
+        }
+        let tasks = list.jobs.enumerated().compactMap { number, job in
+            job.train == nil
+                ? pictures?.task(job, number: number) { Interrupt.isRequested }
+                : training.task(job, number: number) { Interrupt.isRequested }
+        }
+        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash)
+        var progress = TerminalProgress(quietInterval: .seconds(20))
+        return try run.run(
+            tasks,
+            report: { event in
+                if let error = event.error { complain("\(event.output): \(error)") }
+                progress.show("jobs", step: event.done, total: event.total, secondsLeft: event.secondsLeft)
+            }, shouldStop: { Interrupt.isRequested })
+    }
+
+    private func join(_ list: JobList, _ hash: String) throws {
+        let folder = URL(filePath: output, directoryHint: .isDirectory)
+        let report = try BatchMerge(folder: folder, list: hash, outputs: list.outputs).run()
+        print("\(report.done) done, \(report.failed.count) failed, \(report.missing.count) not done")
+        for (outputs, what) in [(report.failed, "failed"), (report.missing, "not done")] where !outputs.isEmpty {
+            let more = outputs.count > 5 ? " and \(outputs.count - 5) more" : ""
+            complain("\(what): \(outputs.prefix(5).joined(separator: ", "))\(more); report.jsonl says why")
+        }
+        if !report.isComplete { throw ExitCode(1) }
+    }
+
+    private func submit(_ list: JobList) throws {
+        guard shard == .whole, !dryRun else {
+            throw UsageError(description: "--engine slurm: expected neither --shard nor --dry-run beside it, found one")
+        }
+        func absolute(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+        var program = SlurmSubmission.Program(
+            executable: URL(filePath: CommandLine.executablePath).resolvingSymlinksInPath().path,
+            list: absolute(jobs), folder: URL(filePath: absolute(output), directoryHint: .isDirectory))
+        // The hash is of the list with its model.
+        if let model { program.options += ["--model", model] }
+        if let assets { program.shardOptions += ["--assets", absolute(assets)] }
+        if let loraModelDir { program.shardOptions += ["--lora-model-dir", absolute(loraModelDir)] }
+        if precision != .fp32 { program.shardOptions += ["--precision", precision.rawValue] }
+        if let threads { program.shardOptions += ["--threads", "\(threads)"] }
+        let submission = try SlurmSubmission(
+            program, list: list, shards: shards, atOnce: atOnce, threads: threads, options: slurm)
+        switch try submission.submit() {
+        case .submitted(let array, let merge):
+            print("array job \(array) of \(submission.shards) shards, then job \(merge) merges")
+        case .atWork(let array): print("array job \(array) is still at work; nothing submitted")
+        case .complete(let jobs): print("all \(jobs) jobs are done; nothing submitted")
+        }
     }
 }
 
@@ -97,7 +172,8 @@ extension Shard: ExpressibleByArgument {
 extension PicturePlanner {
     /// Loads a model, and plans for it with its own defaults.
     convenience init(
-        _ store: any ModelStore, name: String, precision: Precision, _ folders: StackFolders, folder: String
+        _ store: any ModelStore, name: String, precision: Precision, _ folders: StackFolders, folder: String,
+        inversions: URL? = nil
     ) throws {
         let network = try StableDiffusion(store, precision: precision)
         let defaults = try store.samplingDefaults()
@@ -106,6 +182,6 @@ extension PicturePlanner {
             height: network.defaultSize)
         let blank = PictureRecipe(
             engine: engineVersion, model: name, modelHash: try store.hash(), precision: precision, request: request)
-        self.init(network, blank: blank, folders: folders, folder: folder)
+        self.init(network, blank: blank, folders: folders, folder: folder, inversions: inversions)
     }
 }

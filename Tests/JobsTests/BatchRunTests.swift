@@ -63,6 +63,66 @@ import Testing
         }
     }
 
+    @Test func `another list's output of the same name and size does not count`() throws {
+        try inTemporaryFolder { folder throws in
+            func task(_ key: String, _ text: String) -> BatchTask {
+                BatchTask(output: "a.txt") { PreparedTask(key: key) { Array(text.utf8) } }
+            }
+            func text() throws -> String { try String(contentsOf: folder.appending(path: "a.txt"), encoding: .utf8) }
+            // Two journals in one folder; which line is later, their names do not say.
+            let shard = try #require(Shard("1/2"))
+            #expect(try BatchRun(folder: folder, shard: shard, list: "b").run([task("two", "2222")]).made == 1)
+            #expect(try BatchRun(folder: folder, list: "a").run([task("one", "1111")]).made == 1)
+            #expect(try BatchRun(folder: folder, shard: shard, list: "b").run([task("two", "2222")]).made == 1)
+            #expect(try text() == "2222")
+            #expect(try BatchRun(folder: folder, list: "a").run([task("one", "1111")]).made == 1)
+            #expect(try text() == "1111")
+            #expect(try BatchRun(folder: folder, list: "a").run([task("one", "1111")]).kept == 1)
+            // A file that was changed in place is not the job's output any more.
+            try Data("1112".utf8).write(to: folder.appending(path: "a.txt"))
+            #expect(try BatchRun(folder: folder, list: "a").run([task("one", "1111")]).made == 1)
+            #expect(try text() == "1111")
+        }
+    }
+
+    @Test func `half an output of a job that was changed is never taken`() throws {
+        try inTemporaryFolder { folder throws in
+            let old = OutputFile(folder: folder, output: "a.txt", key: "old")
+            try old.write(Array("whole".utf8))
+            let run = BatchRun(folder: folder)
+            let task = BatchTask(output: "a.txt") { PreparedTask(key: "new") { Array("other".utf8) } }
+            #expect(try run.run([task]).made == 1)
+            #expect(try String(contentsOf: old.path, encoding: .utf8) == "other")
+            #expect(old.temporary != OutputFile(folder: folder, output: "a.txt", key: "new").temporary)
+        }
+    }
+
+    @Test func `the report tells of every job, in order`() throws {
+        try inTemporaryFolder { folder throws in
+            struct Line: Decodable {
+                let job: Int
+                let output: String
+                let state: String
+                let seconds: Double?
+                let error: String?
+            }
+            func lines(_ name: String = "report.jsonl") throws -> [Line] {
+                let text = try String(contentsOf: folder.appending(path: name), encoding: .utf8)
+                return try text.split(separator: "\n").map {
+                    try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+                }
+            }
+            _ = try BatchRun(folder: folder, keepsGoing: true).run(tasks(4, failing: [2]))
+            #expect(try lines().map(\.state) == ["done", "done", "failed", "done"])
+            #expect(try lines()[2].error == "it broke" && lines()[1].output == "part/1.txt")
+            #expect(try lines().map(\.job) == [0, 1, 2, 3] && lines()[0].seconds != nil)
+            let shard = try #require(Shard("2/3"))
+            _ = try BatchRun(folder: folder, shard: shard).run(tasks(9, failing: [1]))
+            #expect(try lines("report-2-of-3.jsonl").map(\.job) == [1, 4, 7])
+            #expect(try lines("report-2-of-3.jsonl").first?.state == "done")
+        }
+    }
+
     @Test func `a kill between two moments loses nothing and makes nothing twice`() throws {
         try inTemporaryFolder { folder in
             let made = Counter()
@@ -71,7 +131,10 @@ import Testing
             let journal = folder.appending(path: "journal.jsonl")
             let text = try Data(contentsOf: journal)
             // After the journal's line, before the name.
-            let (named, unnamed) = (folder.appending(path: "part/2.txt"), folder.appending(path: "part/.2.txt.partial"))
+            let (named, unnamed) = (
+                folder.appending(path: "part/2.txt"),
+                OutputFile(folder: folder, output: "part/2.txt", key: "key 2").temporary
+            )
             try FileManager.default.moveItem(at: named, to: unnamed)
             #expect(try run.run(tasks(4, made: made)) == .init(kept: 4))
             #expect(FileManager.default.fileExists(atPath: named.path))
@@ -82,7 +145,8 @@ import Testing
             let whole = lines.filter { $0 != last }.map { $0 + Data("\n".utf8) }
             try (whole.reduce(Data(), +) + last.prefix(20)).write(to: journal)
             try FileManager.default.removeItem(at: folder.appending(path: "part/3.txt"))
-            try Data("num".utf8).write(to: folder.appending(path: "part/.3.txt.partial"))
+            try Data("num".utf8).write(
+                to: OutputFile(folder: folder, output: "part/3.txt", key: "key 3").temporary)
             #expect(try run.run(tasks(4, made: made)) == .init(made: 1, kept: 3))
             #expect(try files(folder) == ["0.txt", "1.txt", "2.txt", "3.txt"] && made.count == 5)
             let again = try String(contentsOf: journal, encoding: .utf8).split(separator: "\n")

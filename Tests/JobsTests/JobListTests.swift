@@ -42,6 +42,68 @@ import Testing
         }
     }
 
+    @Test func `values are set by their places, a wrong place is named`() throws {
+        try inTemporaryFolder { folder in
+            let read = try list(
+                """
+                template: {styles: [{style: ink}, {style: wash}], set: {styles.0.strength: 2, steps: 4}}
+                matrix:
+                  set: {styles.1.strength: [1, 2.5], cfg_scale: [3]}
+                  seed: [1, 2]
+                jobs:
+                  - {prompt: a, set: {steps: 6}}
+                  - {train: slider, recipe: a.yaml, set: {network.rank: 8}}
+                """, "a.yaml", folder)
+            #expect(read.jobs.count == 6 && read.jobs[0].steps == 6 && read.jobs[0].set == nil)
+            #expect(read.jobs.map { $0.styles?[0].strength } == [2, nil, 2, 2, 2, 2])
+            #expect(read.jobs[2...].map { $0.styles?[1].strength } == [1, 1, 2.5, 2.5])
+            #expect(read.jobs[2...].map(\.seed) == [1, 2, 1, 2] && read.jobs[3].cfgScale == 3)
+            // A training's values are its recipe's.
+            #expect(read.jobs[1].set?["network.rank"] == .whole(8) && read.jobs[1].steps == nil)
+            for (text, words) in [
+                ("jobs: [{prompt: a, set: {promt: b}}]", "promt"),
+                ("jobs: [{prompt: a, set: {styles.0.strenth: 1}, styles: [{style: ink}]}]", "styles[0].strenth"),
+                ("jobs: [{prompt: a, set: {styles.1.strength: 1}, styles: [{style: ink}]}]", "styles.1.strength"),
+                ("jobs: [{prompt: a, set: {prompt.b: 1}}]", "prompt.b"),
+            ] {
+                let error = #expect(throws: RecipeError.self) { try list(text, "b.yaml", folder) }
+                #expect(error.map { "\($0)".contains(words) && "\($0)".contains("job 1") } == true, "\(error as Any)")
+            }
+            let numbers = (0..<1001).map(String.init).joined(separator: ", ")
+            let error = #expect(throws: JobError.self) {
+                try list("matrix: {seed: [\(numbers)], steps: [\(numbers)]}", "c.yaml", folder)
+            }
+            #expect(error?.description.contains("at most 1000000 combinations") == true)
+        }
+    }
+
+    @Test func `a list's hash is that of what it says`() throws {
+        try inTemporaryFolder { folder in
+            let first = try list("jobs: [{prompt: a, seed: 1}, {prompt: b}]", "a.yaml", folder)
+            let same = try list(
+                "# a comment\ntemplate: {}\njobs:\n  - {seed: 1, prompt: a}\n  - {prompt: b}\n", "b.yaml", folder)
+            let other = try list("jobs: [{prompt: a, seed: 1}, {prompt: c}]", "c.yaml", folder)
+            #expect(try first.contentHash() == same.contentHash() && first.contentHash() != other.contentHash())
+            var named = first
+            named.model = "mini"
+            #expect(try named.contentHash() != first.contentHash())
+            #expect(first.outputs == ["00000.png", "00001.png"])
+        }
+    }
+
+    @Test func `an input folder is its files in the order of names`() throws {
+        try inTemporaryFolder { folder in
+            let photos = folder.appending(path: "photos")
+            try FileManager.default.createDirectory(
+                at: photos.appending(path: "below"), withIntermediateDirectories: true)
+            for name in ["b.png", "a.png", ".hidden"] { try Data().write(to: photos.appending(path: name)) }
+            let read = try list("matrix: {input: [photos], seed: [1, 2]}", "a.yaml", folder)
+            #expect(read.jobs.map(\.input) == ["photos/a.png", "photos/b.png", "photos/a.png", "photos/b.png"])
+            #expect(throws: JobError.self) { try list("jobs: [{input: photos, output: x.png}]", "b.yaml", folder) }
+            #expect(throws: JobError.self) { try list("jobs: [{input: photos/below}]", "c.yaml", folder) }
+        }
+    }
+
     @Test func `lines are jobs, the first may be the template`() throws {
         try inTemporaryFolder { folder in
             let read = try list(

@@ -38,6 +38,7 @@ import Testing
               style_from: 1
               resolution: 32
               optimizer: {learning_rate: 0.05, warmup_steps: 0, weight_decay: 0, beta2: 0.99, clip_norm: 1, ema_decay: 0}
+              sample_prompts: []
               samples_every: 100
               checkpoint_every: 2
             """.utf8
@@ -140,7 +141,7 @@ import Testing
     private func pictures(_ folder: URL) throws -> [String: Data] {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         return Dictionary(
-            uniqueKeysWithValues: try names.filter { !$0.hasPrefix("journal") }.map {
+            uniqueKeysWithValues: try names.filter { !$0.hasPrefix("journal") && !$0.hasPrefix("report") }.map {
                 ($0, try Data(contentsOf: folder.appending(path: $0)))
             })
     }

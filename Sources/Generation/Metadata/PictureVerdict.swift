@@ -47,15 +47,22 @@ extension PictureRecipe {
         try denoising(with: model, stack: model.adapters(adapters ?? []))
     }
 
-    /// - Parameter stack: the recipe's adapters.
-    func denoising(with model: StableDiffusion, stack: AdapterStack?) throws -> Denoising {
+    /// - Parameters:
+    ///   - stack: the recipe's adapters.
+    ///   - inversions: where inversions are kept; nil finds each anew.
+    func denoising(
+        with model: StableDiffusion, stack: AdapterStack?, inversions: InversionStore? = nil
+    ) throws -> Denoising {
         let picture = try start.map { start in
             StartingPicture(
                 try readImage(at: start.picture.path).image, strength: start.strength,
                 mask: try start.mask.map { try readImage(at: $0.path).image }, inversion: start.inversion)
         }
+        let kept = try inversions.flatMap { store in
+            try inversionKey().map { KeptInversion(store: store, key: $0) }
+        }
         return try Denoising(
-            request, model: model, startingFrom: picture, pass: Pass(adaptation: stack))
+            request, model: model, startingFrom: picture, keeping: kept, pass: Pass(adaptation: stack))
     }
 
     /// Compares a finished trajectory with the picture that carries this recipe.

@@ -21,6 +21,8 @@ public struct TextConditioner: Sendable {
     public let defaultClipSkip: Int
     /// Whether the states go through the encoder's final norm (Stable Diffusion 1 and 2, not SDXL).
     public let appliesFinalNorm: Bool
+    /// Texts that were read before; nil reads each anew.
+    var memory: TextMemory?
 
     /// Reads the text encoders that a model has.
     ///
@@ -73,8 +75,14 @@ public struct TextConditioner: Sendable {
     ///
     /// - Parameter clipSkip: the layer that is read, counted from the last, which is 1; nil takes the model's own.
     public func callAsFunction(_ prompt: String, clipSkip: Int? = nil, _ pass: Pass = Pass()) -> TextConditioning {
-        let text = WeightedText(prompt)
         let skip = min(clipSkip ?? defaultClipSkip, layers)
+        // A plan wants to see the pass.
+        guard let memory, pass.plan == nil else { return read(prompt, skip, pass) }
+        return memory.conditioning(prompt, clipSkip: skip, pass) { read(prompt, skip, pass) }
+    }
+
+    private func read(_ prompt: String, _ skip: Int, _ pass: Pass) -> TextConditioning {
+        let text = WeightedText(prompt)
         var pooled: Tensor?
         var contexts: [Tensor] = []
         for encoder in encoders {

@@ -152,6 +152,7 @@ struct LoRATrainer: StageTrainer {
     func samplePicture() throws -> Image? {
         let stack = try AdapterStack([StackEntry(adapter())], sites: model.sites)
         let prompts = Array((recipe.training.samplePrompts ?? Set(data.captions).sorted()).prefix(4))
+        guard !prompts.isEmpty else { return nil }
         let pictures = try ComputeThread.shared.concurrently(2 * prompts.count) { index -> Image in
             let request = GenerationRequest(
                 prompt: prompts[index / 2], steps: 20, guidanceScale: 3, seed: recipe.seed ?? 0,

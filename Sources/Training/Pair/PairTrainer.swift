@@ -164,6 +164,7 @@ struct PairTrainer: StageTrainer {
         let model = objective.model
         let adapter = style()
         let prompts = Array((recipe.training.samplePrompts ?? recipe.pairs.map(\.prompt)).prefix(4))
+        guard !prompts.isEmpty else { return nil }
         let strengths = [0, 1.5, 3, 4.5]
         let cells = prompts.flatMap { prompt in strengths.map { (prompt, $0) } }
         let pictures = try ComputeThread.shared.concurrently(cells.count) { index -> Image in

@@ -1,0 +1,45 @@
+import Foundation
+import Recipes
+
+extension BatchJob {
+    /// The job with what it sets put in its places; jobs that train keep it for their recipe.
+    ///
+    /// - Parameter path: of the list and the job, for messages.
+    /// - Throws: `RecipeError` that names a place which no job has.
+    func applyingSet(path: String) throws -> BatchJob {
+        guard let set, train == nil else { return self }
+        var plain = self
+        plain.set = nil
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = .withoutEscapingSlashes
+        let text = String(decoding: try encoder.encode(plain), as: UTF8.self)
+        return try decodeRecipe(BatchJob.self, yaml: text, name: path, setting: set)
+    }
+
+    /// A job for each file of an input that is a folder, in the order of names; the job itself for any other.
+    ///
+    /// - Parameter folder: where relative paths start.
+    /// - Throws: `JobError` for a folder without files, and for one output of several files.
+    func spreadOverFolder(_ folder: String) throws -> [BatchJob] {
+        guard let input else { return [self] }
+        let path = input.hasPrefix("/") ? input : folder + "/" + input
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return [self]
+        }
+        guard output == nil else {
+            throw JobError(path, expected: "a picture, as the job names one output", found: "a folder")
+        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted().filter { name in
+            _ = FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isFolder)
+            return !name.hasPrefix(".") && !isFolder.boolValue
+        }
+        guard !names.isEmpty else { throw JobError(path, expected: "a folder with pictures", found: "an empty one") }
+        return names.map { name in
+            var job = self
+            job.input = input.hasSuffix("/") ? input + name : "\(input)/\(name)"
+            return job
+        }
+    }
+}

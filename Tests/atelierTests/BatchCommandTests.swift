@@ -1,0 +1,281 @@
+import Foundation
+import Imaging
+import TensorCore
+import TestSupport
+import Testing
+
+/// `batch` where things go wrong: kills, recipes that change, disks that are full, folders that cannot be written, files
+/// that are no pictures.
+@Suite(.serialized) struct BatchCommandTests {
+    private static let model = Fixtures.path("tiny-sd")
+    private let program = CommandLineTests()
+
+    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "batch-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try body(folder)
+    }
+
+    private func write(_ text: String, _ name: String, _ folder: URL) throws -> String {
+        let path = folder.appending(path: name)
+        try Data(text.utf8).write(to: path)
+        return path.path
+    }
+
+    private func writePicture(_ path: URL, seed: UInt64) throws {
+        var random = TorchGenerator(seed: seed)
+        try writeImage((random.uniform([1, 3, 32, 32]) * 2 - 1).images()[0], to: path.path)
+    }
+
+    private func outputs(_ folder: URL, _ ending: String) throws -> [String: Data] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(ending) }
+        return Dictionary(
+            uniqueKeysWithValues: try names.map { ($0, try Data(contentsOf: folder.appending(path: $0))) })
+    }
+
+    /// Starts the program and kills it after a time.
+    private func runAndKill(_ arguments: [String], after seconds: Double) throws {
+        let process = Process()
+        process.executableURL = CommandLineTests.executable
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        Thread.sleep(forTimeInterval: seconds)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// Runs the program behind a shell that sets a limit, in kilobytes, on the size of the files it writes.
+    private func run(_ arguments: [String], largestFile: Int) throws -> CommandLineTests.Outcome {
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/bash")
+        // The signal that comes with the limit is left aside, so that writing fails as on a full disk.
+        process.arguments =
+            ["-c", "trap '' XFSZ; ulimit -f \(largestFile); exec \"$0\" \"$@\"", CommandLineTests.executable.path]
+            + arguments
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return .init(
+            code: process.terminationReason == .exit ? process.terminationStatus : -1, output: text, errors: complaint)
+    }
+
+    private func pictureList(_ folder: URL, count: Int, size: Int = 32) throws -> String {
+        try write(
+            """
+            model: \(Self.model)
+            template: {steps: 2, width: \(size), height: \(size), sampler: euler, prompt: a cat}
+            matrix: {seed: [\((0..<count).map(String.init).joined(separator: ", "))]}
+            """, "jobs.yaml", folder)
+    }
+
+    /// The recipe of a style of a few steps, and its pictures.
+    private func writeStyle(_ folder: URL) throws {
+        for (seed, name) in ["content", "style"].enumerated() {
+            try writePicture(folder.appending(path: name + ".png"), seed: UInt64(seed))
+        }
+        _ = try write(
+            """
+            name: ink
+            model: \(Self.model)
+            phrase: in ink style
+            pairs: [{content: content.png, style: style.png, prompt: a sbu cat}]
+            network: {content_rank: 2, style_rank: 2}
+            training:
+              steps: 4
+              style_from: 1
+              resolution: 32
+              optimizer: {learning_rate: 0.05, warmup_steps: 0, weight_decay: 0, beta2: 0.99, clip_norm: 1, ema_decay: 0}
+              sample_prompts: []
+              samples_every: 100
+              checkpoint_every: 2
+            """, "ink.yaml", folder)
+    }
+
+    // MARK: trainings
+
+    @Test func `trainings that are killed at any moment end in the same bytes`() throws {
+        try inTemporaryFolder { folder in
+            try writeStyle(folder)
+            let list = try write(
+                """
+                template: {train: pair, recipe: ink.yaml}
+                matrix: {set: {network.style_rank: [1, 2]}}
+                """, "jobs.yaml", folder)
+            let (whole, killed) = (folder.appending(path: "whole"), folder.appending(path: "killed"))
+            var run = try program.run(["batch", list, "-o", whole.path])
+            #expect(run.code == 0 && run.output == "2 made, 0 done before, 0 failed\n", "\(run.errors)")
+            let expected = try outputs(whole, ".safetensors")
+            #expect(expected.count == 2 && Set(expected.values).count == 2)
+            var random = SystemRandomNumberGenerator()
+            for _ in 0..<10 {
+                try runAndKill(
+                    ["batch", list, "-o", killed.path], after: Double.random(in: 0.05...0.45, using: &random))
+            }
+            run = try program.run(["batch", list, "-o", killed.path])
+            #expect(run.code == 0, "\(run.errors)")
+            #expect(try outputs(killed, ".safetensors") == expected)
+        }
+    }
+
+    @Test func `a training whose recipe or pictures change begins beside the old one`() throws {
+        try inTemporaryFolder { folder in
+            try writeStyle(folder)
+            let list = try write(
+                "jobs: [{train: pair, recipe: ink.yaml, output: ink.safetensors}]", "jobs.yaml", folder)
+            let out = folder.appending(path: "out")
+            func train() throws -> Data {
+                let run = try program.run(["batch", list, "-o", out.path])
+                #expect(run.code == 0 && run.output.hasPrefix("1 made"), "\(run.errors)")
+                return try Data(contentsOf: out.appending(path: "ink.safetensors"))
+            }
+            func trainings() throws -> [String] {
+                try FileManager.default.contentsOfDirectory(atPath: out.appending(path: ".training").path).sorted()
+            }
+            // No room for its checkpoint: the job's failure, and nothing that the next run minds.
+            let full = try run(["batch", list, "-o", out.path], largestFile: 4)
+            #expect(full.code == 1 && full.errors.contains("expected room to write the file"), "\(full.errors)")
+            #expect(full.output == "0 made, 0 done before, 1 failed\n")
+            let first = try train()
+            let old = try trainings()
+            #expect(old.count == 1)
+            let recipe = folder.appending(path: "ink.yaml")
+            let text = try String(contentsOf: recipe, encoding: .utf8)
+            try Data(text.replacing("learning_rate: 0.05", with: "learning_rate: 0.02").utf8).write(to: recipe)
+            let second = try train()
+            #expect(second != first)
+            #expect(try trainings().count == 2 && Set(old).isSubset(of: trainings()))
+            try writePicture(folder.appending(path: "style.png"), seed: 77)
+            #expect(try train() != second && trainings().count == 3)
+            // The recipe as it was: the old training has its end already.
+            try Data(text.utf8).write(to: recipe)
+            try writePicture(folder.appending(path: "style.png"), seed: 1)
+            #expect(try train() == first && trainings().count == 3)
+            // A key that no recipe has.
+            let bad = try write(
+                "jobs: [{train: pair, recipe: ink.yaml, set: {network.stile_rank: 8}}]", "bad.yaml", folder)
+            let run = try program.run(["batch", bad, "-o", folder.appending(path: "bad").path])
+            #expect(
+                run.code == 1 && run.errors.contains("network.stile_rank: expected a known key")
+                    && run.errors.contains("with what is set"), "\(run.errors)")
+        }
+    }
+
+    // MARK: kills
+
+    @Test func `merges that are killed at any moment end in the same journal`() throws {
+        try inTemporaryFolder { folder in
+            let list = try pictureList(folder, count: 6)
+            let out = folder.appending(path: "out")
+            for shard in ["1/2", "2/2"] {
+                #expect(try program.run(["batch", list, "-o", out.path, "--shard", shard]).code == 0)
+            }
+            let early = try program.run(["batch", list, "-o", folder.appending(path: "none").path, "--merge"])
+            #expect(early.code == 1 && early.errors.contains("expected the folder of a batch"))
+            var random = SystemRandomNumberGenerator()
+            for _ in 0..<10 {
+                try runAndKill(
+                    ["batch", list, "-o", out.path, "--merge"], after: Double.random(in: 0.005...0.06, using: &random))
+            }
+            let run = try program.run(["batch", list, "-o", out.path, "--merge"])
+            #expect(run.code == 0 && run.output == "6 done, 0 failed, 0 not done\n", "\(run.errors)")
+            let journal = try String(contentsOf: out.appending(path: "journal.jsonl"), encoding: .utf8)
+            #expect(journal.split(separator: "\n").count == 6)
+            let again = try program.run(["batch", list, "-o", out.path])
+            #expect(again.output == "0 made, 6 done before, 0 failed\n")
+        }
+    }
+
+    // MARK: bad places and bad files
+
+    @Test func `where there is no room nothing is half written, and the journal stays valid`() throws {
+        try inTemporaryFolder { folder in
+            let list = try pictureList(folder, count: 4, size: 64)
+            let (whole, out) = (folder.appending(path: "whole"), folder.appending(path: "out"))
+            #expect(try program.run(["batch", list, "-o", whole.path]).code == 0)
+            let smallest = try outputs(whole, ".png").values.map(\.count).min() ?? 0
+            try #require(smallest > 4 << 10)
+            var run = try run(["batch", list, "-o", out.path, "--keep-going"], largestFile: 4)
+            #expect(run.code == 1 && run.output == "0 made, 0 done before, 4 failed\n", "\(run.errors)")
+            #expect(run.errors.contains("00000.png: expected room to write the file"), "\(run.errors)")
+            let names = try FileManager.default.contentsOfDirectory(atPath: out.path).sorted()
+            #expect(names == ["journal.jsonl", "report.jsonl"])
+            let journal = try String(contentsOf: out.appending(path: "journal.jsonl"), encoding: .utf8)
+            #expect(journal.hasSuffix("\n") && journal.split(separator: "\n").allSatisfy { $0.hasPrefix("{\"error\"") })
+            // No room for the journal itself.
+            let tight = folder.appending(path: "tight")
+            run = try self.run(["batch", list, "-o", tight.path], largestFile: 0)
+            #expect(run.code == 1 && run.errors.contains("journal.jsonl: expected room"), "\(run.errors)")
+            #expect(try outputs(tight, ".png").isEmpty)
+            // With room again, both end as if nothing had been.
+            for folder in [out, tight] {
+                run = try program.run(["batch", list, "-o", folder.path])
+                #expect(run.code == 0 && run.output == "4 made, 0 done before, 0 failed\n", "\(run.errors)")
+                #expect(try outputs(folder, ".png") == outputs(whole, ".png"))
+            }
+        }
+    }
+
+    @Test func `a folder that cannot be written is one sentence`() throws {
+        try inTemporaryFolder { folder in
+            let list = try pictureList(folder, count: 2)
+            // Nobody can make a folder there, root neither.
+            for place in ["/proc/atelier-batch", "/sys/atelier-batch/out"] {
+                let run = try program.run(["batch", list, "-o", place])
+                #expect(run.code == 1 && run.errors.contains("\(place): expected a folder that can be written"))
+                #expect(run.errors.split(separator: "\n").count == 1, "\(run.errors)")
+            }
+            let file = try write("", "file", folder)
+            #expect(try program.run(["batch", list, "-o", file]).code == 1)
+            let run = try program.run(["batch", list, "-o", ""])
+            #expect(run.code == 2 && run.errors.contains("--output"))
+            // For all but root a folder without the right to write is such a place, too.
+            guard geteuid() != 0 else { return }
+            let locked = folder.appending(path: "locked")
+            try FileManager.default.createDirectory(at: locked, withIntermediateDirectories: true)
+            try FileManager.default.setAttributes([.posixPermissions: 0o555], ofItemAtPath: locked.path)
+            let refused = try program.run(["batch", list, "-o", locked.path])
+            #expect(refused.code == 1 && refused.errors.contains("journal"))
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: locked.path)
+        }
+    }
+
+    @Test func `a file that is no picture is told of, and left where one keeps going`() throws {
+        try inTemporaryFolder { folder in
+            let photos = folder.appending(path: "photos")
+            try FileManager.default.createDirectory(at: photos, withIntermediateDirectories: true)
+            for (seed, name) in ["a.png", "c.png"].enumerated() {
+                try writePicture(photos.appending(path: name), seed: UInt64(seed))
+            }
+            _ = try write("no picture", "b.png", photos)
+            let list = try write(
+                """
+                model: \(Self.model)
+                template: {steps: 4, width: 32, height: 32, prompt: a cat}
+                matrix: {input: [photos]}
+                """, "jobs.yaml", folder)
+            let (strict, loose) = (folder.appending(path: "strict"), folder.appending(path: "loose"))
+            var run = try program.run(["batch", list, "-o", strict.path])
+            #expect(run.code == 1 && run.errors.contains("b.png") && run.output.hasSuffix("1 failed\n"))
+            #expect(try outputs(strict, ".png")["00002.png"] == nil)
+            run = try program.run(["batch", list, "-o", loose.path, "--keep-going"])
+            #expect(run.code == 1 && run.output == "2 made, 0 done before, 1 failed\n", "\(run.errors)")
+            #expect(run.errors.contains("b.png") && run.errors.split(separator: "atelier: ").count == 1)
+            #expect(try outputs(loose, ".png").keys.sorted() == ["00000.png", "00002.png"])
+            let report = try String(contentsOf: loose.appending(path: "report.jsonl"), encoding: .utf8)
+            #expect(report.split(separator: "\n").map { $0.contains("\"state\":\"failed\"") } == [false, true, false])
+            // The inversions are kept beside the pictures.
+            #expect(try outputs(loose.appending(path: ".inversions"), ".safetensors").count == 2)
+            // Mended, it is made, and nothing else.
+            try writePicture(photos.appending(path: "b.png"), seed: 5)
+            run = try program.run(["batch", list, "-o", loose.path])
+            #expect(run.code == 0 && run.output == "1 made, 2 done before, 0 failed\n", "\(run.errors)")
+        }
+    }
+}

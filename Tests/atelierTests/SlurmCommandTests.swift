@@ -1,0 +1,348 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `batch --engine slurm` beside a made-up `sbatch`, `squeue` and `scontrol` that stand in a folder on `PATH`.
+@Suite(.serialized) struct SlurmCommandTests {
+    private static let model = Fixtures.path("tiny-sd")
+
+    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "slurm-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try body(folder)
+    }
+
+    /// Writes down its arguments, one a line, then does what Slurm would: every element of an array, one after the
+    /// other, and then the merge.
+    private static let sbatch = #"""
+        #!/bin/bash
+        here=$(dirname "$0")
+        printf '%s\n' "$@" '' >>"$here/sbatch.log"
+        elements=1
+        while [ "${1#--}" != "$1" ]; do
+            case $1 in --array=1-*) elements=${1#--array=1-}; elements=${elements%%%*} ;; esac
+            shift
+        done
+        script=$1
+        shift
+        number=$(($(cat "$here/number" 2>/dev/null || echo 40) + 1))
+        echo "$number" >"$here/number"
+        if [ ! -e "$here/lazy" ]; then
+            for element in $(seq "$elements"); do
+                SLURM_ARRAY_JOB_ID=$number SLURM_ARRAY_TASK_ID=$element bash "$script" "$@" >>"$here/jobs.log" 2>&1
+            done
+        fi
+        echo "$number;cluster"
+
+        """#
+
+    private func install(_ folder: URL) throws {
+        for (name, text) in [
+            ("sbatch", Self.sbatch),
+            ("squeue", "#!/bin/bash\ncat \"$(dirname \"$0\")/queue\" 2>/dev/null || exit 1\n"),
+            ("scontrol", "#!/bin/bash\necho \"$@\" >>\"$(dirname \"$0\")/scontrol.log\"\n"),
+        ] {
+            let path = folder.appending(path: name).path
+            try Data(text.utf8).write(to: URL(filePath: path))
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        }
+    }
+
+    /// - Parameter isAlone: whether nothing but the tools is on `PATH`.
+    private func process(
+        _ executable: URL, _ arguments: [String], tools: URL?, isAlone: Bool = false
+    ) -> Process {
+        let process = Process()
+        process.executableURL = executable
+        process.arguments = arguments
+        var environment = ProcessInfo.processInfo.environment
+        if let tools {
+            environment["PATH"] = isAlone ? tools.path : tools.path + ":" + (environment["PATH"] ?? "/usr/bin:/bin")
+        }
+        process.environment = environment
+        return process
+    }
+
+    private func run(
+        _ arguments: [String], tools: URL?, isAlone: Bool = false
+    ) throws -> CommandLineTests.Outcome {
+        let process = process(CommandLineTests.executable, arguments, tools: tools, isAlone: isAlone)
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return .init(code: process.terminationStatus, output: text, errors: complaint)
+    }
+
+    private func writeJobs(_ folder: URL, count: Int, steps: Int = 2, name: String = "jobs.yaml") throws -> String {
+        let path = folder.appending(path: name)
+        try Data(
+            """
+            model: \(Self.model)
+            template: {steps: \(steps), width: 32, height: 32, sampler: euler, prompt: a cat}
+            matrix: {seed: [\((0..<count).map(String.init).joined(separator: ", "))]}
+            """.utf8
+        ).write(to: path)
+        return path.path
+    }
+
+    private func pictures(_ folder: URL) throws -> [String: Data] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".png") }
+        return Dictionary(
+            uniqueKeysWithValues: try names.map { ($0, try Data(contentsOf: folder.appending(path: $0))) })
+    }
+
+    /// The arguments of every call of `sbatch`.
+    private func calls(_ tools: URL) throws -> [[String]] {
+        let log = try String(contentsOf: tools.appending(path: "sbatch.log"), encoding: .utf8)
+        return log.split(separator: "\n", omittingEmptySubsequences: false).split(separator: "").map {
+            $0.map(String.init)
+        }
+    }
+
+    @Test func `the shards of an array make what one run makes, byte for byte`() throws {
+        try inTemporaryFolder { folder throws in
+            let tools = folder.appending(path: "tools")
+            try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+            try install(tools)
+            let list = try writeJobs(folder, count: 7)
+            // A name that a shell would take apart.
+            let (whole, out) = (folder.appending(path: "whole"), folder.appending(path: "out $(touch no) 5%"))
+            var run = try run(["batch", list, "-o", whole.path], tools: nil)
+            #expect(run.code == 0, "\(run.errors)")
+            let submit = [
+                "batch", list, "-o", out.path, "--engine", "slurm", "--shards", "3", "--at-once", "2", "-t", "1",
+                "--slurm=--partition=short",
+            ]
+            run = try self.run(submit, tools: tools)
+            #expect(run.code == 0 && run.output == "array job 41 of 3 shards, then job 42 merges\n", "\(run.errors)")
+            #expect(try pictures(out) == pictures(whole) && pictures(whole).count == 7)
+            let journal = try String(contentsOf: out.appending(path: "journal.jsonl"), encoding: .utf8)
+            #expect(journal.split(separator: "\n").count == 7)
+            let jobs = try String(contentsOf: tools.appending(path: "jobs.log"), encoding: .utf8)
+            #expect(jobs.contains("3 made, 0 done before, 0 failed") && jobs.contains("7 done, 0 failed, 0 not done"))
+
+            // What was asked of Slurm, word for word.
+            let calls = try calls(tools)
+            let hash = try #require(calls.first?.dropLast(3).last)
+            let slurm = out.appending(path: ".slurm").path
+            let logs = slurm.replacingOccurrences(of: "%", with: "%%")
+            let program = [CommandLineTests.executable.resolvingSymlinksInPath().path, list, out.path, hash]
+            #expect(hash.count == 64)
+            #expect(
+                calls == [
+                    [
+                        "--parsable", "--job-name=atelier-\(hash.prefix(8))", "--array=1-3%2",
+                        "--output=\(logs)/shard-%a.log", "--open-mode=append", "--requeue", "--signal=B:TERM@60",
+                        "--export=PATH,HOME,ATELIER_ASSETS", "--cpus-per-task=1", "--partition=short",
+                        "\(slurm)/shard.sh",
+                    ] + program + ["3", "--threads", "1"],
+                    [
+                        "--parsable", "--job-name=atelier-\(hash.prefix(8))-merge", "--dependency=afterany:41",
+                        "--output=\(logs)/merge.log", "--open-mode=append", "--requeue",
+                        "--export=PATH,HOME,ATELIER_ASSETS", "--partition=short", "\(slurm)/merge.sh",
+                    ] + program,
+                ])
+            #expect(try String(contentsOfFile: "\(slurm)/shard.sh", encoding: .utf8) == Self.shardScript)
+            #expect(try String(contentsOfFile: "\(slurm)/merge.sh", encoding: .utf8) == Self.mergeScript)
+
+            // Again: everything is done, nothing is submitted.
+            run = try self.run(submit, tools: tools)
+            #expect(run.code == 0 && run.output == "all 7 jobs are done; nothing submitted\n", "\(run.errors)")
+            // One output is gone: it alone is made again.
+            try FileManager.default.removeItem(at: out.appending(path: "00004.png"))
+            run = try self.run(submit, tools: tools)
+            #expect(run.output.hasPrefix("array job 43"), "\(run.errors)")
+            #expect(try pictures(out) == pictures(whole))
+            let again = try String(contentsOf: tools.appending(path: "jobs.log"), encoding: .utf8).dropFirst(jobs.count)
+            #expect(again.contains("1 made, 1 done before") && again.contains("0 made, 3 done before"))
+            // Another list wants another folder, at submission and in the shards.
+            let changed = try writeJobs(folder, count: 8)
+            run = try self.run(submit, tools: tools)
+            #expect(run.code == 1 && run.errors.contains("a changed list wants a folder of its own"))
+            run = try self.run(["batch", changed, "-o", out.path, "--expect", hash, "--shard", "1/3"], tools: nil)
+            #expect(run.code == 1 && run.errors.contains("expected the list that was submitted"))
+            #expect(try self.calls(tools).count == 4 && pictures(out).count == 7)
+        }
+    }
+
+    @Test func `while elements are at work nothing is submitted, and bad options are refused`() throws {
+        try inTemporaryFolder { folder throws in
+            let tools = folder.appending(path: "tools")
+            try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+            try install(tools)
+            try Data().write(to: tools.appending(path: "lazy"))
+            let list = try writeJobs(folder, count: 4)
+            let submit = ["batch", list, "-o", folder.appending(path: "out").path, "--engine", "slurm"]
+            let without = try self.run(submit, tools: folder, isAlone: true)
+            #expect(without.code == 1 && without.errors.contains("sbatch: expected Slurm's command on PATH"))
+            #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "out").path))
+            for (more, words) in [
+                (["--slurm=--wrap=rm"], "--partition=short"), (["--slurm=x"], "--partition=short"),
+                (["--shards", "5"], "1 to 4"), (["--shards", "0"], "1 to 4"), (["--at-once", "0"], "1 or more"),
+                (["--shard", "1/2"], "neither --shard"),
+            ] {
+                let run = try run(submit + more, tools: tools)
+                #expect(run.code != 0 && run.errors.contains(words), "\(more): \(run.errors)")
+            }
+            #expect(!FileManager.default.fileExists(atPath: tools.appending(path: "sbatch.log").path))
+            var run = try run(submit, tools: tools)
+            #expect(run.output == "array job 41 of 4 shards, then job 42 merges\n", "\(run.errors)")
+            try Data("41_2\n42\n".utf8).write(to: tools.appending(path: "queue"))
+            run = try self.run(submit, tools: tools)
+            #expect(run.code == 0 && run.output == "array job 41 is still at work; nothing submitted\n")
+            // The queue is empty and nothing was done: what is left is submitted.
+            try FileManager.default.removeItem(at: tools.appending(path: "queue"))
+            #expect(try self.run(submit, tools: tools).output.hasPrefix("array job 43"))
+            #expect(try calls(tools).count == 4)
+            // A scheduler that refuses.
+            try Data("#!/bin/bash\necho 'no such partition' >&2\nexit 1\n".utf8).write(
+                to: tools.appending(path: "sbatch"))
+            run = try self.run(submit, tools: tools)
+            #expect(run.code == 1 && run.errors.contains("exit code 1: no such partition"))
+        }
+    }
+
+    @Test func `an element that is told to stop saves, ends with 75 and is put back`() throws {
+        try inTemporaryFolder { folder throws in
+            let tools = folder.appending(path: "tools")
+            try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+            try install(tools)
+            try Data().write(to: tools.appending(path: "lazy"))
+            let list = try writeJobs(folder, count: 28, steps: 3)
+            let (whole, out) = (folder.appending(path: "whole"), folder.appending(path: "out"))
+            #expect(try run(["batch", list, "-o", whole.path], tools: nil).code == 0)
+            #expect(
+                try run(["batch", list, "-o", out.path, "--engine", "slurm", "--shards", "2"], tools: tools).code == 0)
+            let call = try #require(try calls(tools).first)
+            let script = try #require(call.firstIndex { $0.hasSuffix("/shard.sh") })
+            func element(restarts: Int) -> Process {
+                let element = process(
+                    URL(filePath: "/usr/bin/env"), ["--default-signal=TERM", "bash"] + call[script...], tools: tools)
+                element.environment?["SLURM_ARRAY_JOB_ID"] = "41"
+                element.environment?["SLURM_ARRAY_TASK_ID"] = "2"
+                element.environment?["SLURM_RESTART_COUNT"] = "\(restarts)"
+                element.standardOutput = FileHandle.nullDevice
+                element.standardError = FileHandle.nullDevice
+                return element
+            }
+            let journal = out.appending(path: "journal-2-of-2.jsonl")
+            func lines() -> Int {
+                (try? String(contentsOf: journal, encoding: .utf8))?.split(separator: "\n").count ?? 0
+            }
+            let first = element(restarts: 0)
+            try first.run()
+            let start = ContinuousClock.now
+            while lines() < 2, first.isRunning, ContinuousClock.now - start < .seconds(20) {
+                Thread.sleep(forTimeInterval: 0.005)
+            }
+            let status = try String(contentsOfFile: "/proc/\(first.processIdentifier)/status", encoding: .utf8)
+            let signals = status.split(separator: "\n").filter { $0.hasPrefix("Sig") }
+            kill(first.processIdentifier, SIGTERM)
+            first.waitUntilExit()
+            let code = first.terminationStatus
+            #expect(first.terminationReason == .exit && code == 75, "\(code) after \(lines()) pictures, \(signals)")
+            let asked = tools.appending(path: "scontrol.log")
+            #expect(try String(contentsOf: asked, encoding: .utf8) == "requeue 41_2\n")
+            let before = lines()
+            #expect(before >= 2 && before < 14)
+            // Put back, it goes on.
+            let second = element(restarts: 1)
+            try second.run()
+            second.waitUntilExit()
+            #expect(second.terminationStatus == 0 && lines() == 14)
+            #expect(try run(["batch", list, "-o", out.path, "--shard", "1/2"], tools: nil).code == 0)
+            #expect(
+                try run(["batch", list, "-o", out.path, "--merge"], tools: nil).output
+                    == "28 done, 0 failed, 0 not done\n")
+            #expect(try pictures(out) == pictures(whole))
+        }
+    }
+
+    /// A cluster of one host, with its real daemons.
+    ///
+    /// All of its files lie in one folder that `cluster.sh` makes and names; what the daemons wrote there stays there.
+    @Test(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["ATELIER_TEST_SLURM"] == "1"
+                && ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged", "/usr/bin/sbatch"].allSatisfy {
+                    FileManager.default.isExecutableFile(atPath: $0)
+                },
+            "starts Slurm's daemons: wants slurmctld, slurmd and munged installed, and ATELIER_TEST_SLURM=1"))
+    func `a real cluster of one host does the same`() throws {
+        let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Fixtures/slurm/cluster.sh").path
+        func cluster(_ arguments: [String]) throws -> String {
+            let process = process(URL(filePath: "/bin/bash"), [script] + arguments, tools: nil)
+            let output = Pipe()
+            process.standardOutput = output
+            try process.run()
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            try #require(process.terminationStatus == 0, "cluster.sh \(arguments)")
+            return text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        try inTemporaryFolder { folder throws in
+            let list = try writeJobs(folder, count: 6)
+            let (whole, out) = (folder.appending(path: "whole"), folder.appending(path: "out"))
+            #expect(try run(["batch", list, "-o", whole.path], tools: nil).code == 0)
+            let home = try cluster(["start"])
+            defer { _ = try? cluster(["stop", home]) }
+            setenv("SLURM_CONF", home + "/slurm.conf", 1)
+            defer { unsetenv("SLURM_CONF") }
+            let submit = ["batch", list, "-o", out.path, "--engine", "slurm", "--shards", "2", "-t", "1"]
+            let run = try run(submit, tools: nil)
+            #expect(run.code == 0, "\(run.errors)")
+            let report = out.appending(path: "report.jsonl").path
+            let start = ContinuousClock.now
+            while !FileManager.default.fileExists(atPath: report), ContinuousClock.now - start < .seconds(120) {
+                Thread.sleep(forTimeInterval: 0.5)
+            }
+            #expect(try pictures(out) == pictures(whole))
+            #expect(try self.run(submit, tools: nil).output.contains("nothing submitted"))
+        }
+    }
+
+    // The scripts as they were agreed on: what an administrator reads.
+    private static let shardScript = #"""
+        #!/bin/bash
+        # One shard of a list of jobs, as one element of an array job.
+        # Arguments: the program, the list, the folder, the list's content hash, the number of shards, further options.
+        set -u
+        program=$1 list=$2 folder=$3 hash=$4 shards=$5
+        shift 5
+        worker= stopped=
+        # Slurm tells this shell alone (--signal=B:TERM); the worker saves what it has and ends with 75.
+        trap 'stopped=1; [ -n "$worker" ] && kill -TERM "$worker" 2>/dev/null' TERM
+        "$program" batch "$list" --output "$folder" --expect "$hash" --shard "$SLURM_ARRAY_TASK_ID/$shards" --keep-going "$@" &
+        worker=$!
+        [ -n "$stopped" ] && kill -TERM "$worker" 2>/dev/null
+        wait "$worker"
+        code=$?
+        # A signal ends the wait, not the worker.
+        while [ "$code" -gt 128 ] && [ -n "$stopped" ]; do
+            stopped=
+            wait "$worker"
+            code=$?
+        done
+        if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 100 ]; then
+            scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+        fi
+        exit "$code"
+
+        """#
+    private static let mergeScript = #"""
+        #!/bin/bash
+        # Joins the journals of all shards and reports.
+        # Arguments: the program, the list, the folder, the list's content hash, further options.
+        set -u
+        program=$1 list=$2 folder=$3 hash=$4
+        shift 4
+        exec "$program" batch "$list" --output "$folder" --expect "$hash" --merge "$@"
+
+        """#
+}
