@@ -47,6 +47,9 @@ public struct Learner: Sendable {
         return norm
     }
 
+    /// Holds the parameters to a constraint, after a step. Averages of what holds it linearly hold it, too.
+    mutating func constrain(_ project: ([String: Tensor]) -> [String: Tensor]) { parameters = project(parameters) }
+
     /// The same learner with its parameters on a device, where moments and averages follow them.
     func moved(to device: any Backend) -> Learner {
         var learner = self
