@@ -140,6 +140,8 @@ let package = Package(
             ]),
         tests("CUDABackend", ["CUDABackend", "TensorCore"]),
         tests("Jobs", ["Jobs", "Generation", "Imaging", "Recipes", "TensorCore"]),
-        tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
+        tests(
+            "atelier",
+            ["atelier", "Measurement", "Generation", "World", "Adapters", "Weights", "Imaging", "TensorCore"]),
     ]
 )

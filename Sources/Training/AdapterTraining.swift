@@ -47,8 +47,10 @@ public struct AdapterTraining<Recipe: AdapterRecipe>: Sendable {
         self.recipeFolder = recipeFolder
         self.probes = probes
         let hashes = try recipe.inputs.map { path in
-            try PictureRecipe.InputFile(path: path.hasPrefix("/") ? path : recipeFolder?.appending(path: path).path ?? path)
-                .hash
+            try PictureRecipe.InputFile(
+                path: path.hasPrefix("/") ? path : recipeFolder?.appending(path: path).path ?? path
+            )
+            .hash
         }
         let whole = Identity(recipe: recipe, model: modelHash, inputs: hashes.isEmpty ? nil : hashes)
         fingerprint = try canonicalHash(of: whole)

@@ -8,7 +8,9 @@ extension Portrait {
         .number("eye_openness", 0...1) { $0.eyeOpenness },
         .number("head_turn", -1...1) { $0.headTurn },
         .number("skin_tone", 0...1) { $0.skinTone },
-        .number("hair_grey", 0...1, where: { $0.showsHairColor }) { $0.label(of: .hairColor) == nil ? nil : $0.greyness },
+        .number("hair_grey", 0...1, where: { $0.showsHairColor }) {
+            $0.label(of: .hairColor) == nil ? nil : $0.greyness
+        },
         .number("hair_length", 0...1, where: { !$0.coversHair }) { $0.hairLength },
         .number("hair_curl", 0...1, where: { $0.hairLength >= 0.15 && !$0.coversHair }) { $0.hairCurl },
         .number("beard", 0...1) { $0.beard },

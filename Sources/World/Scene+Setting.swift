@@ -20,7 +20,8 @@ extension Scene {
 extension Portrait {
     fileprivate static var numbers: [String: WritableKeyPath<Portrait, Double>] {
         [
-            "age": \.age, "smile": \.smile, "eye_size": \.eyeSize, "eye_openness": \.eyeOpenness, "head_turn": \.headTurn,
+            "age": \.age, "smile": \.smile, "eye_size": \.eyeSize, "eye_openness": \.eyeOpenness,
+            "head_turn": \.headTurn,
             "skin_tone": \.skinTone, "hair_grey": \.hairGrey, "hair_length": \.hairLength, "hair_curl": \.hairCurl,
             "beard": \.beard, "light_direction": \.lightDirection, "light_warmth": \.lightWarmth,
         ]

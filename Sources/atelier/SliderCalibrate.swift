@@ -4,6 +4,7 @@ import Foundation
 import Imaging
 import Measurement
 import TensorCore
+import World
 
 /// `atelier slider calibrate`: makes scale 1 one standard effect.
 struct SliderCalibrate: AsyncParsableCommand {

@@ -49,7 +49,9 @@ import World
         #expect(gauge.change(color, from: reading(hat: 0, color: 0), to: reading(hat: 0, color: 2)) == nil)
         #expect(gauge.change(color, from: reading(hat: 1, color: 0), to: reading(hat: 0, color: 2)) == nil)
         // That a hat appears is itself a change.
-        #expect(gauge.change(try row("hat", gauge), from: reading(hat: 0, color: 0), to: reading(hat: 1, color: 0))?.size == 1)
+        #expect(
+            gauge.change(try row("hat", gauge), from: reading(hat: 0, color: 0), to: reading(hat: 1, color: 0))?.size
+                == 1)
     }
 
     @Test func `rain is strong only where it rains, and clear sky is cloud cover`() throws {
@@ -102,7 +104,10 @@ import World
         #expect(raised.allSatisfy { $0.raised != $0.prompt })
         if name == "age" {
             #expect(cases.allSatisfy { !$0.prompt.contains("old") && !$0.prompt.contains("young") })
-            #expect(raised.allSatisfy { ["old", "elderly", "aged", "senior", "grand"].contains(where: $0.raised!.contains) })
+            #expect(
+                raised.allSatisfy {
+                    ["old", "elderly", "aged", "senior", "grand"].contains(where: $0.raised!.contains)
+                })
         }
     }
 
@@ -232,9 +237,11 @@ import World
         var last = 0
         var report = try folder.matrix { last = $0 }
         #expect(last == folder.matrixPictures && folder.families == 2)
-        #expect((0..<3).allSatisfy { report.gram[$0][$0] > 0.999 && abs(report.gram[0][$0] - report.gram[$0][0]) < 1e-6 })
+        #expect(
+            (0..<3).allSatisfy { report.gram[$0][$0] > 0.999 && abs(report.gram[0][$0] - report.gram[$0][0]) < 1e-6 })
         #expect((0..<3).allSatisfy { abs((report.interference[$0][$0] ?? 0) - 1) < 1e-6 })
-        #expect(report.interference[0][1] != nil && report.interference[0][2] == nil && report.interference[2][0] == nil)
+        #expect(
+            report.interference[0][1] != nil && report.interference[0][2] == nil && report.interference[2][0] == nil)
         report.composition = try folder.composition(4)
         #expect(report.composition?.count == 3)
         #expect(report.composition?.allSatisfy { $0.map { abs($0) <= 1 + 1e-9 } ?? true } == true)

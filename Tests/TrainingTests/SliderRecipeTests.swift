@@ -249,7 +249,9 @@ import Testing
         format.formats = ["pickle"]
         var rank = recipe()
         rank.network.rank = 0
-        for (wrong, key) in [(unstacked, "orthogonal"), (unnamed, "trait"), (format, "formats"), (rank, "network.rank")] {
+        for (wrong, key) in [
+            (unstacked, "orthogonal"), (unnamed, "trait"), (format, "formats"), (rank, "network.rank"),
+        ] {
             let error = #expect(throws: TrainingError.self) { try wrong.validate() }
             #expect(error?.description.contains("`\(key)`") == true)
         }

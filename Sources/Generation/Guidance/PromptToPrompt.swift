@@ -113,7 +113,8 @@ private final class AttentionTrace: Sendable {
         for site in cross {
             plan.add(
                 .replace { [self] pattern in
-                    guard let source = source(site, like: pattern, \.takesCross), source.size(3) == placing.size(0) else {
+                    guard let source = source(site, like: pattern, \.takesCross), source.size(3) == placing.size(0)
+                    else {
                         return pattern
                     }
                     return replacingLast(pattern, matmul(source, placing) + lastRow(pattern) * added)

@@ -99,9 +99,11 @@ public struct SliderDrawer: Sendable {
                 }
                 let pass = Pass(adaptation: stack)
                 denoising = sharesText ? begun.continued(pass) : try Denoising(request, model: model, pass: pass)
-            case .words: denoising = try Denoising(self.request(wanted.raised ?? wanted.prompt, wanted.seed), model: model)
+            case .words:
+                denoising = try Denoising(self.request(wanted.raised ?? wanted.prompt, wanted.seed), model: model)
             case .exchange:
-                return try PromptToPrompt()(request, edited: wanted.raised ?? wanted.prompt, model: model).edited.picture()
+                return try PromptToPrompt()(request, edited: wanted.raised ?? wanted.prompt, model: model).edited
+                    .picture()
             case .direction(let scale):
                 var guided = request
                 guided.directions = [
@@ -137,7 +139,9 @@ public struct SliderDrawer: Sendable {
 
     /// Where the slider's weights change most: by block, and the ten layers before all others.
     public func layerShares() throws -> [SliderReport.LayerShare] {
-        let squares = try adapter.layers.mapValues { try Adapter(name: "", layers: [$0]).innerProduct(.init(name: "", layers: [$0])) }
+        let squares = try adapter.layers.mapValues {
+            try Adapter(name: "", layers: [$0]).innerProduct(.init(name: "", layers: [$0]))
+        }
         let total = max(squares.values.reduce(0, +), 1e-30)
         let blocks = Dictionary(grouping: squares, by: { blockOfUNet($0.key) ?? "text" })
             .mapValues { $0.reduce(0) { $0 + $1.value } / total }

@@ -83,7 +83,8 @@ public struct SliderEvaluation: Sendable {
         let seeds = max(self.cases.seeds, 1)
         func chosen(_ indices: [Int]) -> SliderGauge.Read {
             SliderGauge.Read(
-                pictures: indices.map { columns[zero].pictures[$0] }, readings: indices.map { columns[zero].readings[$0] })
+                pictures: indices.map { columns[zero].pictures[$0] },
+                readings: indices.map { columns[zero].readings[$0] })
         }
         if extras.profilePrompts > 0 {
             let indices = Array(stride(from: 0, to: cases.count, by: seeds).prefix(extras.profilePrompts))

@@ -46,7 +46,8 @@ public struct SliderFolder: Sendable {
                     }).joined(separator: "\n")
             }
             var parts = [
-                table("Interference: change of each trait at scale 1 over that of the slider's own", traits, interference),
+                table(
+                    "Interference: change of each trait at scale 1 over that of the slider's own", traits, interference),
                 table("Cosine between the changes of weights", sliders, gram),
             ]
             if let composition {
@@ -124,7 +125,8 @@ public struct SliderFolder: Sendable {
             let own = members(of: family)
             guard !own.isEmpty else { continue }
             let cases = cases(of: family)
-            let wanted = [members.map { _ in 0.0 }] + own.map { number in members.indices.map { $0 == number ? 1.0 : 0 } }
+            let wanted =
+                [members.map { _ in 0.0 }] + own.map { number in members.indices.map { $0 == number ? 1.0 : 0 } }
             let pictures = try draw(cases, { _ in wanted }) { try progress(done + $0) }
             done += cases.count * wanted.count
             let probe = members[own[0]].gauge.probe

@@ -89,7 +89,9 @@ public struct SliderGauge: Sendable {
     /// What a slider of this name is to move, where neither its file nor the user says so.
     public static func trait(ofSlider name: String) -> String {
         let spelled = name.replacing("-", with: "_")
-        let known = ["clouds": "cloud_cover", "weather": "cloud_cover", "time_of_day": "nightfall", "season": "leaf_warmth"]
+        let known = [
+            "clouds": "cloud_cover", "weather": "cloud_cover", "time_of_day": "nightfall", "season": "leaf_warmth",
+        ]
         return known[spelled] ?? spelled
     }
 

@@ -41,7 +41,9 @@ extension SliderReport {
                         ]
                     }))
         }
-        for (title, parts) in [("Scale 1 in a window of the timesteps only", windows), ("Scale 1 in a block only", blocks)]
+        for (title, parts) in [
+            ("Scale 1 in a window of the timesteps only", windows), ("Scale 1 in a block only", blocks),
+        ]
         where !parts.isEmpty {
             tables.append(
                 Table(

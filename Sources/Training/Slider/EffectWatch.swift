@@ -5,6 +5,7 @@ import Imaging
 import Layers
 import Measurement
 import TensorCore
+import World
 
 /// Measures a slider while it learns, by the same few pictures at each check, and tells when it is enough.
 ///

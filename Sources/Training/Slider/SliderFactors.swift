@@ -1,7 +1,9 @@
 import Adapters
 import Foundation
 import Generation
+import Samplers
 import TensorCore
+import Weights
 
 /// What a slider's training starts from: its layers before any step, and the sliders beside it.
 struct SliderFactors: Sendable {
@@ -56,7 +58,8 @@ struct SliderFactors: Sendable {
     /// Of a low-rank change the rows of `down` are kept orthogonal to those of the companions: then `U D` and `U' D'`
     /// have no inner product whatever `U` learns, for `<U D, U' D'> = <U, U' (D' Dᵀ)>`. Whole weights are kept orthogonal
     /// to the companions' whole changes.
-    private static func bases(_ slider: Adapter, beside companions: [Adapter], isFull: Bool) throws -> [String: Tensor] {
+    private static func bases(_ slider: Adapter, beside companions: [Adapter], isFull: Bool) throws -> [String: Tensor]
+    {
         var result: [String: Tensor] = [:]
         for (path, layer) in slider.layers {
             let partners = companions.compactMap { $0.layers[path] }

@@ -1,5 +1,6 @@
 import Adapters
 public import Foundation
+import Generation
 
 public typealias SliderTraining = AdapterTraining<SliderRecipe>
 
@@ -12,7 +13,8 @@ extension AdapterTraining where Recipe == SliderRecipe {
         }
         var stage = StageRun(
             trainer: try SliderTrainer(recipe: recipe, model: model, folder: recipeFolder, probes: probes),
-            context: context, checkpointEvery: recipe.training.checkpointEvery, samplesEvery: recipe.training.samplesEvery)
+            context: context, checkpointEvery: recipe.training.checkpointEvery,
+            samplesEvery: recipe.training.samplesEvery)
         guard try stage.run(fingerprint: fingerprint, recipe: identity) else { return nil }
         var adapter = stage.trainer.adapter()
         var note = SliderNote(

@@ -58,7 +58,8 @@ struct VisualSliderObjective: Sendable {
                     low: try encoded(low.pictures[name] ?? ""))
             }
         }
-        try self.init(pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model,
+        try self.init(
+            pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model,
             checkpointing: checkpointing)
     }
 
