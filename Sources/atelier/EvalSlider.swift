@@ -84,8 +84,8 @@ struct EvalSlider: AsyncParsableCommand {
         evaluation.extras.windows = windows
         evaluation.extras.blocks = drawer.blocks
         evaluation.extras.waySeeds = besideSeeds
-        evaluation.extras.ways = others.enumerated().map {
-            ("\(URL(filePath: beside[$0]).deletingPathExtension().lastPathComponent)", .beside($0))
+        evaluation.extras.ways = beside.enumerated().map { number, path in
+            (URL(filePath: path).deletingPathExtension().lastPathComponent, .beside(number))
         }
         if baselines {
             evaluation.extras.ways += [

@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Foundation
+import Generation
 import Imaging
 import Measurement
 import TensorCore

@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Drawing
 import Foundation
+import Generation
 import Imaging
 import Measurement
 import TensorCore
