@@ -32,23 +32,24 @@ public struct Learner: Sendable {
 
     /// Takes one clipped AdamW step; throws, unchanged, when a gradient is not finite.
     ///
+    /// - Parameter constraint: what the parameters are held to after the step, before they enter their average.
     /// - Returns: the norm of all gradients before clipping.
     @discardableResult
-    public mutating func update(gradients: [String: Tensor]) throws -> Double {
+    public mutating func update(
+        gradients: [String: Tensor], constraint: ([String: Tensor]) -> [String: Tensor] = { $0 }
+    ) throws -> Double {
         let norm = globalNorm(gradients.values)
         guard norm.isFinite else {
             throw TrainingError.notFinite(what: "the gradient", step: step, kept: "in the output folder")
         }
         let scale = clippingScale(norm: norm, maximum: recipe.clipNorm)
-        parameters = optimizer.step(
-            parameters: parameters, gradients: gradients, learningRate: learningRate, gradientScale: scale)
+        parameters = constraint(
+            optimizer.step(
+                parameters: parameters, gradients: gradients, learningRate: learningRate, gradientScale: scale))
         average.update(parameters)
         step += 1
         return norm
     }
-
-    /// Holds the parameters to a constraint, after a step. Averages of what holds it linearly hold it, too.
-    mutating func constrain(_ project: ([String: Tensor]) -> [String: Tensor]) { parameters = project(parameters) }
 
     /// The same learner with its parameters on a device, where moments and averages follow them.
     func moved(to device: any Backend) -> Learner {

@@ -104,11 +104,8 @@ import World
         #expect(raised.count >= 10, "\(raised.count)")
         #expect(raised.allSatisfy { $0.raised != $0.prompt })
         if name == "age" {
-            #expect(cases.allSatisfy { !$0.prompt.contains("old") && !$0.prompt.contains("young") })
-            #expect(
-                raised.allSatisfy {
-                    ["old", "elderly", "aged", "senior", "grand"].contains(where: $0.raised!.contains)
-                })
+            func names(_ text: String) -> Bool { text.split(separator: " ").contains { ["old", "young"].contains($0) } }
+            #expect(!cases.contains { names($0.prompt) })
         }
     }
 

@@ -50,14 +50,14 @@ public struct SliderCases: Sendable {
         }
     }
 
-    /// The caption with words for 0.85 of the trait's range.
+    /// The caption with words for much of the trait: 0.85 of its range, 0.95 on a circle, whose words are narrower.
     private func raised(_ scene: Scene, _ name: String, named: [Attribute], variation: UInt64) -> String? {
         let derived = DerivedTrait.all.first { $0.name == name }
         guard let attribute = Attribute.word(for: name) else { return nil }
         let trait = Scene.traits(of: scene.family).first { $0.name == derived?.source ?? name }
         let value: Double
         switch (derived, trait?.kind) {
-        case (let derived?, _): value = derived.position(of: 0.85)
+        case (let derived?, _): value = derived.position(of: 0.95)
         case (nil, .number(let low, let high)): value = low + 0.85 * (high - low)
         default: return nil
         }

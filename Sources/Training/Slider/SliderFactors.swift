@@ -103,8 +103,6 @@ struct SliderFactors: Sendable {
         return result
     }
 
-    var isConstrained: Bool { !bases.isEmpty }
-
     /// The stack with the slider in front, at scale 1.
     func stack(of slider: Adapter, sites: SiteIndex, isTrainable: Bool) throws -> AdapterStack {
         try AdapterStack([StackEntry(slider, isTrainable: isTrainable)] + companions, sites: sites)

@@ -84,8 +84,8 @@ struct SliderTrainer: StageTrainer {
         }
         var values = step.values
         values["learning_rate"] = learner.learningRate
-        values["gradient_norm"] = try learner.update(gradients: step.gradients)
-        if factors.isConstrained { learner.constrain(factors.projected) }
+        values["gradient_norm"] = try learner.update(
+            gradients: step.gradients, constraint: factors.projected)
         if watch?.isDue(learner.step) ?? false {
             let parameters = learner.average.parameters
             let stack = try factors.stack(
