@@ -41,9 +41,6 @@ struct SliderCalibrate: AsyncParsableCommand {
         let off = calibration.error.map { ", its effect off by \(($0 * 1000).rounded() / 10) %" } ?? ""
         print(
             "\(path): unit \(calibration.unit)\(off), range \(calibration.range[0]) to \(calibration.range[1]) units")
-        guard calibration.isExact || rounds == 0 else {
-            throw UsageError(description: "\(path): the unit is not exact after \(rounds) rounds; give more --rounds")
-        }
     }
 
     private func calibrate(_ path: String) throws -> SliderCalibration {
@@ -66,6 +63,12 @@ struct SliderCalibrate: AsyncParsableCommand {
             let pictures = try draw(result.cases, [.scale(scale)]).map { $0[0] }
             let change = gauge.change(from: result.base, to: try gauge.readings(of: pictures))
             return (change.effect, change.drift)
+        }
+        guard calibration.isExact || rounds == 0 else {
+            let error = calibration.error.map { "\(($0 * 1000).rounded() / 10) %" } ?? "an unknown error"
+            throw UsageError(
+                description: "\(slider): expected a unit within \(SliderCalibration.tolerance * 100) % after \(rounds) "
+                    + "rounds, found \(error); give more --rounds, or closer --scales. Nothing was written")
         }
         var note = adapter.sliderNote ?? SliderNote(name: name, base: bench.modelHash)
         note.unit = calibration.unit
