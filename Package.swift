@@ -76,7 +76,11 @@ let package = Package(
             ]),
         // 6
         library(
-            "Measurement", ["Generation", "World", "Drawing", "Layers", "Weights", "Recipes", "Imaging", "TensorCore"]),
+            "Measurement",
+            [
+                "Generation", "World", "Drawing", "Adapters", "Layers", "Weights", "Samplers", "Recipes", "Imaging",
+                "TensorCore",
+            ]),
         library(
             "Training",
             [
@@ -122,15 +126,22 @@ let package = Package(
                 "Interpretability", "TextModels", "DiffusionModels", "Layers", "Weights", "Samplers", "Imaging",
                 "TensorCore",
             ]),
-        tests("Measurement", ["Measurement", "World", "Layers", "Drawing", "Imaging", "Weights", "TensorCore"]),
+        tests(
+            "Measurement",
+            [
+                "Measurement", "Generation", "Adapters", "World", "Layers", "Drawing", "Imaging", "Weights",
+                "TensorCore",
+            ]),
         tests(
             "Training",
             [
-                "Training", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers", "Recipes", "Weights",
-                "Optimizers", "TensorCore",
+                "Training", "Measurement", "World", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers",
+                "Recipes", "Weights", "Optimizers", "TensorCore",
             ]),
         tests("CUDABackend", ["CUDABackend", "TensorCore"]),
         tests("Jobs", ["Jobs", "Generation", "Imaging", "Recipes", "TensorCore"]),
-        tests("atelier", ["atelier", "Weights", "Imaging", "TensorCore"]),
+        tests(
+            "atelier",
+            ["atelier", "Measurement", "Generation", "World", "Adapters", "Weights", "Imaging", "TensorCore"]),
     ]
 )

@@ -15,6 +15,10 @@ public struct SliderNote: Sendable, Codable, Hashable {
     public var start = 1.0
     /// The scale of one standard effect, once it was measured; weights are multiplied with it.
     public var unit: Double?
+    /// What it moves, as probes read it.
+    public var trait: String?
+    /// The effect measured: pairs of a scale in units and the change of the trait, as a share of its range.
+    public var curve: [[Double]]?
 
     public init(name: String, base: String, recipe: String? = nil, steps: Int? = nil) {
         self.name = name

@@ -30,7 +30,7 @@ public struct Denoising: Sendable {
     private var guided: GuidedRows
     private let start: StartingLatents?
     private var inpainting: InpaintingChannels?
-    private let pass: Pass
+    private var pass: Pass
     private var base: LockedBase?
     private var words: WordPlaces?
 
@@ -122,6 +122,25 @@ public struct Denoising: Sendable {
 
     /// The adapters, those of words where the words are.
     private var placedStack: AdapterStack? { (pass.adaptation as? AdapterStack).map { words?.placed($0) ?? $0 } }
+
+    /// What the model is told at each evaluation of the next step; none at the end of this pass.
+    public var nextTimesteps: [Float] {
+        let rest = sampler.evaluations[min(evaluation, sampler.evaluations.count)...]
+        let last = rest.firstIndex { $0.completesStep }.map { $0 + 1 } ?? rest.endIndex
+        return rest[..<last].map(\.timestep)
+    }
+
+    /// The same picture, from here on under other adapters of the UNet: several pictures that begin alike share their
+    /// beginning. Texts stay as they are encoded.
+    ///
+    /// - Precondition: neither pass has regions, which are placed from the first step on.
+    public func continued(_ pass: Pass) -> Denoising {
+        let stacks = [self.pass.adaptation, pass.adaptation].compactMap { $0 as? AdapterStack }
+        precondition(!stacks.contains { $0.entries.contains(where: \.isRegional) }, "continued: a region")
+        var copy = self
+        copy.pass = pass
+        return copy
+    }
 
     /// Takes the next step, which asks the model as often as the sampler needs.
     public mutating func advance() {

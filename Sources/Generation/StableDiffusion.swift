@@ -142,6 +142,9 @@ public struct StableDiffusion: Sendable {
     /// Whether the UNet was trained to inpaint: it reads a mask and the masked picture beside the latents.
     public var readsMask: Bool { unet.configuration.inChannels > autoencoder.configuration.latentChannels }
 
+    /// Whether the UNet reads the sizes and crops of pictures, as SDXL's does.
+    public var readsSizes: Bool { unet.configuration.additionEmbedType == "text_time" }
+
     /// Picture pixels for each latent in both directions.
     public var latentFactor: Int { autoencoder.configuration.downsamplingFactor }
 
@@ -152,16 +155,31 @@ public struct StableDiffusion: Sendable {
     ///
     ///     [height, width, crop top, crop left, height, width]    or    [height, width, top, left, aesthetic score]
     ///
-    /// - Parameter original: the size of the picture before it was cut or scaled; that of the request when nil.
+    /// - Parameter origin: the picture that this one was cut out of; nil for a whole one of the request's size.
     /// - Returns: nil for models that read none.
     public func addedConditioning(
-        _ text: TextConditioning, width: Int, height: Int, original: (width: Int, height: Int)? = nil,
-        isNegative: Bool
+        _ text: TextConditioning, width: Int, height: Int, origin: PictureOrigin? = nil, isNegative: Bool
     ) -> AddedConditioning? {
-        guard unet.configuration.additionEmbedType == "text_time" else { return nil }
-        let sizes = [original?.height ?? height, original?.width ?? width, 0, 0].map(Float.init)
+        guard readsSizes else { return nil }
+        let origin = origin ?? PictureOrigin(width: width, height: height)
+        let sizes = [origin.height, origin.width, origin.top, origin.left].map(Float.init)
         let target = sizeCount == 5 ? [isNegative ? 2.5 : 6] : [Float(height), Float(width)]
         return AddedConditioning(
             pooledText: text.pooled, timeIDs: Tensor(sizes + target, shape: [1, sizes.count + target.count]))
+    }
+}
+
+/// The picture that another one was cut out of: its size in pixels, and where the cut begins.
+public struct PictureOrigin: Sendable, Hashable {
+    public var width: Int
+    public var height: Int
+    public var top: Int
+    public var left: Int
+
+    public init(width: Int, height: Int, top: Int = 0, left: Int = 0) {
+        self.width = width
+        self.height = height
+        self.top = top
+        self.left = left
     }
 }

@@ -7,7 +7,13 @@ public protocol AdapterRecipe: Codable, Sendable {
     /// The adapter's name, and that of its file.
     var name: String { get set }
     var model: String { get set }
+    /// Files beside the model whose bytes decide the result, as paths from the recipe's folder.
+    var inputs: [String] { get }
     func validate() throws
+}
+
+extension AdapterRecipe {
+    public var inputs: [String] { [] }
 }
 
 /// A training of an adapter: its recipe, the model, and where it runs. `run` stands beside each kind of recipe.
@@ -19,14 +25,19 @@ public struct AdapterTraining<Recipe: AdapterRecipe>: Sendable {
     let modelHash: String
     let context: TrainingContext
     let recipeFolder: URL?
-    /// The identity of the recipe and of the model's bytes.
+    /// The folder of the probes that early stops measure with.
+    let probes: URL?
+    /// The identity of the recipe and of the bytes of the model and of other inputs: its hash, and as JSON.
     let fingerprint: String
+    let identity: String
 
     /// - Parameters:
     ///   - model: the one that the recipe names.
     ///   - recipeFolder: where the recipe's relative paths start.
+    ///   - probes: the folder of the probes, for recipes that measure what they train and name none.
     public init(
-        recipe: Recipe, model: StableDiffusion, modelHash: String, context: TrainingContext, recipeFolder: URL? = nil
+        recipe: Recipe, model: StableDiffusion, modelHash: String, context: TrainingContext, recipeFolder: URL? = nil,
+        probes: URL? = nil
     ) throws {
         try recipe.validate()
         self.recipe = recipe
@@ -34,12 +45,22 @@ public struct AdapterTraining<Recipe: AdapterRecipe>: Sendable {
         self.modelHash = modelHash
         self.context = context
         self.recipeFolder = recipeFolder
-        fingerprint = try canonicalHash(of: Identity(recipe: recipe, model: modelHash))
+        self.probes = probes
+        let hashes = try recipe.inputs.map { path in
+            try PictureRecipe.InputFile(
+                path: path.hasPrefix("/") ? path : recipeFolder?.appending(path: path).path ?? path
+            )
+            .hash
+        }
+        let whole = Identity(recipe: recipe, model: modelHash, inputs: hashes.isEmpty ? nil : hashes)
+        fingerprint = try canonicalHash(of: whole)
+        identity = String(decoding: try canonicalJSON(of: whole), as: UTF8.self)
     }
 
     private struct Identity: Codable {
         let recipe: Recipe
         let model: String
+        let inputs: [String]?
     }
 
     /// What a trained file says of its recipe: `atelier.recipe`.

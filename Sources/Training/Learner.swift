@@ -32,16 +32,20 @@ public struct Learner: Sendable {
 
     /// Takes one clipped AdamW step; throws, unchanged, when a gradient is not finite.
     ///
+    /// - Parameter constraint: what the parameters are held to after the step, before they enter their average.
     /// - Returns: the norm of all gradients before clipping.
     @discardableResult
-    public mutating func update(gradients: [String: Tensor]) throws -> Double {
+    public mutating func update(
+        gradients: [String: Tensor], constraint: ([String: Tensor]) -> [String: Tensor] = { $0 }
+    ) throws -> Double {
         let norm = globalNorm(gradients.values)
         guard norm.isFinite else {
             throw TrainingError.notFinite(what: "the gradient", step: step, kept: "in the output folder")
         }
         let scale = clippingScale(norm: norm, maximum: recipe.clipNorm)
-        parameters = optimizer.step(
-            parameters: parameters, gradients: gradients, learningRate: learningRate, gradientScale: scale)
+        parameters = constraint(
+            optimizer.step(
+                parameters: parameters, gradients: gradients, learningRate: learningRate, gradientScale: scale))
         average.update(parameters)
         step += 1
         return norm

@@ -10,10 +10,13 @@ import Weights
 struct TrainingCheckpoint {
     let path: URL
     private let fingerprint: String
+    /// The JSON behind the fingerprint, where there is one.
+    private let recipe: String?
 
-    init(folder: URL, fingerprint: String) {
+    init(folder: URL, fingerprint: String, recipe: String? = nil) {
         path = folder.appending(path: "checkpoint.safetensors")
         self.fingerprint = fingerprint
+        self.recipe = recipe
     }
 
     /// - Parameter extra: what a stage needs besides its learner, saved under `extra.<name>`.
@@ -26,7 +29,7 @@ struct TrainingCheckpoint {
             metadata: [
                 "step": String(learner.step), "random": String(decoding: random, as: UTF8.self),
                 "fingerprint": fingerprint,
-            ],
+            ].merging(recipe.map { ["recipe": $0] } ?? [:]) { first, _ in first },
             to: path.path)
     }
 
@@ -36,6 +39,10 @@ struct TrainingCheckpoint {
         let file = try SafetensorsFile(path: path.path)
         let metadata = file.header.metadata
         guard metadata["fingerprint"] == fingerprint else {
+            if let recipe, let before = metadata["recipe"] {
+                throw TrainingError.recipeChanged(
+                    path: path.path, step: metadata["step"] ?? "?", changes: recipeChanges(from: before, to: recipe))
+            }
             throw TrainingError.checkpointMismatch(
                 path: path.path, expected: "recipe \(fingerprint.prefix(12))",
                 found: "recipe \((metadata["fingerprint"] ?? "unknown").prefix(12))")

@@ -70,28 +70,39 @@ extension Scene {
 /// A trait with the way to read it from the description.
 struct Measure<Subject: Sendable>: Sendable {
     let trait: Trait
-    let value: @Sendable (Subject) -> Double?
+    /// Whether the picture shows it.
+    let isShown: @Sendable (Subject) -> Bool
+    private let read: @Sendable (Subject) -> Double?
+
+    /// Nil where the picture does not show the trait, or where it lies between two classes.
+    func value(_ subject: Subject) -> Double? { isShown(subject) ? read(subject) : nil }
 
     static func number(
-        _ name: String, _ range: ClosedRange<Double>, _ value: @escaping @Sendable (Subject) -> Double?
+        _ name: String, _ range: ClosedRange<Double>,
+        where isShown: @escaping @Sendable (Subject) -> Bool = { _ in true },
+        _ value: @escaping @Sendable (Subject) -> Double?
     ) -> Self {
         Self(
-            trait: Trait(name: name, kind: .number(low: range.lowerBound, high: range.upperBound)),
-            value: { subject in value(subject).map { min(max($0, range.lowerBound), range.upperBound) } })
+            trait: Trait(name: name, kind: .number(low: range.lowerBound, high: range.upperBound)), isShown: isShown,
+            read: { subject in value(subject).map { min(max($0, range.lowerBound), range.upperBound) } })
     }
 
-    static func circle(_ name: String, period: Double, _ value: @escaping @Sendable (Subject) -> Double?) -> Self {
+    static func circle(
+        _ name: String, period: Double, where isShown: @escaping @Sendable (Subject) -> Bool = { _ in true },
+        _ value: @escaping @Sendable (Subject) -> Double?
+    ) -> Self {
         Self(
-            trait: Trait(name: name, kind: .circle(period: period)),
-            value: { subject in value(subject).map { wrap($0, period) } })
+            trait: Trait(name: name, kind: .circle(period: period)), isShown: isShown,
+            read: { subject in value(subject).map { wrap($0, period) } })
     }
 
     /// The class that captions give an attribute.
     static func label(
-        _ name: String, _ classes: [String], _ label: @escaping @Sendable (Subject) -> String?
+        _ name: String, _ classes: [String], where isShown: @escaping @Sendable (Subject) -> Bool = { _ in true },
+        _ label: @escaping @Sendable (Subject) -> String?
     ) -> Self {
         Self(
-            trait: Trait(name: name, kind: .choice(classes)),
-            value: { subject in label(subject).flatMap(classes.firstIndex(of:)).map(Double.init) })
+            trait: Trait(name: name, kind: .choice(classes)), isShown: isShown,
+            read: { subject in label(subject).flatMap(classes.firstIndex(of:)).map(Double.init) })
     }
 }

@@ -37,10 +37,11 @@ struct AdapterTrainingOptions: ParsableArguments {
         let context = try trainingContext(output, device: try device.backend())
         let store = try Assets.store(wanted.model, assets: assets)
         let (path, folder) = (self.recipe, folder)
+        let probes = try? Assets.folder(assets).appending(path: "probes")
         let files = try await ComputeThread.shared.perform { [wanted] in
             let training = try AdapterTraining(
                 recipe: wanted, model: try StableDiffusion(store, device: context.device), modelHash: try store.hash(),
-                context: context, recipeFolder: folder)
+                context: context, recipeFolder: folder, probes: probes)
             do {
                 return try run(training)
             } catch let error as TrainingError {

@@ -2,17 +2,14 @@ import Adapters
 import ArgumentParser
 import Foundation
 import Generation
-import Imaging
-import Layers
 import Measurement
 import TensorCore
-import World
 
-/// What commands that measure sliders share: the model, the probes, the pictures.
+/// What commands that measure sliders share: the model, the probes, how pictures are drawn.
 struct SliderMeasuring: ParsableArguments {
     @Option(name: [.short, .long], help: "The model that the sliders are for.")
     var model = "mini"
-    @Option(help: "The trait that the slider moves (default: the one that its name or note says).")
+    @Option(help: "The trait that the slider moves (default: what its file says, or its name).")
     var trait: String?
     @Option(help: "How many prompts.")
     var prompts = 50
@@ -35,61 +32,75 @@ struct SliderMeasuring: ParsableArguments {
         for (name, value) in [("prompts", prompts), ("seeds", seeds)] where !(1...100_000).contains(value) {
             throw ValidationError("--\(name): expected 1 to 100000, found \(value)")
         }
+        guard (1...1000).contains(steps ?? 1) else {
+            throw ValidationError("--steps: expected 1 to 1000, found \(steps ?? 1)")
+        }
         guard ["a", "b"].contains(probeVersion) else {
             throw ValidationError("--probe-version: expected a or b, found '\(probeVersion)'")
         }
     }
 
+    /// The model that is measured on, with what it is drawn with.
+    struct Bench: Sendable {
+        let network: StableDiffusion
+        let modelHash: String
+        let probes: ProbePair
+        var steps: Int
+        var guidanceScale: Double
+    }
+
     /// Runs on the compute thread.
-    ///
-    /// - Parameter usesUnit: whether scales are in the slider's own units, once it has one.
-    func measure(
-        _ adapter: Adapter, scales: [Double], usesUnit: Bool, network: StableDiffusion, defaults: SamplingDefaults
-    ) throws -> SliderEvaluation.Result {
+    func bench() throws -> Bench {
+        let store = try Assets.store(model, assets: assets)
+        let defaults = try store.samplingDefaults()
         let folder = try probes ?? Assets.folder(assets).appending(path: "probes").path
-        let pair = try ProbePair(folder: folder, version: probeVersion)
-        let name = try trait ?? target(of: adapter)
-        guard let family = SceneFamily.allCases.first(where: { pair[$0].index(of: name) != nil }) else {
-            throw UsageError(
-                description: "--trait: expected one of "
-                    + SceneFamily.allCases.flatMap { pair[$0].traits.map(\.name) }.joined(separator: ", ")
-                    + ", found '\(name)'")
-        }
-        var evaluation = SliderEvaluation()
-        evaluation.prompts = prompts
-        evaluation.seeds = seeds
-        evaluation.scales = scales
-        let unit = usesUnit ? adapter.sliderNote?.unit ?? 1 : 1
-        let (steps, guidanceScale) = (steps ?? defaults.steps, cfgScale ?? defaults.guidanceScale)
-        var progress = TerminalProgress(quietInterval: .seconds(20))
-        return try evaluation.run(
-            slider: adapter.sliderNote?.name ?? adapter.name, trait: name, family: family, probes: pair
-        ) { orders, scales in
-            let plain = try AdapterStack([StackEntry(adapter)], sites: network.sites)
-            return try ComputeThread.shared.concurrently(
-                orders.count,
-                progress: { done in
-                    if Interrupt.isRequested { throw Interrupted() }
-                    progress.show("drawing", step: done, total: orders.count)
-                }
-            ) { index in
-                let request = GenerationRequest(
-                    prompt: orders[index].prompt, steps: steps, guidanceScale: guidanceScale, seed: orders[index].seed,
-                    width: network.defaultSize, height: network.defaultSize)
-                return try scales.map { scale in
-                    var denoising = try Denoising(
-                        request, model: network, pass: Pass(adaptation: plain.weighted([scale * unit])))
-                    denoising.advanceToEnd()
-                    return denoising.picture()
-                }
-            }
+        return Bench(
+            network: try StableDiffusion(store), modelHash: try store.hash(),
+            probes: try ProbePair(folder: folder, version: probeVersion), steps: steps ?? defaults.steps,
+            guidanceScale: cfgScale ?? defaults.guidanceScale)
+    }
+
+    /// The name of the trait that a slider is to move.
+    func trait(of adapter: Adapter) -> String {
+        trait ?? adapter.sliderNote?.trait ?? SliderGauge.trait(ofSlider: Self.name(of: adapter))
+    }
+
+    func gauge(_ adapter: Adapter, _ bench: Bench) throws -> SliderGauge {
+        do {
+            return try SliderGauge(trait(of: adapter), probes: bench.probes)
+        } catch let error as MeasurementError {
+            throw UsageError(description: "--trait: expected \(error.expected), found '\(error.found)'")
         }
     }
 
-    private func target(of adapter: Adapter) throws -> String {
-        let name = adapter.sliderNote?.name ?? URL(filePath: adapter.name).deletingPathExtension().lastPathComponent
-        return name.replacing("-", with: "_")
+    static func name(of adapter: Adapter) -> String {
+        adapter.sliderNote?.name ?? URL(filePath: adapter.name).deletingPathExtension().lastPathComponent
     }
+
+    func cases() -> SliderCases { SliderCases(prompts: prompts, seeds: seeds) }
+}
+
+/// Shows how many pictures of a whole measurement are drawn, and how long the rest takes.
+struct PictureClock {
+    private let total: Int
+    private let start = ContinuousClock.now
+    private var progress = TerminalProgress(quietInterval: .seconds(20))
+    /// Pictures of the parts before the present one.
+    private var before = 0
+
+    init(total: Int) { self.total = total }
+
+    /// - Throws: `Interrupted` once the user asked for an end.
+    mutating func show(_ done: Int) throws {
+        if Interrupt.isRequested { throw Interrupted() }
+        let drawn = min(before + done, total)
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        let left = drawn == 0 ? nil : seconds / Double(drawn) * Double(total - drawn)
+        progress.show("drawing", step: drawn, total: total, secondsLeft: left)
+    }
+
+    /// Begins the next part.
+    mutating func finish(_ pictures: Int) { before += pictures }
 }
 
 /// Scales of a slider, separated by commas.

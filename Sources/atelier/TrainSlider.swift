@@ -30,7 +30,7 @@ struct TrainSlider: AsyncParsableCommand {
             isOfficial
             ? try decodeRecipe(OfficialSliderConfiguration.self, at: options.recipe).recipe(relativeTo: options.folder)
             : try decodeRecipe(SliderRecipe.self, at: options.recipe)
-        if let rank { wanted.network.rank = rank }
+        if let rank { wanted.network.rank = SliderRank(rank) }
         if let alpha { wanted.network.alpha = alpha }
         if let attributes {
             wanted.preserve = attributes.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }

@@ -6,14 +6,19 @@ import World
 
 @Suite struct SliderReportTests {
     private func report(_ changes: [Double], drift: [Double]? = nil) -> SliderReport {
-        let scales = [-2.0, -1, 0, 1, 2]
+        let (smile, hat) = ([0.1, 0.05, 0, 0.05, 0.1], [0, 0, 0, 0.01, 0.1])
+        let columns = changes.indices.map { index in
+            SliderChange(
+                rows: [
+                    .init(trait: "age", change: changes[index], size: abs(changes[index]), shown: 1),
+                    .init(trait: "smile", change: 0, size: smile[index], shown: 1),
+                    .init(trait: "hat", change: 0, size: hat[index], shown: 1),
+                    // Hardly ever shown, so it is no interference however much it changes.
+                    .init(trait: "hat_color", change: 0, size: 1, shown: 0.01),
+                ], perceptual: 0, drift: drift?[index] ?? 0)
+        }
         return SliderReport(
-            slider: "age", target: "age", scales: scales, prompts: 2, seeds: 1,
-            rows: [
-                .init(trait: "age", changes: changes, sizes: changes.map { abs($0) }),
-                .init(trait: "smile", changes: [0, 0, 0, 0, 0], sizes: [0.1, 0.05, 0, 0.05, 0.1]),
-                .init(trait: "hat", changes: [0, 0, 0, 0, 0], sizes: [0, 0, 0, 0.01, 0.1]),
-            ], monotoneShare: 1, perceptual: [0, 0, 0, 0, 0], drift: drift ?? [0, 0, 0, 0, 0])
+            slider: "age", target: "age", scales: [-2.0, -1, 0, 1, 2], prompts: 2, seeds: 1, changes: columns)
     }
 
     @Test func `effects between the scales lie on a line, and interference is a share of the target's change`() {
@@ -37,33 +42,32 @@ import World
         #expect(throws: MeasurementError.self) { try SliderCalibration(report([0, 0, 0, 0.01, 0.02])) }
     }
 
-    @Test func `a slider that adds years is found to add years`() throws {
-        let configuration = ProbeConfiguration(
-            family: .portrait, imageSize: 32, channels: [8, 16], normGroups: 4, summaryChannels: 2, features: 4)
-        func probe(_ family: SceneFamily) throws -> Probe {
-            var configuration = configuration
-            configuration.family = family
-            return Probe(
-                try ProbeNetwork(configuration, weights: ScopedWeights(InitializingSource(seed: 1))))
+    @Test func `the unit is measured and mended until it is exact`() throws {
+        // The true effect is curved, so the first fit on a line is off.
+        func effect(_ scale: Double) -> Double { scale < 0 ? scale * 0.3 : scale * scale * 0.2 }
+        let first = try SliderCalibration(report([-2.0, -1, 0, 1, 2].map(effect)))
+        #expect(!first.isExact)
+        var measured: [Double] = []
+        let refined = try first.refined { scale in
+            measured.append(scale)
+            return (effect(scale), 0)
         }
-        let pair = ProbePair(portrait: try probe(.portrait), landscape: try probe(.landscape))
-        var evaluation = SliderEvaluation()
-        (evaluation.prompts, evaluation.seeds, evaluation.scales) = (3, 2, [-1, 0, 1])
-        let result = try evaluation.run(slider: "age", trait: "age", family: .portrait, probes: pair) {
-            orders, scales in
-            #expect(orders.count == 6 && scales == [-1, 0, 1])
-            #expect(orders.allSatisfy { !$0.prompt.contains("old") && !$0.prompt.contains("young") })
-            // The same picture at every scale: nothing changes.
-            return orders.map { order in
-                scales.map { _ in render(.portrait(Portrait(age: Double(order.seed) / 10)), size: 32) }
-            }
+        #expect(refined.isExact && measured.count <= 4)
+        #expect(abs(effect(refined.unit) - 0.25) <= 0.01)
+        #expect(refined.curve.contains { abs($0[0] - 1) < 1e-9 && abs($0[1] - 0.25) <= 0.01 })
+        // What is exact already is not measured again.
+        _ = try refined.refined { _ in
+            Issue.record("measured again")
+            return (0, 0)
         }
-        #expect(result.report.rows.count == Scene.traits(of: .portrait).count)
-        #expect(result.report.rows.allSatisfy { $0.changes == [0, 0, 0] && $0.sizes == [0, 0, 0] })
-        #expect(result.report.monotoneShare == 1 && result.report.drift == [0, 0, 0])
-        #expect(result.rows.count == 3)
-        #expect(throws: MeasurementError.self) {
-            try evaluation.run(slider: "x", trait: "nothing", family: .portrait, probes: pair) { _, _ in [] }
-        }
+    }
+
+    @Test func `pages say what was measured, and escape names`() {
+        var report = report([-0.5, -0.2, 0, 0.25, 0.4])
+        report.windows = [.init(name: "1.0 to 0.8", effect: 0.125, perceptual: 0, drift: 0)]
+        report.slider = "<age>"
+        #expect(report.markdown.contains("1.0 to 0.8 | 0.125") && report.markdown.contains("hat_color"))
+        let page = report.html(pictures: [("sheet.png", "Along the scales")])
+        #expect(page.contains("&lt;age&gt;") && !page.contains("<age>") && page.contains("src=\"sheet.png\""))
     }
 }

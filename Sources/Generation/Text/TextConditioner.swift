@@ -116,6 +116,13 @@ public struct TextConditioner: Sendable {
         return Set(starts.flatMap { $0..<$0 + wanted.count }).sorted()
     }
 
+    /// The tokens of a prompt as the first encoder reads them, one a place of the context.
+    func tokens(of prompt: String) -> [Int] {
+        let encoder = encoders[0]
+        let chunks = encoder.tokenizer.chunks(of: WeightedText(prompt), words: encoder.words)
+        return chunks.flatMap { $0.tokens.map { Int($0) } }
+    }
+
     private func read(_ output: CLIPTextOutput, _ model: CLIPTextModel, _ skip: Int, _ pass: Pass) -> Tensor {
         if skip == 1 && appliesFinalNorm { return output.lastHiddenState }
         let state = output.hiddenStates[output.hiddenStates.count - skip]

@@ -36,6 +36,8 @@ public struct Probe: Sendable {
     public struct Answer: Sendable {
         /// One value a trait: a number, or the index of a class.
         public let values: [Double]
+        /// The probability of each class of a choice, one list a trait; empty for numbers.
+        public let chances: [[Double]]
         /// The chance that the picture is of the probe's family, 0 to 1.
         public let familyChance: Double
         public let features: [Float]
@@ -62,12 +64,13 @@ public struct Probe: Sendable {
         let featureCount = configuration.features
         return (0..<rows).map { row in
             var start = row * width
-            let values = traits.map { trait in
+            let slices = traits.map { trait in
                 defer { start += trait.width }
-                return trait.value(answers[start..<start + trait.width])
+                return answers[start..<start + trait.width]
             }
             return Answer(
-                values: values, familyChance: Double(families[row]),
+                values: zip(traits, slices).map { $0.value($1) }, chances: zip(traits, slices).map { $0.chances($1) },
+                familyChance: Double(families[row]),
                 features: Array(features[row * featureCount..<(row + 1) * featureCount]))
         }
     }

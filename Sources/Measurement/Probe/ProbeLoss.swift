@@ -62,6 +62,15 @@ extension Trait {
         }
     }
 
+    /// The probability of each class, from its logits; empty for numbers.
+    func chances(_ answer: ArraySlice<Float>) -> [Double] {
+        guard case .choice = kind else { return [] }
+        let top = Double(answer.max() ?? 0)
+        let weights = answer.map { exponential(Double($0) - top) }
+        let total = weights.reduce(0, +)
+        return weights.map { $0 / total }
+    }
+
     /// A value to put where there is none to compare with.
     fileprivate var anyValue: Double {
         switch kind {

@@ -68,6 +68,16 @@ public struct ProbeNetwork: Layer {
             maps: maps)
     }
 
+    /// The directions of the features that the answers of one trait are read along.
+    ///
+    /// - Parameter place: of the trait in `configuration.traits`.
+    /// - Returns: `[trait.width, features]`.
+    public func directions(of place: Int) -> Tensor {
+        let traits = configuration.traits
+        let start = traits.prefix(place).reduce(0) { $0 + $1.width }
+        return head.weight.narrowed(0, start: start, count: traits[place].width)
+    }
+
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         stem.mapParameters(transform)
         blocks.mapParameters(transform)

@@ -4,6 +4,9 @@
     import Musl
 #endif
 
+/// e to a power.
+func exponential(_ x: Double) -> Double { exp(x) }
+
 /// The cosine of an angle in turns.
 func cosine(_ turns: Double) -> Double { cos(2 * .pi * turns) }
 

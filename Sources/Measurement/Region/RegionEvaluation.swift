@@ -96,9 +96,9 @@ public struct RegionEvaluation: Sendable {
     public func run(
         slider: String, scale: Double, trait: String, draw: ([PictureOrder]) throws -> [Drawn]
     ) throws -> Result {
-        var evaluation = SliderEvaluation()
-        (evaluation.seed, evaluation.prompts, evaluation.seeds) = (seed, prompts, 1)
-        let orders = evaluation.orders(family: family, without: trait)
+        var cases = SliderCases(prompts: prompts, seeds: 1)
+        cases.seed = seed
+        let orders = cases(family: family, without: [trait]).map { PictureOrder(prompt: $0.prompt, seed: $0.seed) }
         let pictures = try draw(orders)
         let rows = zip(orders, pictures).map { order, drawn in
             Row(

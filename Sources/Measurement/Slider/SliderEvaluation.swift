@@ -1,15 +1,50 @@
 public import Imaging
-public import World
+import World
 
-/// Measures a slider on pictures of the world: the same prompts and seeds at several scales.
+/// A way of drawing a case: with the slider, with a part of it, or with something else that should do the same.
+public enum SliderVariant: Sendable, Hashable {
+    /// The whole slider, at a scale; the plain model at 0.
+    case scale(Double)
+    /// The slider carried along at a strength of 0, which must be the plain model to the bit.
+    case zero
+    /// Scale 1 in a window of the training timesteps only, shares from pure noise as 1 down to 0.
+    case window(from: Double, to: Double)
+    /// Scale 1 in the layers of one block only.
+    case block(String)
+    /// Another slider at scale 1, by its number.
+    case beside(Int)
+    /// No slider, the prompt's words instead.
+    case words
+    /// The same with prompt-to-prompt's exchange of attention.
+    case exchange
+    /// The difference between the words' prediction and the plain one, added at each step.
+    case direction(Double)
+}
+
+/// Measures a slider on pictures of the world: the same prompts and seeds at several scales; each picture is drawn once
+/// and serves every measure.
 public struct SliderEvaluation: Sendable {
-    /// Draws every order at every scale: `pictures[order][scale]`.
-    public typealias Draw = (_ orders: [PictureOrder], _ scales: [Double]) throws -> [[Image]]
+    /// Draws every case in every way: `pictures[case][variant]`.
+    public typealias Draw = (_ cases: [SliderCase], _ variants: [SliderVariant]) throws -> [[Image]]
 
-    public var seed: UInt64 = 7_301
-    public var prompts = 50
-    public var seeds = 4
+    /// What is drawn beside the scales.
+    public struct Extras: Sendable {
+        /// Prompts of the profiles over timesteps and blocks, one picture each; 0 for none.
+        public var profilePrompts = 0
+        public var windows = 5
+        /// The slider's blocks, by a part of the paths of their layers.
+        public var blocks: [String] = []
+        /// The rows of the table beside the slider's, by name.
+        public var ways: [(name: String, variant: SliderVariant)] = []
+        /// Pictures of each prompt for those rows.
+        public var waySeeds = 1
+
+        public init() {}
+    }
+
+    public var cases = SliderCases()
     public var scales = [-2.0, -1, 0, 1, 2]
+    public var extras = Extras()
 
     public init() {}
 
@@ -17,118 +52,101 @@ public struct SliderEvaluation: Sendable {
         public var report: SliderReport
         /// Some rows of pictures, one a prompt, along the scales.
         public var rows: [(prompt: String, pictures: [Image])]
+        /// The same cases drawn in the other ways, after the picture at scale 0 and the one at scale 1.
+        public var wayRows: [(prompt: String, pictures: [Image])] = []
+        public var cases: [SliderCase]
+        /// The pictures at scale 0.
+        public var base: SliderGauge.Read
     }
 
-    /// - Parameters:
-    ///   - trait: the one that the slider is to move, a number or a position on a circle.
-    ///   - family: of the trait.
-    public func run(
-        slider: String, trait name: String, family: SceneFamily, probes: ProbePair, draw: Draw
-    ) throws -> Result {
-        let probe = probes[family]
-        guard let index = probe.index(of: name) else {
-            throw MeasurementError(
-                "trait", expected: "one of \(probe.traits.map(\.name).joined(separator: ", "))", found: name)
-        }
+    /// The pictures that a run draws, at most.
+    public var pictureCount: Int {
+        let profiles = extras.profilePrompts == 0 ? 0 : extras.windows + extras.blocks.count
+        let own = cases.prompts * cases.seeds * scales.count
+        return own + min(extras.profilePrompts, cases.prompts) * profiles
+            + cases.prompts * min(extras.waySeeds, cases.seeds) * extras.ways.count
+    }
+
+    public func run(slider: String, gauge: SliderGauge, draw: Draw) throws -> Result {
         guard let zero = scales.firstIndex(of: 0) else {
             throw MeasurementError("scales", expected: "0 among them", found: "\(scales)")
         }
-        let orders = self.orders(family: family, without: name)
-        let pictures = try draw(orders, scales)
-        let answers = try pictures.map { try probe.read($0) }
+        let cases = self.cases(family: gauge.family, without: [gauge.target.name], raising: gauge.target.name)
+        let pictures = try draw(cases, scales.map(SliderVariant.scale))
+        let columns = try scales.indices.map { scale in try gauge.readings(of: pictures.map { $0[scale] }) }
+        let changes = columns.map { gauge.change(from: columns[zero], to: $0) }
+        var report = SliderReport(
+            slider: slider, target: gauge.target.name, scales: scales, prompts: self.cases.prompts,
+            seeds: self.cases.seeds, changes: changes)
+        report.monotoneShare = monotoneShare(columns.map(\.readings), gauge)
 
-        let order = [index] + probe.traits.indices.filter { $0 != index }
-        let rows = order.map { place -> SliderReport.TraitRow in
-            let trait = probe.traits[place]
-            var changes = [Double](repeating: 0, count: scales.count)
-            var sizes = changes
-            for row in answers {
-                for scale in scales.indices {
-                    let (value, base) = (row[scale].values[place], row[zero].values[place])
-                    changes[scale] += trait.signedChange(from: base, to: value)
-                    sizes[scale] += trait.distance(value, base)
+        let seeds = max(self.cases.seeds, 1)
+        func chosen(_ indices: [Int]) -> SliderGauge.Read {
+            SliderGauge.Read(
+                pictures: indices.map { columns[zero].pictures[$0] },
+                readings: indices.map { columns[zero].readings[$0] })
+        }
+        if extras.profilePrompts > 0 {
+            let indices = Array(stride(from: 0, to: cases.count, by: seeds).prefix(extras.profilePrompts))
+            let windows = (0..<extras.windows).map { index in
+                let width = 1 / Double(extras.windows)
+                return (from: 1 - Double(index) * width, to: 1 - Double(index + 1) * width)
+            }
+            let drawn = try draw(
+                indices.map { cases[$0] },
+                windows.map { SliderVariant.window(from: $0.from, to: $0.to) } + extras.blocks.map(SliderVariant.block))
+            let base = chosen(indices)
+            func part(_ name: String, _ column: Int) throws -> SliderReport.Part {
+                let change = gauge.change(from: base, to: try gauge.readings(of: drawn.map { $0[column] }))
+                return .init(name: name, effect: change.effect, perceptual: change.perceptual, drift: change.drift)
+            }
+            report.windows = try windows.enumerated().map { index, window in
+                try part("\(SliderReport.text(window.from)) to \(SliderReport.text(window.to))", index)
+            }
+            report.blocks = try extras.blocks.enumerated().map { try part($1, windows.count + $0) }
+        }
+
+        var wayRows: [(prompt: String, pictures: [Image])] = []
+        if !extras.ways.isEmpty {
+            let indices = cases.indices.filter { $0 % seeds < extras.waySeeds && cases[$0].raised != nil }
+            let drawn = try draw(indices.map { cases[$0] }, extras.ways.map(\.variant))
+            let base = chosen(indices)
+            if let one = scales.firstIndex(of: 1) {
+                // The slider over the same cases, so that the rows can be compared.
+                let own = SliderGauge.Read(
+                    pictures: indices.map { columns[one].pictures[$0] },
+                    readings: indices.map { columns[one].readings[$0] })
+                report.ways.append(.init("slider", indices.count, gauge.change(from: base, to: own)))
+                for index in indices.prefix(8) {
+                    let row = indices.firstIndex(of: index) ?? 0
+                    wayRows.append(
+                        (cases[index].raised ?? "", [pictures[index][zero], pictures[index][one]] + drawn[row]))
                 }
             }
-            let count = Double(max(answers.count, 1))
-            return .init(trait: trait.name, changes: changes.map { $0 / count }, sizes: sizes.map { $0 / count })
-        }
-        let target = probe.traits[index]
-        let rising = answers.count { row in
-            zip(row, row.dropFirst()).allSatisfy { a, b in
-                target.signedChange(from: a.values[index], to: b.values[index]) >= -0.01
+            for (column, way) in extras.ways.enumerated() {
+                let read = try gauge.readings(of: drawn.map { $0[column] })
+                report.ways.append(.init(way.name, indices.count, gauge.change(from: base, to: read)))
             }
         }
-        let count = Double(max(answers.count, 1))
-        let perceptual = scales.indices.map { scale in
-            probe.perceptualDistances(pictures.map { $0[scale] }, pictures.map { $0[zero] }).reduce(0, +) / count
+        let shown = stride(from: 0, to: cases.count, by: seeds).prefix(8).map {
+            (prompt: cases[$0].prompt, pictures: pictures[$0])
         }
-        let drift = scales.indices.map { scale in
-            answers.reduce(0) { $0 + distance($1[scale].features, $1[zero].features) } / count
-        }
-        let report = SliderReport(
-            slider: slider, target: name, scales: scales, prompts: prompts, seeds: seeds, rows: rows,
-            monotoneShare: Double(rising) / count, perceptual: perceptual, drift: drift)
-        let shown = stride(from: 0, to: orders.count, by: max(seeds, 1)).prefix(8).map {
-            (prompt: orders[$0].prompt, pictures: pictures[$0])
-        }
-        return Result(report: report, rows: Array(shown))
+        return Result(
+            report: report, rows: Array(shown), wayRows: wayRows, cases: cases, base: columns[zero])
     }
 
-    /// Captions of scenes of the family that do not name what the slider moves, each with every seed.
-    func orders(family: SceneFamily, without trait: String) -> [PictureOrder] {
-        let sampler = SceneSampler(seed: seed, portraitShare: family == .portrait ? 1 : 0, holdingOut: true)
-        let hidden = Attribute.naming(trait)
-        return (0..<prompts).flatMap { index -> [PictureOrder] in
-            let scene = sampler.sample(index: index)
-            let named = CaptionGrammar.caption(for: scene, variation: UInt64(index)).attributes.map(\.attribute)
-                .filter { !hidden.contains($0) && $0 != .family }
-            let text = CaptionGrammar.caption(for: scene, naming: named, variation: UInt64(index)).text
-            return (0..<seeds).map { PictureOrder(prompt: text, seed: UInt64(index * seeds + $0)) }
+    /// The share of the cases that show the target at every scale in which it never falls by more than 0.01 of its range
+    /// from one scale to the next.
+    func monotoneShare(_ columns: [[SliderGauge.Reading]], _ gauge: SliderGauge) -> Double {
+        let order = scales.indices.sorted { scales[$0] < scales[$1] }
+        var (rising, seen) = (0, 0)
+        for index in columns.first?.indices ?? 0..<0 {
+            let row = order.map { columns[$0][index] }
+            let changes = zip(row, row.dropFirst()).map { gauge.change(0, from: $0, to: $1)?.signed }
+            guard !changes.contains(where: { $0 == nil }) else { continue }
+            seen += 1
+            if changes.allSatisfy({ ($0 ?? 0) >= -0.01 }) { rising += 1 }
         }
-    }
-
-    /// The distance of two feature vectors over the length of the second.
-    private func distance(_ a: [Float], _ b: [Float]) -> Double {
-        let gap = zip(a, b).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
-        let length = b.reduce(0.0) { $0 + Double($1 * $1) }
-        return (gap / max(length, 1e-12)).squareRoot()
-    }
-}
-
-extension Trait {
-    /// The change of a value as a share of the range, the short way round on a circle; 1 for another class.
-    func signedChange(from base: Double, to value: Double) -> Double {
-        switch kind {
-        case .number(let low, let high): return (value - base) / (high - low)
-        case .circle(let period):
-            let gap = ((value - base) / period).truncatingRemainder(dividingBy: 1)
-            return gap > 0.5 ? gap - 1 : gap < -0.5 ? gap + 1 : gap
-        case .choice: return value == base ? 0 : 1
-        }
-    }
-}
-
-extension Attribute {
-    /// The attributes whose words say something of a trait.
-    static func naming(_ trait: String) -> Set<Attribute> {
-        switch trait {
-        case "age": [.age, .hairColor]
-        case "smile": [.mood]
-        case "eye_size", "eye_openness": [.eyes]
-        case "head_turn": [.turn]
-        case "skin_tone": [.skin]
-        case "hair_grey", "hair_color": [.hairColor, .age]
-        case "hair_length": [.hairLength]
-        case "hair_curl": [.hairTexture]
-        case "beard": [.beard]
-        case "light_direction": [.lightSide]
-        case "light_warmth": [.lightTone]
-        case "hour_of_day": [.time, .partOfDay]
-        case "cloud_cover": [.clouds, .weather, .weatherStrength]
-        case "weather_intensity": [.weatherStrength, .weather]
-        case "season": [.season]
-        case "trees": [.trees]
-        default: Attribute(rawValue: trait).map { [$0] } ?? []
-        }
+        return seen == 0 ? 0 : Double(rising) / Double(seen)
     }
 }

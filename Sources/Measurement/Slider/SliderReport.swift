@@ -6,8 +6,43 @@ public struct SliderReport: Sendable, Codable, Equatable {
         public var trait: String
         /// The mean signed change at each scale.
         public var changes: [Double]
-        /// The mean size of the change at each scale; for classes the share that flipped.
+        /// The mean size of the change at each scale; for classes the share of the probability that moved.
         public var sizes: [Double]
+        /// The share of the pictures that show the trait at scale 0 and at each scale: the means are over those.
+        public var shown: [Double]
+    }
+
+    /// What one window of timesteps, or one block of layers, does alone at scale 1.
+    public struct Part: Sendable, Codable, Equatable {
+        public var name: String
+        /// The change of the target.
+        public var effect: Double
+        public var perceptual: Double
+        public var drift: Double
+    }
+
+    /// A row of the table of ways to do the same.
+    public struct Way: Sendable, Codable, Equatable {
+        public var name: String
+        public var pictures: Int
+        public var change: SliderChange
+
+        public init(_ name: String, _ pictures: Int, _ change: SliderChange) {
+            self.name = name
+            self.pictures = pictures
+            self.change = change
+        }
+    }
+
+    /// The share of the squares of all changes of weights that lies in some layers.
+    public struct LayerShare: Sendable, Codable, Equatable {
+        public var layers: String
+        public var share: Double
+
+        public init(_ layers: String, _ share: Double) {
+            self.layers = layers
+            self.share = share
+        }
     }
 
     public var slider: String
@@ -18,13 +53,50 @@ public struct SliderReport: Sendable, Codable, Equatable {
     /// The target first.
     public var rows: [TraitRow]
     /// The share of pictures whose target never falls by more than 0.01 of its range from scale to scale.
-    public var monotoneShare: Double
+    public var monotoneShare = 1.0
     /// The mean perceptual distance to scale 0, at each scale.
     public var perceptual: [Double]
-    /// The mean distance of the probe's features to those at scale 0, over their mean length: how far identity drifts.
+    /// The mean distance of the probe's features to those at scale 0, over their mean length, without what the target is
+    /// read along: how far identity drifts.
     public var drift: [Double]
+    /// By timesteps, from noise to picture.
+    public var windows: [Part] = []
+    public var blocks: [Part] = []
+    public var layers: [LayerShare] = []
+    /// The slider at scale 1 first, then what else should do the same, all over the same pictures.
+    public var ways: [Way] = []
+
+    /// - Parameter changes: from scale 0 to each scale.
+    public init(
+        slider: String, target: String, scales: [Double], prompts: Int, seeds: Int, changes: [SliderChange]
+    ) {
+        precondition(changes.count == scales.count && !changes.isEmpty, "\(changes.count) changes")
+        self.slider = slider
+        self.target = target
+        self.scales = scales
+        self.prompts = prompts
+        self.seeds = seeds
+        rows = changes[0].rows.indices.map { row in
+            TraitRow(
+                trait: changes[0].rows[row].trait, changes: changes.map { $0.rows[row].change },
+                sizes: changes.map { $0.rows[row].size }, shown: changes.map { $0.rows[row].shown })
+        }
+        perceptual = changes.map(\.perceptual)
+        drift = changes.map(\.drift)
+    }
 
     public var targetRow: TraitRow { rows[0] }
+
+    /// What changed at one of the scales.
+    public func change(at scale: Double) -> SliderChange? {
+        scales.firstIndex(of: scale).map { index in
+            SliderChange(
+                rows: rows.map {
+                    .init(
+                        trait: $0.trait, change: $0.changes[index], size: $0.sizes[index], shown: $0.shown[index])
+                }, perceptual: perceptual[index], drift: drift[index])
+        }
+    }
 
     /// The change of the target at a scale, linear between the scales measured.
     public func effect(at scale: Double) -> Double {
@@ -38,39 +110,12 @@ public struct SliderReport: Sendable, Codable, Equatable {
     }
 
     /// The size of each other trait's change over the target's, at scale 1.
-    public var interference: [(trait: String, share: Double)] {
-        guard let one = scales.firstIndex(of: 1) else { return [] }
-        let own = max(targetRow.sizes[one], 1e-9)
-        return rows.dropFirst().map { ($0.trait, $0.sizes[one] / own) }
-    }
+    public var interference: [(trait: String, share: Double)] { change(at: 1)?.interference ?? [] }
 
-    public var meanInterference: Double {
-        let all = interference
-        return all.reduce(0) { $0 + $1.share } / Double(max(all.count, 1))
-    }
+    public var meanInterference: Double { change(at: 1)?.meanInterference ?? 0 }
 
-    public var worstInterference: (trait: String, share: Double) {
-        interference.max { $0.share < $1.share } ?? ("none", 0)
-    }
+    public var worstInterference: (trait: String, share: Double) { change(at: 1)?.worstInterference ?? ("none", 0) }
 
-    /// A table of the traits at each scale.
-    public var markdown: String {
-        func number(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
-        var lines = [
-            "| measure | asked | measured |", "|---|---|---|",
-            "| \(target) never falls, \(prompts) prompts x \(seeds) seeds | 95 % | "
-                + "\((monotoneShare * 1000).rounded() / 10) % |",
-            "| effect of scale 1 on \(target), of its range | 0.25 | \(number(effect(at: 1))) |",
-            "| interference, mean | at most 0.15 | \(number(meanInterference)) |",
-            "| interference, worst (\(worstInterference.trait)) | at most 0.3 | \(number(worstInterference.share)) |",
-            "", "| trait | " + scales.map(number).joined(separator: " | ") + " |",
-            "|---|" + scales.map { _ in "---|" }.joined(),
-        ]
-        for row in rows {
-            lines.append("| \(row.trait) | " + row.changes.map(number).joined(separator: " | ") + " |")
-        }
-        lines.append("| perceptual distance | " + perceptual.map(number).joined(separator: " | ") + " |")
-        lines.append("| drift of features | " + drift.map(number).joined(separator: " | ") + " |")
-        return lines.joined(separator: "\n") + "\n"
-    }
+    /// Three digits behind the point.
+    static func text(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
 }

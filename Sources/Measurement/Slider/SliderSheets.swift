@@ -16,4 +16,12 @@ extension SliderEvaluation.Result {
                 LinePlot.Series(row.trait, Array(zip(report.scales, row.changes)), faint: index > 0)
             }, title: "\(report.slider): change of each trait, of its range", xLabel: "scale", yLabel: "change")
     }
+
+    /// The other ways beside the slider, one row a prompt; nil where none was drawn.
+    public func waySheet() -> ContactSheet? {
+        guard !wayRows.isEmpty else { return nil }
+        return ContactSheet(
+            rows: wayRows.map { row in row.pictures.map { .init($0) } }, title: "\(report.slider) beside other ways",
+            columnTitles: ["plain"] + report.ways.map(\.name), rowTitles: wayRows.map(\.prompt), pictureSize: 128)
+    }
 }

@@ -16,9 +16,12 @@ public protocol StageTrainer {
     /// What the next step depends on besides the learner; saved and restored with it.
     var extraState: [String: Tensor] { get }
     mutating func restore(extra tensors: [String: Tensor])
+    /// Why the stage is complete before its last step; nil while it is not.
+    var stopReason: String? { get }
 }
 
 extension StageTrainer {
     public var extraState: [String: Tensor] { [:] }
     public mutating func restore(extra tensors: [String: Tensor]) {}
+    public var stopReason: String? { nil }
 }

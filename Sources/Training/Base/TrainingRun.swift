@@ -37,9 +37,10 @@ struct StageRun<Trainer: StageTrainer> {
 
     private var folder: URL { context.folder.appending(path: Trainer.name) }
 
+    /// - Parameter recipe: the JSON that the fingerprint was taken of, so that a changed recipe can be told apart.
     /// - Returns: whether the stage is complete.
-    mutating func run(fingerprint: String) throws -> Bool {
-        let checkpoint = TrainingCheckpoint(folder: folder, fingerprint: fingerprint)
+    mutating func run(fingerprint: String, recipe: String? = nil) throws -> Bool {
+        let checkpoint = TrainingCheckpoint(folder: folder, fingerprint: fingerprint, recipe: recipe)
         if let (learner, extra) = try checkpoint.load(into: trainer.learner) {
             trainer.restore(learner)
             trainer.restore(extra: extra)
@@ -48,7 +49,7 @@ struct StageRun<Trainer: StageTrainer> {
         trainer.restore(trainer.learner.moved(to: context.device))
         let log = try TrainingLog(path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step)
         var clock = StepClock()
-        while trainer.learner.step < trainer.totalSteps {
+        while trainer.learner.step < trainer.totalSteps && trainer.stopReason == nil {
             if context.shouldStop() {
                 try checkpoint.save(trainer.learner, extra: trainer.extraState)
                 return false
@@ -64,11 +65,14 @@ struct StageRun<Trainer: StageTrainer> {
                 .step(
                     stage: Trainer.name, step: step, total: trainer.totalSteps, values: values,
                     secondsLeft: secondsLeft))
-            let isLast = step == trainer.totalSteps
+            let isLast = step == trainer.totalSteps || trainer.stopReason != nil
             if step % max(checkpointEvery, 1) == 0 || isLast {
                 try checkpoint.save(trainer.learner, extra: trainer.extraState)
             }
             if step % max(samplesEvery, 1) == 0 || isLast { try writeSample(step) }
+        }
+        if let reason = trainer.stopReason {
+            context.report(.message("\(Trainer.name): ended at step \(trainer.learner.step), \(reason)"))
         }
         return true
     }

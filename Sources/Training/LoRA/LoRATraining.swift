@@ -18,7 +18,7 @@ extension AdapterTraining where Recipe == LoRARecipe {
         var stage = StageRun(
             trainer: try LoRATrainer(recipe: recipe, model: model, data: data, prior: prior), context: context,
             checkpointEvery: recipe.training.checkpointEvery, samplesEvery: recipe.training.samplesEvery)
-        guard try stage.run(fingerprint: fingerprint) else { return nil }
+        guard try stage.run(fingerprint: fingerprint, recipe: identity) else { return nil }
         var adapter = stage.trainer.adapter()
         adapter.metadata["atelier.base"] = modelHash
         adapter.metadata.merge(try recipeMetadata()) { _, new in new }

@@ -10,7 +10,7 @@ extension AdapterTraining where Recipe == PairRecipe {
         var stage = StageRun(
             trainer: try PairTrainer(recipe: recipe, model: model, folder: recipeFolder), context: context,
             checkpointEvery: recipe.training.checkpointEvery, samplesEvery: recipe.training.samplesEvery)
-        guard try stage.run(fingerprint: fingerprint) else { return nil }
+        guard try stage.run(fingerprint: fingerprint, recipe: identity) else { return nil }
         for (index, content) in stage.trainer.contents().enumerated() {
             _ = try write(content, .content, "\(recipe.name)-content-\(index)")
         }

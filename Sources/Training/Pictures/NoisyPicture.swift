@@ -27,7 +27,7 @@ extension StableDiffusion {
         let noisy = schedule.addNoise(clean, noise: picture.noise, timesteps: timesteps)
         let added = addedConditioning(
             picture.text, width: clean.size(3) * latentFactor, height: clean.size(2) * latentFactor,
-            original: picture.originalSize, isNegative: false)
+            origin: picture.originalSize.map { PictureOrigin(width: $0.width, height: $0.height) }, isNegative: false)
         let predicted = unet(
             noisy, timesteps: Tensor([Float(picture.timestep)]), context: picture.text.context, added: added, pass)
         let target = schedule.target(

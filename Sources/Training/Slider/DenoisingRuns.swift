@@ -43,7 +43,9 @@ struct DenoisingRuns: Sendable {
     }
 
     /// The latents after each of `count` steps, the noise first.
-    func run(_ entry: Int, noise: Tensor, count: Int, slider: AdapterStack) -> [Tensor] {
+    func run(
+        _ entry: Int, noise: Tensor, count: Int, slider: AdapterStack, origin: PictureOrigin? = nil
+    ) -> [Tensor] {
         var sampler = sampler
         var random = TorchGenerator(seed: 0)
         let prompts = objective.entries[entry]
@@ -54,12 +56,36 @@ struct DenoisingRuns: Sendable {
             let input = sampler.modelInput(latents, at: index)
             let timestep = sampler.evaluations[index].timestep
             let rows = objective.model.predictions(
-                input, timestep: timestep, texts: [prompts.opposite, prompts.target], pass)
+                input, timestep: timestep, texts: [prompts.opposite, prompts.target], pass, origin: origin)
             let guided = rows[0] + guidanceScale * (rows[1] - rows[0])
             latents = sampler.step(guided, latents: latents, at: index, random: &random).detached
             all.append(latents)
         }
         return all
+    }
+
+    /// The sides that a dynamic resolution draws from, in steps of 64 pixels: from its half to 64 below it.
+    ///
+    /// Follows `prompt_util.get_random_resolution_in_bucket`, whose upper end is open; a side is at least 64.
+    static func dynamicSides(_ resolution: Int) -> Range<Int> {
+        let low = max(resolution / 2 / 64, 1)
+        return low..<max(resolution / 64, low + 1)
+    }
+
+    /// What a model that reads sizes is told of an entry's pictures: nil for the whole picture in its own size.
+    ///
+    /// A dynamic crop is cut out of a picture 1 to 3 times as large, at a random place, as in
+    /// `train_util.get_add_time_ids`.
+    func cut(_ entry: Int, latents shape: [Int], random: inout TorchGenerator) -> PictureOrigin? {
+        let model = objective.model
+        guard objective.entries[entry].prompt.dynamicCrops, model.readsSizes else { return nil }
+        let (height, width) = (shape[2] * model.latentFactor, shape[3] * model.latentFactor)
+        let factor = 1 + 2 * Double(random.uniform([1]).floats[0])
+        let (fullHeight, fullWidth) = (Int(Double(height) * factor), Int(Double(width) * factor))
+        return PictureOrigin(
+            width: fullWidth, height: fullHeight,
+            top: random.integers(below: fullHeight - height + 1, count: 1)[0],
+            left: random.integers(below: fullWidth - width + 1, count: 1)[0])
     }
 
     /// Height and width of the latents of an entry, drawn where its resolution is dynamic.
@@ -69,8 +95,8 @@ struct DenoisingRuns: Sendable {
         let resolution = prompt.resolution ?? model.defaultSize
         var sides = [resolution, resolution]
         if prompt.dynamicResolution {
-            let (low, high) = (resolution / 2 / 64, (resolution - 64) / 64)
-            sides = sides.map { _ in 64 * (low + random.integers(below: max(high - low, 1), count: 1)[0]) }
+            let steps = Self.dynamicSides(resolution)
+            sides = sides.map { _ in 64 * (steps.lowerBound + random.integers(below: steps.count, count: 1)[0]) }
         }
         let channels = model.autoencoder.configuration.latentChannels
         return [prompt.batchSize, channels] + sides.map { max($0 / model.latentFactor, 1) }

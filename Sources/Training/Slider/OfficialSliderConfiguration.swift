@@ -78,7 +78,7 @@ public struct OfficialSliderConfiguration: Decodable, Sendable {
         return SliderRecipe(
             name: save?.name ?? "slider", model: pretrainedModel.nameOrPath, prompts: prompts,
             network: .init(
-                type: network.type ?? "lierla", rank: network.rank ?? 4, alpha: network.alpha ?? 1,
+                type: network.type ?? "lierla", rank: SliderRank(network.rank ?? 4), alpha: network.alpha ?? 1,
                 trainingMethod: network.trainingMethod ?? "full"),
             training: .init(
                 steps: steps,

@@ -14,4 +14,6 @@ struct SliderDraw: Sendable {
     var opposite: Tensor?
     /// The scale of the slider at which the latents are to come out.
     var scale = 1.0
+    /// What the picture was cut out of, for models that are told.
+    var origin: PictureOrigin?
 }

@@ -16,6 +16,22 @@ public struct SliderRecipe: AdapterRecipe {
     public var pairs: Pairs?
     public var network = Network()
     public var training: Stage
+    /// What the slider is to move, as probes read it (`age`): early stops and reports look at it.
+    public var trait: String?
+    /// Sliders that act while this one learns, in every evaluation: it is taught to work beside them.
+    public var stack: [Companion]?
+    /// Whether the slider is kept orthogonal to those of the stack, at every layer.
+    public var orthogonal: Bool?
+    /// Formats in which it is written, too: `kohya`, `peft`, ...
+    public var formats: [String]?
+
+    /// A slider beside which another one learns.
+    public struct Companion: Codable, Sendable, Hashable {
+        /// A path from the recipe's folder.
+        public var slider: String
+        /// In its own units where it is calibrated.
+        public var scale: Double
+    }
 
     /// Folders of pictures that differ in one thing only; files of the same name belong together.
     public struct Pairs: Codable, Sendable, Hashable {
@@ -36,7 +52,7 @@ public struct SliderRecipe: AdapterRecipe {
     public struct Network: Codable, Sendable, Hashable {
         /// `lierla` (attention) or `c3lier` (convolutions, too).
         public var type = "c3lier"
-        public var rank = 4
+        public var rank: SliderRank = 4
         public var alpha = 1.0
         /// `full`, `noxattn`, `selfattn`, `xattn`, `xattn-strict`, `noxattn-hspace`, ...
         public var trainingMethod = "noxattn"
@@ -84,7 +100,14 @@ public struct SliderRecipe: AdapterRecipe {
         public var parity: Parity?
         public var samplesEvery = 500
         public var checkpointEvery = 100
+        /// Whether blocks are run again in the backward pass instead of being kept: less memory, the same gradients.
+        public var checkpointsBlocks: Bool?
+        /// When to end before the last step; never when nil.
+        public var stop: SliderStop?
     }
+
+    /// The files that the result depends on.
+    public var inputs: [String] { (stack ?? []).map(\.slider) }
 
     /// The entries, each with each attribute that is to stay.
     var entries: [SliderPrompt] {
@@ -126,7 +149,8 @@ public struct SliderRecipe: AdapterRecipe {
                 "pairs.levels", "for every scale its opposite", scales)
         }
         _ = try network.target()
-        try require((1...1024).contains(network.rank), "network.rank", "1 to 1024", network.rank)
+        try require(
+            (1...1024).contains(network.rank.value ?? 1), "network.rank", "1 to 1024, or full", network.rank)
         try require(
             network.alpha > 0 && network.alpha.isFinite, "network.alpha", "a positive number", network.alpha)
         let stage = training
@@ -141,5 +165,21 @@ public struct SliderRecipe: AdapterRecipe {
                 range.contains(value), "training.\(key)", "\(range.lowerBound) to \(range.upperBound)", value)
         }
         try stage.optimizer.validate("training.optimizer")
+        try stage.stop?.validate("training.stop")
+        try require(
+            stage.stop == nil || trait != nil, "trait", "the trait that training.stop is to measure", "none")
+        for (index, companion) in (stack ?? []).enumerated() {
+            try require(
+                (-1000...1000).contains(companion.scale), "stack[\(index)].scale", "-1000 to 1000", companion.scale)
+        }
+        try require(
+            !(orthogonal ?? false) || !(stack ?? []).isEmpty, "orthogonal", "a stack to be orthogonal to", "none")
+        for name in formats ?? [] {
+            let known = AdapterFormat.all.map(\.name)
+            try require(known.contains(name), "formats", "any of \(known.joined(separator: ", "))", name)
+            let holdsFull = [AdapterFormat.kohya.name, AdapterFormat.sliders.name].contains(name)
+            try require(
+                network.rank.value != nil || holdsFull, "formats", "kohya or sliders beside rank: full", name)
+        }
     }
 }

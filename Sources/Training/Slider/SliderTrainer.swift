@@ -19,37 +19,39 @@ struct SliderTrainer: StageTrainer {
     private(set) var learner: Learner
     private let recipe: SliderRecipe
     private let model: StableDiffusion
-    /// The adapter before any step: layers, ranks and scales.
-    private let untrained: Adapter
+    private let factors: SliderFactors
     private let objective: Objective
     private var kept: KeptRuns
+    private var watch: EffectWatch?
 
-    /// - Parameter folder: where the recipe's relative paths start.
-    init(recipe: SliderRecipe, model: StableDiffusion, folder: URL?) throws {
+    /// - Parameters:
+    ///   - folder: where the recipe's relative paths start.
+    ///   - probes: the folder of the probes for a recipe that measures and names none.
+    init(recipe: SliderRecipe, model: StableDiffusion, folder: URL?, probes: URL? = nil) throws {
         self.recipe = recipe
         self.model = model
         var random = TorchGenerator(seed: recipe.seed)
-        let modules = try recipe.network.target().modules(of: model.modules)
-        guard !modules.isEmpty else {
-            throw TrainingError.invalidRecipe(
-                key: "network.training_method", expected: "a method that picks layers of the model",
-                found: "\(recipe.network.trainingMethod), which picks none")
-        }
-        // Text sliders draw their first factors wider, as the original's two trainers do.
-        let isVisual = recipe.pairs != nil
-        untrained = Adapter.untrained(
-            name: recipe.name, modules: modules, rank: recipe.network.rank, alpha: recipe.network.alpha,
-            isXL: model.text.encoders.count > 1, random: &random
-        ) { fanIn in ((isVisual ? 1 : 3) / Float(fanIn)).squareRoot() }
+        factors = try SliderFactors(recipe, model: model, folder: folder, random: &random)
         if let pairs = recipe.pairs {
-            objective = .visual(try VisualSliderObjective(pairs, model: model, folder: folder))
+            objective = .visual(
+                try VisualSliderObjective(
+                    pairs, model: model, folder: folder,
+                    checkpointing: recipe.training.checkpointsBlocks ?? false ? .blocks : .none))
         } else {
             let text = TextSliderObjective(recipe, model: model)
             objective = .text(text, try DenoisingRuns(recipe, objective: text))
         }
         kept = KeptRuns(limit: recipe.training.runs.kept ?? 0)
+        if let stop = recipe.training.stop, let trait = recipe.trait {
+            let named = stop.probes.map { $0.hasPrefix("/") ? $0 : folder?.appending(path: $0).path ?? $0 }
+            guard let path = named ?? probes?.path else {
+                throw TrainingError.invalidRecipe(
+                    key: "training.stop.probes", expected: "the folder of the probes", found: "none")
+            }
+            watch = try EffectWatch(stop, trait: trait, probes: path, model: model)
+        }
         learner = Learner(
-            parameters: untrained.parameters.mapValues { $0.converted(to: .float32) + 0 },
+            parameters: factors.untrained.parameters.mapValues { $0.converted(to: .float32) + 0 },
             recipe: recipe.training.optimizer, totalSteps: recipe.training.steps, random: random)
     }
 
@@ -57,18 +59,23 @@ struct SliderTrainer: StageTrainer {
 
     mutating func restore(_ learner: Learner) { self.learner = learner }
 
-    var extraState: [String: Tensor] { kept.tensors }
+    var extraState: [String: Tensor] { kept.tensors.merging(watch?.tensors ?? [:]) { first, _ in first } }
 
-    mutating func restore(extra tensors: [String: Tensor]) { kept.restore(tensors) }
+    mutating func restore(extra tensors: [String: Tensor]) {
+        kept.restore(tensors)
+        watch?.restore(tensors)
+    }
+
+    var stopReason: String? { watch?.sentence }
 
     mutating func trainStep() throws -> [String: Double] {
         let count = recipe.training.draws
         let draws = try draw(count)
         let step = try ShardedGradient(
             of: learner.parameters, batch: count, shards: count
-        ) { [untrained, objective, model] rows, parameters in
-            let adapter = untrained.replacing(parameters: parameters.tensors)
-            let stack = try AdapterStack([StackEntry(adapter, isTrainable: true)], sites: model.sites)
+        ) { [factors, objective, model] rows, parameters in
+            let adapter = factors.untrained.replacing(parameters: parameters.tensors)
+            let stack = try factors.stack(of: adapter, sites: model.sites, isTrainable: true)
             let draw = draws[rows.lowerBound]
             switch objective {
             case .text(let text, _): return .init(total: text.loss(draw, stack))
@@ -77,14 +84,21 @@ struct SliderTrainer: StageTrainer {
         }
         var values = step.values
         values["learning_rate"] = learner.learningRate
-        values["gradient_norm"] = try learner.update(gradients: step.gradients)
+        values["gradient_norm"] = try learner.update(
+            gradients: step.gradients, constraint: factors.projected)
+        if watch?.isDue(learner.step) ?? false {
+            let parameters = learner.average.parameters
+            let stack = try factors.stack(
+                of: factors.untrained.replacing(parameters: parameters), sites: model.sites, isTrainable: false)
+            values.merge(try watch?.check(step: learner.step, stack, parameters: parameters) ?? [:]) { _, new in new }
+        }
         return values
     }
 
-    /// The adapter as it is now, for passes without gradients.
+    /// The slider as it is now with its stack, for passes without gradients.
     private func current() throws -> AdapterStack {
-        let adapter = untrained.replacing(parameters: learner.parameters)
-        return try AdapterStack([StackEntry(adapter, isTrainable: true)], sites: model.sites)
+        let adapter = factors.untrained.replacing(parameters: learner.parameters)
+        return try factors.stack(of: adapter, sites: model.sites, isTrainable: true)
     }
 
     private mutating func draw(_ count: Int) throws -> [SliderDraw] {
@@ -97,7 +111,8 @@ struct SliderTrainer: StageTrainer {
                 let run = kept.runs[learner.random.integers(below: kept.runs.count, count: 1)[0]]
                 let k = 1 + learner.random.integers(below: runs.steps - 1, count: 1)[0]
                 return SliderDraw(
-                    entry: run.entry, latents: run.latents.selected(0, k), timestep: runs.timestep(after: k))
+                    entry: run.entry, latents: run.latents.selected(0, k), timestep: runs.timestep(after: k),
+                    origin: run.origin)
             }
         }
     }
@@ -106,17 +121,20 @@ struct SliderTrainer: StageTrainer {
     private mutating func freshDraws(
         _ count: Int, _ text: TextSliderObjective, _ runs: DenoisingRuns
     ) throws -> [SliderDraw] {
-        let plans = (0..<count).map { _ -> (entry: Int, k: Int, noise: Tensor) in
+        let plans = (0..<count).map { _ -> (entry: Int, k: Int, noise: Tensor, origin: PictureOrigin?) in
             let entry = learner.random.integers(below: text.entries.count, count: 1)[0]
             let k = 1 + learner.random.integers(below: runs.steps - 1, count: 1)[0]
             let shape = runs.latentShape(entry, random: &learner.random)
-            return (entry, k, learner.random.normal(shape))
+            let noise = learner.random.normal(shape)
+            return (entry, k, noise, runs.cut(entry, latents: shape, random: &learner.random))
         }
         let slider = try current()
         return try ComputeThread.shared.concurrently(count) { index in
             let plan = plans[index]
-            let latents = runs.run(plan.entry, noise: plan.noise, count: plan.k, slider: slider)[plan.k]
-            return SliderDraw(entry: plan.entry, latents: latents, timestep: runs.timestep(after: plan.k))
+            let latents = runs.run(
+                plan.entry, noise: plan.noise, count: plan.k, slider: slider, origin: plan.origin)[plan.k]
+            return SliderDraw(
+                entry: plan.entry, latents: latents, timestep: runs.timestep(after: plan.k), origin: plan.origin)
         }
     }
 
@@ -125,23 +143,28 @@ struct SliderTrainer: StageTrainer {
         let isDue = learner.step > 0 && learner.step % (recipe.training.runs.renewEvery ?? 4) == 0
         let missing = kept.runs.isEmpty ? kept.limit : isDue ? 1 : 0
         guard missing > 0 else { return }
-        let plans = (0..<missing).map { _ -> (entry: Int, noise: Tensor) in
+        let plans = (0..<missing).map { _ -> (entry: Int, noise: Tensor, origin: PictureOrigin?) in
             let entry = learner.random.integers(below: text.entries.count, count: 1)[0]
             let shape = runs.latentShape(entry, random: &learner.random)
-            return (entry, learner.random.normal(shape))
+            let noise = learner.random.normal(shape)
+            return (entry, noise, runs.cut(entry, latents: shape, random: &learner.random))
         }
         let slider = try current()
         let made = try ComputeThread.shared.concurrently(missing) { index in
-            KeptRuns.Run(
-                entry: plans[index].entry,
-                latents: stacked(
-                    runs.run(plans[index].entry, noise: plans[index].noise, count: runs.steps - 1, slider: slider)))
+            let plan = plans[index]
+            let latents = runs.run(
+                plan.entry, noise: plan.noise, count: runs.steps - 1, slider: slider, origin: plan.origin)
+            return KeptRuns.Run(entry: plan.entry, latents: stacked(latents), origin: plan.origin)
         }
         for run in made { kept.add(run) }
     }
 
     /// The slider as it would be written now.
-    func adapter() -> Adapter { untrained.replacing(parameters: learner.average.parameters) }
+    func adapter() -> Adapter {
+        let hasDrifted = watch?.reason == .drifted
+        let good = hasDrifted ? watch?.good ?? [:] : [:]
+        return factors.untrained.replacing(parameters: good.isEmpty ? learner.average.parameters : good)
+    }
 
     /// One row a prompt: the slider at -2, -1, 0, 1 and 2, from the same noise.
     func samplePicture() throws -> Image? {
@@ -158,7 +181,7 @@ struct SliderTrainer: StageTrainer {
             let request = GenerationRequest(
                 prompt: prompt, steps: 20, guidanceScale: 3, seed: recipe.seed, width: model.defaultSize,
                 height: model.defaultSize)
-            let stack = try AdapterStack([StackEntry(slider, weight: scale)], sites: model.sites)
+            let stack = try factors.stack(of: slider, sites: model.sites, isTrainable: false).scaled(scale)
             var denoising = try Denoising(request, model: model, pass: Pass(adaptation: stack))
             denoising.advanceToEnd()
             return denoising.picture()

@@ -27,10 +27,12 @@ struct TextSliderObjective: Sendable {
     let model: StableDiffusion
     let entries: [Entry]
     let directions: SliderRecipe.Stage.Directions
+    private let checkpointing: CheckpointPolicy
 
     init(_ recipe: SliderRecipe, model: StableDiffusion) {
         self.model = model
         directions = recipe.training.directions
+        checkpointing = recipe.training.checkpointsBlocks ?? false ? .blocks : .none
         var known: [String: TextConditioning] = [:]
         func encoded(_ text: String) -> TextConditioning {
             if let found = known[text] { return found }
@@ -45,14 +47,16 @@ struct TextSliderObjective: Sendable {
         }
     }
 
-    /// The loss of one draw under an adapter whose tensors are tracked.
+    /// The loss of one draw under an adapter whose tensors are tracked; what else is in its stack acts in every
+    /// evaluation.
     func loss(_ draw: SliderDraw, _ slider: AdapterStack) -> Tensor {
         let entry = entries[draw.entry]
-        let frozen = evaluate(draw, [entry.neutral, entry.positive, entry.opposite], Pass()).map(\.detached)
+        let frozenPass = Pass(adaptation: slider.withoutFirst)
+        let frozen = evaluate(draw, [entry.neutral, entry.positive, entry.opposite], frozenPass).map(\.detached)
         let sign = entry.prompt.action == .enhance ? 1.0 : -1.0
         let step = (sign * entry.prompt.guidanceScale) * (frozen[1] - frozen[2])
         func side(_ scale: Double) -> Tensor {
-            let pass = Pass(adaptation: slider.weighted([scale]))
+            let pass = Pass(adaptation: slider.scaled(scale), checkpointing: checkpointing)
             return meanSquaredError(evaluate(draw, [entry.target], pass)[0], frozen[0] + scale * step)
         }
         return directions == .positive ? side(1) : 0.5 * (side(1) + side(-1))
@@ -60,20 +64,26 @@ struct TextSliderObjective: Sendable {
 
     /// The predictions for several texts at the same latents, in one batch where the texts are equally long.
     func evaluate(_ draw: SliderDraw, _ texts: [TextConditioning], _ pass: Pass) -> [Tensor] {
-        model.predictions(draw.latents, timestep: draw.timestep, texts: texts, pass)
+        model.predictions(draw.latents, timestep: draw.timestep, texts: texts, pass, origin: draw.origin)
     }
 }
 
 extension StableDiffusion {
     /// What the UNet predicts for the same latents under several texts.
-    func predictions(_ latents: Tensor, timestep: Float, texts: [TextConditioning], _ pass: Pass) -> [Tensor] {
+    ///
+    /// - Parameter origin: what models are told that read sizes; nil for a whole picture.
+    func predictions(
+        _ latents: Tensor, timestep: Float, texts: [TextConditioning], _ pass: Pass, origin: PictureOrigin? = nil
+    ) -> [Tensor] {
         let batch = latents.size(0)
         let (height, width) = (latents.size(2) * latentFactor, latents.size(3) * latentFactor)
         func rows(_ tensor: Tensor) -> Tensor {
             batch == 1 ? tensor : concatenated([Tensor](repeating: tensor, count: batch), axis: 0)
         }
         func run(_ part: [TextConditioning]) -> Tensor {
-            let added = part.compactMap { addedConditioning($0, width: width, height: height, isNegative: false) }
+            let added = part.compactMap {
+                addedConditioning($0, width: width, height: height, origin: origin, isNegative: false)
+            }
             return unet(
                 concatenated([Tensor](repeating: latents, count: part.count), axis: 0),
                 timesteps: Tensor([Float](repeating: timestep, count: batch * part.count)),

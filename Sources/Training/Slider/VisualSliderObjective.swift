@@ -27,11 +27,14 @@ struct VisualSliderObjective: Sendable {
     private let positive: TextConditioning
     private let neutral: TextConditioning
     let schedule: NoiseSchedule
+    private let checkpointing: CheckpointPolicy
 
     /// Reads and encodes all pictures.
     ///
     /// - Throws: `TrainingError` when a folder lacks a picture that another has; the errors of files that do not decode.
-    init(_ recipe: SliderRecipe.Pairs, model: StableDiffusion, folder: URL?) throws {
+    init(
+        _ recipe: SliderRecipe.Pairs, model: StableDiffusion, folder: URL?, checkpointing: CheckpointPolicy = .none
+    ) throws {
         let side = recipe.resolution ?? model.defaultSize
         let levels = try recipe.levels.map { level in
             (scale: level.scale, pictures: try Self.pictures(in: level.folder, relativeTo: folder))
@@ -55,10 +58,16 @@ struct VisualSliderObjective: Sendable {
                     low: try encoded(low.pictures[name] ?? ""))
             }
         }
-        try self.init(pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model)
+        try self.init(
+            pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model,
+            checkpointing: checkpointing)
     }
 
-    init(_ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion) throws {
+    init(
+        _ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion,
+        checkpointing: CheckpointPolicy = .none
+    ) throws {
+        self.checkpointing = checkpointing
         self.model = model
         self.pairs = pairs
         self.positive = model.text(positive)
@@ -98,7 +107,7 @@ struct VisualSliderObjective: Sendable {
         guard let noise = draw.noise, let opposite = draw.opposite else { preconditionFailure("a visual draw") }
         let pair = pairs[draw.entry]
         func side(_ noisy: Tensor, _ clean: Tensor, _ text: TextConditioning, _ scale: Double) -> Tensor {
-            let pass = Pass(adaptation: slider.weighted([scale]))
+            let pass = Pass(adaptation: slider.scaled(scale), checkpointing: checkpointing)
             let predicted = model.predictions(noisy, timestep: draw.timestep, texts: [text], pass)[0]
             let target = schedule.target(
                 clean, noise: noise, timesteps: [Int(draw.timestep)], prediction: model.scheduler.predictionType)
