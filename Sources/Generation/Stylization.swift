@@ -59,12 +59,22 @@ extension PictureRecipe {
     /// The picture of the recipe, and the recipe with what came out noted.
     ///
     /// - Parameters:
-    ///   - stack: the recipe's adapters, where they are read already.
+    ///   - stack: the recipe's adapters.
+    ///   - inverted: of the picture that it begins with, where it was found before.
     ///   - isStopped: asked between steps; a drawing that is stopped gives nil.
     public func drawn(
-        by model: StableDiffusion, stack: AdapterStack?, isStopped: () -> Bool = { false }
+        by model: StableDiffusion, stack: AdapterStack?, inverted: InvertedPicture? = nil,
+        isStopped: () -> Bool = { false }
     ) throws -> (picture: Image, recipe: PictureRecipe)? {
-        var denoising = try denoising(with: model, stack: stack)
+        var inverted = inverted
+        if inverted == nil, var run = try inversionRun(with: model) {
+            while !run.isComplete {
+                if isStopped() { return nil }
+                run.advance()
+            }
+            inverted = run.inverted
+        }
+        var denoising = try denoising(with: model, stack: stack, inverted: inverted)
         while !denoising.isComplete {
             if isStopped() { return nil }
             denoising.advance()
