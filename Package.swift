@@ -63,8 +63,8 @@ let package = Package(
         library(
             "Generation",
             [
-                "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights", "Samplers", "Tokenizers", "Imaging",
-                "Recipes",
+                "DiffusionModels", "TextModels", "Adapters", "Layers", "Weights", "Samplers", "Optimizers", "Tokenizers",
+                "Imaging", "Recipes",
                 "TensorCore",
             ]),
         library("World", ["Drawing", "Imaging", "TensorCore"]),
@@ -136,7 +136,7 @@ let package = Package(
             "Training",
             [
                 "Training", "Measurement", "World", "Adapters", "Generation", "DiffusionModels", "Layers", "Samplers",
-                "Recipes", "Weights", "Optimizers", "TensorCore",
+                "Recipes", "Weights", "Optimizers", "Imaging", "TensorCore",
             ]),
         tests("CUDABackend", ["CUDABackend", "TensorCore"]),
         tests("Jobs", ["Jobs", "Generation", "Imaging", "Recipes", "TensorCore"]),

@@ -29,6 +29,8 @@ public struct Denoising: Sendable {
     let model: StableDiffusion
     private var guided: GuidedRows
     private let start: StartingLatents?
+    /// What the picture was inverted to, and the evaluation that it begins at.
+    private let inverted: InvertedPicture?
     private var inpainting: InpaintingChannels?
     private var pass: Pass
     private var base: LockedBase?
@@ -36,18 +38,12 @@ public struct Denoising: Sendable {
 
     /// Encodes the prompts, and the starting picture if there is one, and draws the initial noise.
     ///
+    /// - Parameter inverted: what an `InversionRun` of this request and picture found; nil finds it now, which takes as
+    ///   long as a picture does, and with a tuning several times that.
     /// - Throws: `GenerationError` for a size or count that the model cannot do; the sampler's error for its name.
     public init(
         _ request: GenerationRequest, model: StableDiffusion, startingFrom picture: StartingPicture? = nil,
-        pass: Pass = Pass()
-    ) throws {
-        try self.init(request, model: model, startingFrom: picture, keeping: nil, pass: pass)
-    }
-
-    /// - Parameter kept: where the inversion of the starting picture is looked up, and kept.
-    init(
-        _ request: GenerationRequest, model: StableDiffusion, startingFrom picture: StartingPicture?,
-        keeping kept: KeptInversion?, pass: Pass
+        inverted: InvertedPicture? = nil, pass: Pass = Pass()
     ) throws {
         try request.validate(for: model)
         try picture?.validate(for: request)
@@ -59,7 +55,7 @@ public struct Denoising: Sendable {
         self.model = model
         self.pass = pass
         words = try WordPlaces(pass, request, model)
-        sampler = try request.makeSampler(model.scheduler)
+        sampler = try request.makeSampler(picture?.inversion == nil ? model.scheduler : model.scheduler.unclipped)
         if let hires = request.hires {
             _ = try hires.request(from: request, latentFactor: model.latentFactor).makeSampler(model.scheduler)
         }
@@ -68,33 +64,25 @@ public struct Denoising: Sendable {
         firstStep = picture?.firstStep(of: sampler.stepCount) ?? 0
         step = firstStep
         evaluation = sampler.evaluation(beginning: firstStep)
-        try picture?.inversion?.validate(request, sampler)
         // An inpainting UNet that starts from pure noise draws that noise first.
-        if let picture, let inversion = picture.inversion {
-            guard !model.readsMask else {
-                throw GenerationError("inversion", expected: "a model that reads no mask", found: "one to inpaint with")
-            }
-            let invert = { [sampler, guided, evaluation] in
-                let clean = model.likeliestLatents(picture.pixels(for: request), pass)
-                return inversion.latents(clean, sampler, from: evaluation) { latents, index in
-                    let moment = SamplingMoment(sampler.evaluations[index], sampler.stepCount, latents)
-                    let input = sampler.modelInput(latents, at: index)
-                    return guided.conditional(
-                        input, timestep: sampler.evaluations[index].timestep, model.unet, pass.at(moment))
-                }
-            }
-            latents = kept.map { $0.store.latents($0.key, invert) } ?? invert()
+        if let picture, picture.inversion != nil {
+            let inverted = try inverted ?? InversionRun(of: picture, request, model: model).completed()
+            try inverted.check(request, model, from: evaluation, of: sampler.evaluations.count)
+            latents = inverted.latents
+            self.inverted = inverted
             start = nil
         } else if let picture, !model.readsMask || picture.strength < 1 {
             let start = StartingLatents(picture, request, model, random: &random, pass)
             latents = start.initial(sampler, at: evaluation)
             self.start = model.readsMask ? nil : start
+            self.inverted = nil
         } else {
             let factor = model.latentFactor
             let channels = model.autoencoder.configuration.latentChannels
             let shape = [1, channels, request.height / factor, request.width / factor]
             latents = random.normal(shape) * Double(sampler.initialNoiseScale)
             start = nil
+            self.inverted = nil
         }
         inpainting = InpaintingChannels(picture, request, model, random: &random, pass)
         base = LockedBase(pass, request, model, latents: latents, sampler: sampler, random: random)
@@ -171,13 +159,15 @@ public struct Denoising: Sendable {
         var pass = pass
         let stack = placedStack
         if let stack { pass.adaptation = stack.at(moment) }
-        let output = guided.predict(input, timestep: timestep, model.unet, pass, watching: maps)
+        let context = inverted?.unconditionalContext(at: evaluation)
+        let output = guided.predict(
+            input, timestep: timestep, model.unet, pass, unconditional: context, watching: maps)
         if let maps { words?.gather(maps) }
         latents = sampler.step(output, latents: latents, at: evaluation, random: &random)
         if var base {
             latents = base.evaluate(
-                evaluation, model: model, at: moment, beside: inpainting?.channels, mixing: latents,
-                in: stack?.lockedRegion)
+                evaluation, model: model, at: moment, beside: inpainting?.channels, unconditional: context,
+                mixing: latents, in: stack?.lockedRegion)
             self.base = base
         }
         evaluation += 1
@@ -223,25 +213,6 @@ public struct Denoising: Sendable {
         let plain = model.picture(of: base.latents, tiles: tiles, pass)
         guard let region = placedStack?.lockedRegion else { return plain }
         return drawn.kept(in: region, over: plain, height: latents.size(2), width: latents.size(3))
-    }
-}
-
-extension Pass {
-    /// The same pass at a moment of a run.
-    fileprivate func at(_ moment: @autoclosure () -> SamplingMoment) -> Pass {
-        guard let adapters = adaptation as? AdapterStack else { return self }
-        var pass = self
-        pass.adaptation = adapters.at(moment())
-        return pass
-    }
-}
-
-extension SamplingMoment {
-    /// The moment of an evaluation in a run of one pass.
-    fileprivate init(_ evaluation: Evaluation, _ steps: Int, _ latents: Tensor) {
-        self.init(
-            timestep: Double(evaluation.timestep), fraction: Double(evaluation.step) / Double(steps),
-            sigma: Double(evaluation.sigma), latentHeight: latents.size(2), latentWidth: latents.size(3))
     }
 }
 

@@ -60,13 +60,21 @@ extension PictureRecipe {
     ///
     /// - Parameters:
     ///   - stack: the recipe's adapters, where they are read already.
-    ///   - inversions: where inversions are kept; nil finds each anew.
+    ///   - inverted: of the picture that it begins with, where it was found before.
+    ///   - inversions: where it is looked up, and kept; nil finds it anew.
     ///   - isStopped: asked between steps; a drawing that is stopped gives nil.
     public func drawn(
-        by model: StableDiffusion, stack: AdapterStack?, inversions: InversionStore? = nil,
-        isStopped: () -> Bool = { false }
+        by model: StableDiffusion, stack: AdapterStack?, inverted: InvertedPicture? = nil,
+        inversions: InversionStore? = nil, isStopped: () -> Bool = { false }
     ) throws -> (picture: Image, recipe: PictureRecipe)? {
-        var denoising = try denoising(with: model, stack: stack, inversions: inversions)
+        struct Stopped: Error {}
+        var inverted = inverted
+        do {
+            inverted = try inverted ?? self.inverted(by: model, inversions) { _ in if isStopped() { throw Stopped() } }
+        } catch is Stopped {
+            return nil
+        }
+        var denoising = try denoising(with: model, stack: stack, inverted: inverted)
         while !denoising.isComplete {
             if isStopped() { return nil }
             denoising.advance()

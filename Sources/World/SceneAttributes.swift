@@ -4,6 +4,12 @@ public struct SceneAttributeError: Error, Sendable, Equatable, CustomStringConve
     public let expected: String
     public let found: String
 
+    public init(subject: String, expected: String, found: String) {
+        self.subject = subject
+        self.expected = expected
+        self.found = found
+    }
+
     public var description: String { "\(subject): expected \(expected), found \(found)" }
 }
 
@@ -54,6 +60,20 @@ extension Scene {
         default:
             throw SceneAttributeError(
                 subject: "family", expected: "portrait or landscape", found: family.map { "'\($0)'" } ?? "nothing")
+        }
+    }
+}
+
+extension Scene {
+    /// The same scene with other values of some attributes; a name given twice takes the last value.
+    ///
+    /// - Throws: `SceneAttributeError` for a name that the scene's family has not, or a value that it does not take.
+    public func setting(_ values: [(name: String, value: String)]) throws -> Scene {
+        switch self {
+        case .portrait(let portrait):
+            .portrait(try filled(portrait, Portrait.fields, values, family: "portrait"))
+        case .landscape(let landscape):
+            .landscape(try filled(landscape, Landscape.fields, values, family: "landscape"))
         }
     }
 }

@@ -13,6 +13,7 @@ struct Atelier: AsyncParsableCommand {
         subcommands: [
             Generate.self, Info.self, Rerun.self, Verify.self, Train.self, Eval.self, WorldCommand.self, Models.self,
             AdaptersCommand.self, SliderCommand.self, GridCommand.self, Morph.self, Stylize.self, BatchCommand.self,
+            Edit.self, PairsCommand.self,
             TextCommand.self, TraceCommand.self, Bench.self, Devices.self, Demo.self,
         ])
 

@@ -96,9 +96,9 @@ private struct RecipeRun {
             store, precision: recipe.precision, additions: recipe.additions ?? [], device: backend)
     }
 
-    /// Takes all steps.
+    /// Takes all steps, those of an inversion first.
     func redrawn() throws -> Denoising {
-        var denoising = try recipe.denoising(with: network)
+        var denoising = try recipe.denoising(with: network, inverted: inverted(recipe, by: network, nil))
         try takeSteps(of: &denoising)
         return denoising
     }

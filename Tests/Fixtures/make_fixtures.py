@@ -1,7 +1,7 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
-    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders pipeline pipeline_images
-                                             pipeline_xl schedulers scheduler_variants sampler_grid optimizers
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders stylegan pipeline
+                                             pipeline_images pipeline_xl schedulers scheduler_variants sampler_grid optimizers
                                              adaptive_optimizers single_file torch_checkpoints adapters sliders pairs
                                              language_models text_tokenizers gguf_files smollm2]
 """
@@ -24,6 +24,7 @@ SUBJECTS = {
     "unet": "subjects.unet",
     "vae": "subjects.vae",
     "decoders": "subjects.decoders",
+    "stylegan": "subjects.stylegan",
     "pipeline": "subjects.pipeline",
     "pipeline_images": "subjects.pipeline_images",
     "pipeline_xl": "subjects.pipeline_xl",

@@ -41,15 +41,17 @@ struct LockedBase: Sendable {
     ///   - other: the latents of the picture with all adapters, after the same evaluation.
     ///   - region: where they count; nil for nowhere.
     ///   - channels: what the UNet reads beside latents.
+    ///   - context: what the unconditional row reads instead of its text.
     mutating func evaluate(
-        _ index: Int, model: StableDiffusion, at moment: SamplingMoment, beside channels: Tensor?, mixing other: Tensor,
-        in region: RegionMask?
+        _ index: Int, model: StableDiffusion, at moment: SamplingMoment, beside channels: Tensor?,
+        unconditional context: Tensor?, mixing other: Tensor, in region: RegionMask?
     ) -> Tensor {
         var pass = pass
         if let stack = pass.adaptation as? AdapterStack { pass.adaptation = stack.at(moment) }
         var input = sampler.modelInput(latents, at: index)
         if let channels { input = concatenated([input, channels], axis: 1) }
-        let output = guided.predict(input, timestep: sampler.evaluations[index].timestep, model.unet, pass)
+        let output = guided.predict(
+            input, timestep: sampler.evaluations[index].timestep, model.unet, pass, unconditional: context)
         latents = sampler.step(output, latents: latents, at: index, random: &random)
         guard let region else { return latents }
         let mask = region.resized(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)

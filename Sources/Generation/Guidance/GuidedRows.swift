@@ -7,9 +7,16 @@ import TensorCore
 /// conditional one, then those of the other rules.
 struct GuidedRows: Sendable {
     private struct Row: Sendable {
-        let text: TextConditioning
+        var text: TextConditioning
         let added: AddedConditioning?
         let role: RowRole
+
+        /// The same row with other words in it.
+        func reading(_ context: Tensor) -> Row {
+            var copy = self
+            copy.text.context = context
+            return copy
+        }
     }
 
     private let plain: [Row]
@@ -52,11 +59,14 @@ struct GuidedRows: Sendable {
     ///
     /// - Parameters:
     ///   - input: `[1, channels, height, width]`.
+    ///   - context: what the unconditional row reads instead of its text, `[1, tokens, width]`; nil for the text.
     ///   - maps: gather what the row of the prompt looks at.
     func predict(
         _ input: Tensor, timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass,
-        watching maps: CrossAttentionMaps? = nil
+        unconditional context: Tensor? = nil, watching maps: CrossAttentionMaps? = nil
     ) -> Tensor {
+        var plain = plain
+        if let context, plain.count > 1 { plain[0] = plain[0].reading(context) }
         let active = terms.filter { $0.term.isActive(at: timestep, of: trainTimesteps) }
         let outputs = evaluate(plain + active.flatMap(\.rows), input, timestep, unet, pass, watching: maps)
         guard outputs.count > 1 else { return outputs[0] }
@@ -68,6 +78,16 @@ struct GuidedRows: Sendable {
             next += rows.count
         }
         return rescaledGuidance(guided, conditional: conditional, share: rescale)
+    }
+
+    /// What the unconditional row reads, `[1, tokens, width]`; nil where there is no such row.
+    var unconditionalContext: Tensor? { plain.count > 1 ? plain[0].text.context : nil }
+
+    /// The prediction of the unconditional row alone, which reads `context` instead of its text.
+    func unconditional(
+        _ input: Tensor, reading context: Tensor, timestep: Float, _ unet: UNet2DConditionModel, _ pass: Pass
+    ) -> Tensor {
+        evaluate([plain[0].reading(context)], input, timestep, unet, pass)[0]
     }
 
     /// The prediction for the prompt alone, without any guidance.

@@ -1,4 +1,4 @@
-import Adapters
+public import Adapters
 import DiffusionModels
 import Foundation
 public import Imaging
@@ -42,27 +42,27 @@ extension PictureRecipe {
 
     /// Prepares the picture again: the same request from the same files.
     ///
+    /// - Parameter inverted: of the picture that it begins with, where it was found before.
     /// - Throws: `ImageError` when a file that the picture began with is gone.
-    public func denoising(with model: StableDiffusion) throws -> Denoising {
-        try denoising(with: model, stack: model.adapters(adapters ?? []))
+    public func denoising(with model: StableDiffusion, inverted: InvertedPicture? = nil) throws -> Denoising {
+        try denoising(with: model, stack: model.adapters(adapters ?? []), inverted: inverted)
     }
 
-    /// - Parameters:
-    ///   - stack: the recipe's adapters.
-    ///   - inversions: where inversions are kept; nil finds each anew.
-    func denoising(
-        with model: StableDiffusion, stack: AdapterStack?, inversions: InversionStore? = nil
+    /// - Parameter stack: the recipe's adapters.
+    public func denoising(
+        with model: StableDiffusion, stack: AdapterStack?, inverted: InvertedPicture? = nil
     ) throws -> Denoising {
-        let picture = try start.map { start in
+        try Denoising(
+            request, model: model, startingFrom: startingPicture(), inverted: inverted, pass: Pass(adaptation: stack))
+    }
+
+    /// The picture that this one begins with, read from its files.
+    func startingPicture() throws -> StartingPicture? {
+        try start.map { start in
             StartingPicture(
                 try readImage(at: start.picture.path).image, strength: start.strength,
                 mask: try start.mask.map { try readImage(at: $0.path).image }, inversion: start.inversion)
         }
-        let kept = try inversions.flatMap { store in
-            try inversionKey().map { KeptInversion(store: store, key: $0) }
-        }
-        return try Denoising(
-            request, model: model, startingFrom: picture, keeping: kept, pass: Pass(adaptation: stack))
     }
 
     /// Compares a finished trajectory with the picture that carries this recipe.

@@ -11,16 +11,25 @@ import TensorCore
 ///
 /// Without refinements that is DDIM inversion (arXiv 2010.02502); each refinement asks the model once more, as ReNoise
 /// does (arXiv 2403.14602), and comes nearer to the exact start.
+///
+/// The model is always the plain one, whatever sliders and styles the picture is then drawn with: noise that was found with
+/// a slider on holds the slider's effect, and drawing with it again would only undo it.
 public struct Inversion: Codable, Sendable, Hashable {
     /// How often each step is refined.
     public var refinements: Int
+    /// How the unconditional row is fitted to the picture, for guidance above 1; nil leaves it as it is.
+    public var tuning: NullTextTuning?
 
-    public init(refinements: Int = 1) { self.refinements = refinements }
+    public init(refinements: Int = 1, tuning: NullTextTuning? = nil) {
+        self.refinements = refinements
+        self.tuning = tuning
+    }
 
     func validate(_ request: GenerationRequest, _ sampler: Sampler) throws {
         guard (0...100).contains(refinements) else {
             throw GenerationError("inversion refinements", expected: "0 to 100", found: "\(refinements)")
         }
+        try tuning?.validate(request)
         guard sampler.configuration.predictionType != .sample else {
             throw GenerationError(
                 "prediction", expected: "noise or velocity: a predicted sample says nothing of its noise",
@@ -42,13 +51,24 @@ public struct Inversion: Codable, Sendable, Hashable {
     func latents(
         _ clean: Tensor, _ sampler: Sampler, from first: Int, predict: (_ latents: Tensor, _ index: Int) -> Tensor
     ) -> Tensor {
-        var latents = clean
-        for index in (first..<sampler.evaluations.count).reversed() {
-            let (own, change) = sampler.stepFactors(at: index)
-            let next = latents
-            for _ in 0...refinements { latents = (next - change * predict(latents, index)) / own }
+        (first..<sampler.evaluations.count).reversed().reduce(clean) { latents, index in
+            self.latents(before: latents, sampler, at: index) { predict($0, index) }
         }
-        return latents
+    }
+
+    /// The latents from which the step at an evaluation leads to `next`.
+    func latents(before next: Tensor, _ sampler: Sampler, at index: Int, predict: (Tensor) -> Tensor) -> Tensor {
+        let (own, change) = sampler.stepFactors(at: index)
+        return (0...refinements).reduce(next) { latents, _ in (next - change * predict(latents)) / own }
+    }
+}
+
+extension SchedulerConfiguration {
+    /// The same without the limits of x0, beyond which no step could be taken backwards.
+    var unclipped: SchedulerConfiguration {
+        var copy = self
+        copy.clipsSample = false
+        return copy
     }
 }
 
@@ -59,7 +79,7 @@ extension Sampler {
     ///
     ///     noise:     A = s' / s,          B = d' - s' d / s
     ///     velocity:  A = s' s + d' d,     B = d' s - s' d
-    fileprivate func stepFactors(at index: Int) -> (own: Double, change: Double) {
+    func stepFactors(at index: Int) -> (own: Double, change: Double) {
         func roots(_ sigma: Float) -> (Double, Double) {
             let alpha = 1 / (1 + Double(sigma) * Double(sigma))
             return (alpha.squareRoot(), (1 - alpha).squareRoot())
