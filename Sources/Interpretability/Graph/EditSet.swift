@@ -1,3 +1,5 @@
+public import Foundation
+
 /// Interventions that stay: each edit is a graph, and what it does to its first prompt is done to every prompt of the
 /// graphs that run under it.
 ///
@@ -10,6 +12,27 @@ public struct EditSet: Codable, Sendable, Hashable {
     public private(set) var edits: [InterventionGraph]
 
     public init(_ edits: [InterventionGraph] = []) { self.edits = edits }
+
+    /// Reads a set, or a single graph as a set of one.
+    ///
+    /// - Throws: `TraceError` where the data are neither.
+    public init(json: Data) throws {
+        if let set = try? JSONDecoder().decode(EditSet.self, from: json) {
+            self = set
+        } else {
+            self.init([try InterventionGraph(json: json)])
+        }
+        try check()
+    }
+
+    /// Each edit acts on the first of its prompts, in one step.
+    private func check() throws {
+        for (index, edit) in edits.enumerated() where edit.prompts.isEmpty || edit.version != 1 {
+            throw TraceError(
+                .format, "edit \(index)", expected: "a graph of version 1 with a prompt that stands for all",
+                found: "version \(edit.version), \(edit.prompts.count) prompts")
+        }
+    }
 
     /// Puts an edit after those that are there.
     public mutating func add(_ edit: InterventionGraph) { edits.append(edit) }
@@ -41,7 +64,7 @@ public struct EditSet: Codable, Sendable, Hashable {
 
 extension Node {
     /// The same node with all nodes before it moved on.
-    fileprivate func moved(by count: Int) -> Node {
+    func moved(by count: Int) -> Node {
         var node = self
         node.inputs = inputs?.map { $0 &+ count }
         return node
