@@ -168,6 +168,28 @@ import Testing
         }
     }
 
+    /// The same in a UNet, for one of two pictures.
+    @Test func picture() throws {
+        let model = try TinyModels.unet()
+        func slopes(_ edit: (TracedPrompt) -> Void) throws -> [Tensor] {
+            let result = try model.trace { t in
+                let (a, b) = (t.prompt(TinyModels.latents(1)), t.prompt(TinyModels.latents(2)))
+                let sites = [a["unet.conv_in"], b["unet.conv_in"], a["unet.down_blocks.0"]]
+                edit(a)
+                let loss = a["unet.conv_out"].square().sum() + b["unet.conv_out"].square().sum()
+                for (index, site) in sites.enumerated() { t.save("\(index)", t.gradient(of: loss, at: site)) }
+            }
+            return try (0..<3).map { try result.value("\($0)") }
+        }
+        let heads = "unet.mid_block.attentions.0.transformer_blocks.0.attn2:heads"
+        let (plain, same) = (try slopes { _ in }, try slopes { $0.scaleGradient(heads, head: 0, by: 1) })
+        for (x, y) in zip(plain, same) { #expect(isBitEqual(x, y)) }
+        let none = try slopes { $0.stopGradient(heads, head: 0) }
+        #expect(!isBitEqual(none[0], plain[0]) && isBitEqual(none[1], plain[1]))
+        let cut = try slopes { $0.stopGradient("unet.mid_block") }
+        #expect(!isBitEqual(cut[2], plain[2]) && isBitEqual(cut[1], plain[1]) && l2Norm(cut[0]) > 0)
+    }
+
     @Test func wrongEdits() throws {
         let model = try TinyModels.text("llama")
         func error(_ build: (TraceBuilder, TracedPrompt) throws -> Void) throws -> TraceError? {

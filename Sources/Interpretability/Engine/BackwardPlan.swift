@@ -6,8 +6,7 @@
 ///
 ///     gradient(loss, site) = Σ over passes q of ∂loss/∂site(q)
 struct BackwardPlan: Sendable {
-    /// Of each gradient: the passes that what it is of depends on.
-    private var passes: [Int: Set<Int>] = [:]
+    /// Of each pass that gradients depend on: the pass in which the last of them is taken.
     private var lastUse: [Int: Int] = [:]
     /// Of each `get` that gradients are asked for at: the passes in which its site has the value that it read.
     private var leaves: [Int: Set<Int>] = [:]
@@ -20,12 +19,13 @@ struct BackwardPlan: Sendable {
             graph.nodes[$0].prompt ?? 0
         }
         var before: [Int] = []
+        var byLoss: [Int: Set<Int>] = [:]
         for id in live {
             if graph.nodes[id].operation == .setGradient { before.append(id) }
             guard graph.nodes[id].operation == .gradient, let inputs = graph.nodes[id].inputs else { continue }
             edits[id] = before
-            let needed = Self.passes(of: inputs[0], graph, nodes, sets)
-            passes[id] = needed
+            let needed = byLoss[inputs[0]] ?? Self.passes(of: inputs[0], graph, nodes, sets)
+            byLoss[inputs[0]] = needed
             for pass in needed { lastUse[pass] = max(lastUse[pass] ?? 0, nodes[id].pass) }
             // Where an earlier site has been set since, the value is another one.
             let site = inputs[1]

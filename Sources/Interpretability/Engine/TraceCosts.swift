@@ -10,8 +10,9 @@ struct TraceCosts {
     func check(_ graph: InterventionGraph, _ nodes: [PlannedNode], rows: [[Int]], tokens: [Int]) throws {
         for prompts in rows where !prompts.isEmpty {
             let longest = prompts.map { tokens[$0] }.max() ?? 1
+            let known = Set(prompts)
             for (id, node) in graph.nodes.enumerated() where nodes[id].isLive {
-                guard let entry = nodes[id].entry, let prompt = node.prompt, prompts.contains(prompt) else { continue }
+                guard let entry = nodes[id].entry, let prompt = node.prompt, known.contains(prompt) else { continue }
                 let shape = entry.shape(
                     tokens: lastOnly.contains(entry.path) ? 1 : longest, step: nodes[id].steps.from)
                 try checkSite(shape, prompts.count, nodes[id].place)

@@ -7,7 +7,8 @@ public import Foundation
 ///     edits.add(.written { t in t.prompt([0]).skip(layer: 3) })
 ///     try model.run(edits.applied(to: graph))
 ///
-/// The model stays as it is: edits are a value that can be stacked, stored as JSON and left out again.
+/// What an edit reads is the model's own value, with the edits before it and without what the graph sets; what it writes, the
+/// graph reads. The model stays as it is: edits are a value that can be stacked, stored as JSON and left out again.
 public struct EditSet: Codable, Sendable, Hashable {
     public private(set) var edits: [InterventionGraph]
 
