@@ -29,6 +29,15 @@ public struct Color: Sendable, Hashable, Codable {
         self.init(channel(0), channel(8), channel(4))
     }
 
+    /// The usual six hexadecimal digits, `#rrggbb`, without alpha.
+    public var hex: String {
+        "#"
+            + [red, green, blue].map { component in
+                let value = Int((min(max(component, 0), 1) * 255).rounded())
+                return (value < 16 ? "0" : "") + String(value, radix: 16)
+            }.joined()
+    }
+
     public static let white = Color(1, 1, 1)
     public static let black = Color(0, 0, 0)
 

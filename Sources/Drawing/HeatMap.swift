@@ -41,7 +41,7 @@ public struct HeatMap: Sendable {
     private static let low = [Color(hex: 0xFFFFFF), Color(hex: 0xF0B79F), Color(hex: 0xB5432A)]
 
     /// The values at the ends of the scale.
-    private var bounds: ClosedRange<Double> {
+    public var bounds: ClosedRange<Double> {
         if let range { return range }
         let finite = values.joined().filter(\.isFinite)
         let (low, high) = (min(0, finite.min() ?? 0), max(0, finite.max() ?? 1))
@@ -49,7 +49,7 @@ public struct HeatMap: Sendable {
     }
 
     /// White at zero, blue above it, red below; both with the larger end of the scale as their full strength.
-    private func color(_ value: Double, _ bounds: ClosedRange<Double>) -> Color {
+    public func color(_ value: Double, _ bounds: ClosedRange<Double>) -> Color {
         guard value.isFinite else { return Color(hex: 0xD9D9D9) }
         let strength = max(abs(bounds.lowerBound), abs(bounds.upperBound))
         let stops = value < 0 ? Self.low : Self.high

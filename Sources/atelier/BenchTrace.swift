@@ -45,6 +45,10 @@ struct BenchTrace: ParsableCommand {
                 }
             ),
             (
+                "the middle layer's residual alone",
+                { _ = try traced.trace { t in t.save("x", t.prompt(ids)["layers.\(traced.layers / 2).resid_pre"]) } }
+            ),
+            (
                 "every residual set",
                 {
                     _ = try traced.trace { t in

@@ -23,11 +23,11 @@ struct TraceCausal: AsyncParsableCommand {
     var swap: String?
     @Option(help: "A file of facts, whose effects are averaged; facts that the model does not know are left out.")
     var facts: String?
-    @Option(help: "What is restored: residual, mlp or attention; or all three.")
+    @Option(help: "What is restored: residual, mlp or attention; for Mamba residual, mixer, conv, gate or ssm; or all.")
     var kind = "residual"
-    @Option(help: "Hold mlp or attention at corrupted values in the later layers of the restored token.")
+    @Option(help: "Hold one of the parts at corrupted values in the later layers of the restored token.")
     var sever: String?
-    @Option(parsing: .unconditional, help: "Layers of a window, for mlp and attention.")
+    @Option(parsing: .unconditional, help: "Layers of a window, for parts of layers.")
     var window = 10
     @Option(help: "Layers, as 0,4,8-11 (default: all).")
     var layers: NumberList?
@@ -48,18 +48,19 @@ struct TraceCausal: AsyncParsableCommand {
 
     func run() async throws {
         try result.check()
-        let kinds = try chosenKinds()
+        let chosen = try chosenKinds()
         guard (1...100).contains(draws), noise > 0, noise.isFinite, (1...1000).contains(window) else {
             throw UsageError(
                 description:
                     "--draws, --noise, --window: expected positive numbers, found \(draws), \(noise), \(window)")
         }
-        if let sever, sever != "mlp" && sever != "attention" {
-            throw UsageError(description: "--sever: expected mlp or attention, found \(sever)")
+        if let sever, CausalTrace.Kind(rawValue: sever) ?? .residual == .residual {
+            throw UsageError(description: "--sever: expected a part, \(Self.parts), found \(sever)")
         }
         let facts = try readFacts()
         let text = try model.load()
         let traced = try TracedTextModel(text)
+        let kinds = chosen ?? CausalTrace.Kind.known(to: traced)
         let known = try facts.filter { fact in
             guard let answer = fact.answer else { return true }
             let said = try traced.likeliestToken(PromptInput(text: fact.prompt))
@@ -89,10 +90,15 @@ struct TraceCausal: AsyncParsableCommand {
         try result.give(ReportList(reports))
     }
 
-    private func chosenKinds() throws -> [CausalTrace.Kind] {
-        if kind == "all" { return CausalTrace.Kind.allCases }
+    private static var parts: String {
+        CausalTrace.Kind.allCases.filter { $0 != .residual }.map(\.rawValue).joined(separator: ", ")
+    }
+
+    /// Nil for all that the model has.
+    private func chosenKinds() throws -> [CausalTrace.Kind]? {
+        if kind == "all" { return nil }
         guard let one = CausalTrace.Kind(rawValue: kind) else {
-            throw UsageError(description: "--kind: expected residual, mlp, attention or all, found \(kind)")
+            throw UsageError(description: "--kind: expected residual, \(Self.parts) or all, found \(kind)")
         }
         return [one]
     }

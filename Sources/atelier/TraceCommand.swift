@@ -11,22 +11,25 @@ struct TraceCommand: AsyncParsableCommand {
         commandName: "trace", abstract: "Look inside models: read, replace and differentiate their activations.",
         subcommands: [
             TraceLogitLens.self, TraceAttention.self, TracePatch.self, TraceCausal.self, TraceKnockout.self,
-            TraceAttribution.self, TraceWords.self, TraceRun.self,
+            TraceAttribution.self, TraceWords.self, TraceScan.self, TraceRun.self,
         ])
 }
 
 /// How a report is given out.
 struct TraceOutput: ParsableArguments {
-    @Option(name: [.short, .long], help: "Also draw a picture into this file, .png or .jpg.")
+    @Option(name: [.short, .long], help: "Also draw a picture into this file, .png or .jpg, or write a page, .html.")
     var output: String?
     @Flag(help: "Print JSON instead of a table.")
     var json = false
 
     func check() throws {
-        if let output, ImageFormat(path: output) == nil {
-            throw UsageError(description: "--output: expected a name that ends in .png or .jpg, found \(output)")
+        if let output, ImageFormat(path: output) == nil, !isPage {
+            throw UsageError(
+                description: "--output: expected a name that ends in .png, .jpg or .html, found \(output)")
         }
     }
+
+    private var isPage: Bool { output?.lowercased().hasSuffix(".html") ?? false }
 
     func give(_ report: some TraceReport) throws {
         if json {
@@ -34,7 +37,14 @@ struct TraceOutput: ParsableArguments {
         } else {
             print(report.table)
         }
-        if let output { try writeImage(report.picture(), to: output) }
+        guard let output else { return }
+        guard isPage else { return try writeImage(report.picture(), to: output) }
+        let page = try report.page()
+        do {
+            try Data(page.html.utf8).write(to: URL(filePath: output), options: .atomic)
+        } catch {
+            throw UsageError(description: "\(output): expected a place that can be written to, found none")
+        }
     }
 
     static func json(_ value: some Encodable) throws -> String {

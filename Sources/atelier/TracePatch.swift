@@ -1,13 +1,22 @@
 import ArgumentParser
+import Foundation
 import Interpretability
 import TextModels
 
-/// Two prompts, and what they should be followed by.
+/// A prompt, how it is spoilt, and what should follow.
 struct ContrastOptions: ParsableArguments {
     @Option(name: [.short, .long], help: "The clean prompt.")
     var prompt: String
     @Option(help: "The corrupted prompt, of as many tokens.")
-    var corrupted: String
+    var corrupted: String?
+    @Option(help: "Instead of another prompt: noise, mean or zero on the subject, or a graph as JSON.")
+    var corrupt: String?
+    @Option(help: "The part of the prompt that noise, mean and zero spoil.")
+    var subject: String?
+    @Option(parsing: .unconditional, help: "The noise's deviation, in deviations of the subject's embeddings.")
+    var noise = 3.0
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The seed of the noise.")
+    var seed: UInt64 = 1
     @Option(help: "What should follow the clean prompt (default: what the model says).")
     var answer: String?
     @Option(help: "What should follow the corrupted prompt (default: what the model says).")
@@ -21,9 +30,38 @@ struct ContrastOptions: ParsableArguments {
         let text = try model.load()
         let traced = try TracedTextModel(text)
         let pair = try ContrastPair(
-            traced, clean: PromptInput(text: prompt), corrupted: PromptInput(text: corrupted),
+            traced, clean: PromptInput(text: prompt), corruption(traced),
             answer: answer.map(text.answerToken), other: otherAnswer.map(text.answerToken))
         return (traced, pair)
+    }
+
+    private func corruption(_ traced: TracedTextModel) throws -> Corruption {
+        guard (corrupted == nil) != (corrupt == nil) else {
+            throw UsageError(
+                description: "--corrupted: expected another prompt, or --corrupt with a way to spoil this one, found "
+                    + (corrupt == nil ? "neither" : "both"))
+        }
+        if let corrupted { return .prompt(try traced.tokens(PromptInput(text: corrupted), "corrupted")) }
+        let way = corrupt ?? ""
+        if ["noise", "mean", "zero"].contains(way) {
+            guard let subject else {
+                throw UsageError(
+                    description: "--subject: expected the part of the prompt that \(way) spoils, found none")
+            }
+            let tokens = try traced.tokens(of: subject, in: prompt)
+            if way == "zero" { return .zero(tokens) }
+            if way == "mean" { return .mean(tokens, over: []) }
+            guard noise > 0, noise.isFinite else {
+                throw UsageError(description: "--noise: expected a positive number, found \(noise)")
+            }
+            let ids = Array(try traced.tokens(PromptInput(text: prompt))[tokens])
+            return .noise(tokens, deviation: try noise * traced.embeddingDeviation(of: ids), seed: seed)
+        }
+        guard let data = FileManager.default.contents(atPath: way) else {
+            throw UsageError(
+                description: "--corrupt: expected noise, mean, zero or a file of JSON, found \"\(way)\"")
+        }
+        return .graph(try InterventionGraph(json: data))
     }
 }
 

@@ -3,42 +3,59 @@ import Foundation
 import Interpretability
 import TensorCore
 
-/// `atelier trace run`: a graph of interventions from a JSON file.
+/// `atelier trace run`: graphs of interventions from a JSON file.
 struct TraceRun: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "run", abstract: "Run a graph of interventions from a JSON file.")
+        commandName: "run", abstract: "Run a graph of interventions, or a session of several, from a JSON file.",
+        discussion:
+            "A session is {\"graphs\": [...]}; later graphs use what earlier ones saved. Edits are graphs whose first prompt "
+            + "stands for every prompt of the file.")
 
     @OptionGroup var model: TextModelOptions
-    @Argument(help: "The graph, JSON.")
+    @Argument(help: "The graph or session, JSON.")
     var graph: String
-    @Flag(help: "Check the graph and print the shapes of what it would save; compute nothing of it.")
+    @Option(
+        help: "A graph or a set of edits, {\"edits\": [...]}, done to every prompt first; may be given several times.")
+    var edit: [String] = []
+    @Flag(help: "Check the graphs and print the shapes of what they would save; compute nothing of them.")
     var dryRun = false
 
     func run() async throws {
-        guard let data = FileManager.default.contents(atPath: graph) else {
-            throw UsageError(description: "\(graph): expected a file of JSON, found none that can be read")
+        let read = try InterventionSession(json: data(graph))
+        var edits = EditSet()
+        for path in edit {
+            for one in try EditSet(json: data(path)).edits { edits.add(one) }
         }
-        let read = try InterventionGraph(json: data)
+        let session = read.edited(by: edits)
         let traced = try TracedTextModel(model.load())
         if dryRun {
-            let program = try traced.program(read)
-            let shapes = Dictionary(uniqueKeysWithValues: read.saves.keys.map { ($0, program.shape($0) ?? []) })
-            print(
-                try TraceOutput.json(Foreseen(passes: program.passes, savedBytes: program.savedBytes, shapes: shapes)))
-            return
+            try give(traced.programs(session).map(Foreseen.init))
+        } else {
+            try give(traced.run(session).map(Found.init))
         }
-        let found = try traced.run(read)
-        print(
-            try TraceOutput.json(
-                Found(
-                    passes: found.passes, tokens: found.tokens,
-                    values: found.values.mapValues { $0.map { TensorLiteral($0) } })))
+    }
+
+    private func data(_ path: String) throws -> Data {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw UsageError(description: "\(path): expected a file of JSON, found none that can be read")
+        }
+        return data
+    }
+
+    /// One object for one graph, else a list of them.
+    private func give(_ results: [some Encodable]) throws {
+        print(try results.count == 1 ? TraceOutput.json(results[0]) : TraceOutput.json(results))
     }
 
     private struct Foreseen: Encodable {
         let passes: Int
         let savedBytes: Int
         let shapes: [String: [Int]]
+
+        init(_ program: TraceProgram) {
+            (passes, savedBytes) = (program.passes, program.savedBytes)
+            shapes = Dictionary(uniqueKeysWithValues: program.graph.saves.keys.map { ($0, program.shape($0) ?? []) })
+        }
     }
 
     private struct Found: Encodable {
@@ -46,5 +63,10 @@ struct TraceRun: AsyncParsableCommand {
         let tokens: [[Int]]
         /// By name, one for each step.
         let values: [String: [TensorLiteral]]
+
+        init(_ result: TraceResult) {
+            (passes, tokens) = (result.passes, result.tokens)
+            values = result.values.mapValues { $0.map { TensorLiteral($0) } }
+        }
     }
 }

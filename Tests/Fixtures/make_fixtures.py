@@ -3,7 +3,8 @@
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders stylegan pipeline
                                              pipeline_images pipeline_xl schedulers scheduler_variants sampler_grid optimizers
                                              adaptive_optimizers single_file torch_checkpoints adapters sliders pairs
-                                             language_models text_tokenizers gguf_files smollm2]
+                                             language_models rotary text_tokenizers gguf_files
+                                             smollm2]
 """
 
 import importlib
@@ -39,6 +40,7 @@ SUBJECTS = {
     "sliders": "subjects.sliders",
     "pairs": "subjects.pairs",
     "language_models": "subjects.language_models",
+    "rotary": "subjects.rotary",
     "text_tokenizers": "subjects.text_tokenizers",
     "gguf_files": "subjects.gguf_files",
     "smollm2": "subjects.smollm2",

@@ -75,6 +75,8 @@ enum PlantedCircuit {
             tensor = Tensor((0..<rows * columns).map { value($0 / columns, $0 % columns) }, shape: [rows, columns])
         }
 
+        init(tensor: Tensor) { self.tensor = tensor }
+
         init(_ count: Int, _ value: (Int) -> Float) { tensor = Tensor((0..<count).map(value)) }
     }
 }

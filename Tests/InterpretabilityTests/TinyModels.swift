@@ -11,16 +11,16 @@ enum TinyModels {
     static let families = ["gpt2", "gpt-neox", "llama", "gemma2", "gemma3", "mamba"]
     static let vocabulary = 40
 
-    static func text(_ family: String) throws -> TracedTextModel {
+    static func text(_ family: String, pass: Pass = Pass()) throws -> TracedTextModel {
         let configuration = configuration(family)
         let sites = SiteIndex()
         let (model, _) = try ScopedWeights.load(RandomWeights(seed: 3), root: "", sites: sites) {
             try configuration.model($0)
         }
-        return try TracedTextModel(model, configuration, sites: sites)
+        return try TracedTextModel(model, configuration, sites: sites, pass: pass)
     }
 
-    private static func configuration(_ family: String) -> any LanguageModelConfiguration {
+    static func configuration(_ family: String) -> any LanguageModelConfiguration {
         switch family {
         case "gpt2":
             var c = GPT2Configuration()

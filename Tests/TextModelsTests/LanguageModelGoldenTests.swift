@@ -9,6 +9,7 @@ import Weights
 @Suite struct LanguageModelGoldenTests {
     static let models = [
         "gpt2", "gpt-neox", "gpt-neox-serial", "llama", "llama-tied", "llama-linear", "llama-dynamic", "llama-llama3",
+        "llama-yarn",
         "gemma2", "gemma3", "mamba", "mamba-bias",
     ]
 

@@ -57,7 +57,7 @@ import Weights
         arguments: [
             (#"{"model_type": "bert"}"#, #"config.json: model_type: expected one of gpt2, "#),
             (#"{}"#, "found none"),
-            (#"{"model_type": "llama", "rope_scaling": {"rope_type": "yarn", "factor": 2}}"#, "rope_type"),
+            (#"{"model_type": "llama", "rope_scaling": {"rope_type": "su", "factor": 2}}"#, "rope_type"),
             (#"{"model_type": "llama", "rope_scaling": {"rope_type": "linear"}}"#, "factor"),
             (#"{"model_type": "llama", "num_key_value_heads": 5}"#, "num_key_value_heads"),
             (#"{"model_type": "llama", "hidden_size": -4}"#, "hidden_size"),

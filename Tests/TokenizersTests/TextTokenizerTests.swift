@@ -75,7 +75,11 @@ import Tokenizers
         arguments: [
             (#""merges": []"#, "merges for a vocabulary"),
             (#""merges": ["a b"]"#, "not listed"),
-            (#""merges": [["x", "y", "z"]]"#, "a tokenizer.json"),
+            (#""merges": [["x", "y", "z"]]"#, "two tokens that are merged at model.merges.[0]"),
+            (#""type": "BPE""#, "expected the key \"merges\" in model, found no such key"),
+            (#""merges": null"#, "at model.merges, found null"),
+            (#""merges": 7"#, "at model.merges, found another type"),
+            (#""type": "WordPiece""#, "expected a BPE model, found WordPiece"),
             (#""type": "Unigram", "merges": []"#, "a BPE model"),
         ])
     func refusals(_ model: String, _ words: String) {

@@ -40,6 +40,9 @@ import Tokenizers
         #expect(
             merges?.description.contains(
                 "merges.txt: expected two tokens and a space between them on line 3, found \"abc\"") == true)
+        let empty = try error(replacing: ["merges.txt": "#version: 0.2\n"])
+        #expect(empty?.path.hasSuffix("merges.txt") == true && empty?.expected.hasPrefix("merges for") == true)
+        #expect(empty?.found == "none")
         let unknown = try error(replacing: ["merges.txt": "#version: 0.2\ni qqq\n"])
         #expect(unknown?.description.contains("\"i qqq\" where \"qqq\" is not listed") == true)
     }

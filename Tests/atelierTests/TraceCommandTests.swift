@@ -23,12 +23,14 @@ import Testing
     @Test func `instruments print JSON and draw pictures`() throws {
         let folder = try folder()
         defer { try? FileManager.default.removeItem(at: folder) }
-        let picture = folder.appending(path: "picture.png").path
+        let picture = folder.appending(path: "picture.png").path, page = folder.appending(path: "page.html").path
         let pair = ["-p", "abcd", "--corrupted", "abed", "--answer", "f", "--other-answer", "g"]
         for arguments in [
             ["logit-lens", "-p", "abcd"], ["attention", "-p", "abcd"], ["patch"] + pair,
             ["patch", "--site", "heads"] + pair,
-            ["attribution"] + pair, ["causal", "-p", "abcd", "--subject", "b", "--kind", "all"],
+            ["attribution"] + pair, ["patch", "--corrupt", "noise", "--subject", "b", "-p", "abcd"],
+            ["attribution", "--corrupt", "mean", "--subject", "b", "-p", "abcd", "--site", "heads"],
+            ["causal", "-p", "abcd", "--subject", "b", "--kind", "all"],
             ["causal", "-p", "abcd", "--subject", "b", "--swap", "e"], ["knockout", "-p", "abcd", "--subject", "b"],
         ] {
             let outcome = try CommandLineTests().run(
@@ -37,6 +39,13 @@ import Testing
             #expect((try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8))) != nil, "\(arguments)")
             #expect(FileManager.default.fileExists(atPath: picture), "\(arguments)")
             try? FileManager.default.removeItem(atPath: picture)
+            guard arguments.contains("--swap") || !arguments.contains("causal") else { continue }
+            let written = try CommandLineTests().run(
+                ["trace", arguments[0], "-m", folder.path] + arguments.dropFirst() + ["-o", page])
+            #expect(written.code == 0, "\(arguments): \(written.errors)")
+            let html = try String(contentsOfFile: page, encoding: .utf8)
+            #expect(html.hasPrefix("<!doctype html>") && html.hasSuffix("</html>\n"), "\(arguments)")
+            try? FileManager.default.removeItem(atPath: page)
         }
         let graph = folder.appending(path: "graph.json")
         try Data(
@@ -47,6 +56,69 @@ import Testing
         #expect(dry.output.contains("\"shapes\":{\"x\":[3,"), "\(dry.errors)")
         let real = try CommandLineTests().run(["trace", "run", "-m", folder.path, graph.path])
         #expect(real.output.contains("\"data\""), "\(real.errors)")
+        let session = folder.appending(path: "session.json"), edit = folder.appending(path: "edit.json")
+        try Data(
+            #"""
+            {"graphs": [
+              {"version":1,"steps":1,"prompts":[{"text":"abc"}],"saves":{"x":0},
+               "nodes":[{"operation":"get","site":"embed","prompt":0}]},
+              {"version":1,"steps":1,"prompts":[{"text":"abc"}],"saves":{"y":2},
+               "nodes":[{"operation":"saved","graph":0,"name":"x"},{"operation":"get","site":"embed","prompt":0},
+                        {"operation":"subtract","inputs":[0,1]}]}]}
+            """#.utf8
+        ).write(to: session)
+        try Data(
+            #"""
+            {"version":1,"steps":1,"prompts":[{"text":"a"}],"saves":{},
+             "nodes":[{"operation":"get","site":"embed","prompt":0},{"operation":"scale","inputs":[0],"number":0},
+                      {"operation":"set","site":"embed","prompt":0,"inputs":[1]}]}
+            """#.utf8
+        ).write(to: edit)
+        struct Found: Decodable {
+            struct Value: Decodable { var shape: [Int], data: String }
+            var values: [String: [Value]]
+        }
+        func values(_ more: [String]) throws -> [[String: [Found.Value]]] {
+            let outcome = try CommandLineTests().run(["trace", "run", "-m", folder.path, session.path] + more)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            return try JSONDecoder().decode([Found].self, from: Data(outcome.output.utf8)).map(\.values)
+        }
+        func isZero(_ value: Found.Value?) -> Bool {
+            // Zero and minus zero.
+            (value.flatMap { Data(base64Encoded: $0.data) } ?? Data([1])).allSatisfy { $0 == 0 || $0 == 0x80 }
+        }
+        let (plain, edited) = (try values([]), try values(["--edit", edit.path]))
+        #expect(plain.count == 2 && !isZero(plain[0]["x"]?.first) && isZero(plain[1]["y"]?.first))
+        #expect(isZero(edited[0]["x"]?.first))
+        let foreseen = try CommandLineTests().run(
+            ["trace", "run", "-m", folder.path, session.path, "--dry-run", "--edit", edit.path])
+        #expect(foreseen.output.contains("\"shapes\":{\"y\":[3,"), "\(foreseen.errors)")
+    }
+
+    @Test func `a scan tells every site`() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let table = try CommandLineTests().run(["trace", "scan", "-m", folder.path, "-p", "abcde"])
+        #expect(table.code == 0, "\(table.errors)")
+        let lines = table.output.split(separator: "\n").map {
+            $0.split(separator: " ", omittingEmptySubsequences: true)
+        }
+        let pattern = lines.first { $0.first == "model.layers.1.self_attn:pattern" }
+        #expect(pattern?.dropFirst().joined(separator: " ") == "layers.1.attn.pattern 4 x 5 x 5 head, token, key")
+        let json = try CommandLineTests().run(
+            ["trace", "scan", "-m", folder.path, "-p", "abcde", "--json", "--find", "attn.pattern"])
+        struct Report: Decodable {
+            struct Row: Decodable { var site: String, name: String?, shape: [Int], axes: [String], bytes: Int }
+            var rows: [Row]
+        }
+        let report = try JSONDecoder().decode(Report.self, from: Data(json.output.utf8))
+        #expect(report.rows.map(\.name) == ["layers.0.attn.pattern", "layers.1.attn.pattern"])
+        #expect(report.rows.map(\.bytes) == [400, 400])
+        let picture = try CommandLineTests().run(
+            ["trace", "scan", "-m", "mini", "--size", "2048", "--find", "attn1:pattern"])
+        #expect(
+            picture.output.contains("unet.mid_block.attentions.0.transformer_blocks.0.attn1:pattern"),
+            "\(picture.errors)")
     }
 
     @Test func `wrong requests are one sentence`() throws {
@@ -70,6 +142,16 @@ import Testing
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "z"], 1, "a text with \"z\""),
             (["causal", "-m", folder.path], 2, "--prompt"),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--kind", "x"], 2, "--kind"),
+            (
+                ["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--kind", "gate"], 1,
+                "residual, mlp, attention"
+            ),
+            (["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--sever", "residual"], 2, "--sever"),
+            (["patch", "-m", folder.path, "-p", "ab"], 2, "neither"),
+            (["patch", "-m", folder.path, "-p", "ab", "--corrupt", "zero"], 2, "--subject"),
+            (["patch", "-m", folder.path, "-p", "ab", "--corrupt", "/nowhere"], 2, "--corrupt"),
+            (["scan", "-m", folder.path, "--size", "64"], 2, "--size"),
+            (["run", "-m", folder.path, graph.path, "--edit", "/nowhere"], 2, "a file of JSON"),
             (["knockout", "-m", folder.path, "-p", "ab", "--subject", "b"], 1, "before the last"),
             (["run", "-m", folder.path, "/nowhere"], 2, "a file of JSON"),
             (["run", "-m", folder.path, graph.path], 1, "did you mean \"embed\"?"),

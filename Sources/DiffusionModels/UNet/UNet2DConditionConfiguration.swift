@@ -108,6 +108,14 @@ public struct UNet2DConditionConfiguration: ModelConfiguration {
         }
     }
 
+    /// The width of the context that the first resolution reads.
+    public var contextWidth: Int {
+        switch crossAttentionDim {
+        case .all(let width): width
+        case .each(let widths): widths.first ?? 0
+        }
+    }
+
     /// What one resolution has, counted on the way down.
     struct Block {
         var channels: Int

@@ -69,7 +69,7 @@ public struct UNet2DConditionModel: Layer {
     ///   - timesteps: `[batch]`, whole or fractional.
     ///   - context: `[batch, tokens, crossAttentionDim]`.
     ///   - added: what `text_time` models and distilled ones need besides.
-    /// - Returns: `[batch, outChannels, height, width]`.
+    /// - Returns: `[batch, outChannels, height, width]`; no output of the model where the pass's plan ended early.
     public func callAsFunction(
         _ sample: Tensor, timesteps: Tensor, context: Tensor, added: AddedConditioning? = nil, _ pass: Pass
     ) -> Tensor {
@@ -78,9 +78,17 @@ public struct UNet2DConditionModel: Layer {
 
         var h = convIn(sample, pass)
         var skips = [h]
-        for block in downBlocks { h = block(h, time: time, context: context, skips: &skips, pass) }
+        for block in downBlocks {
+            if pass.isFinished { return h }
+            h = block(h, time: time, context: context, skips: &skips, pass)
+        }
+        if pass.isFinished { return h }
         if let midBlock { h = midBlock(h, time: time, context: context, pass) }
-        for block in upBlocks { h = block(h, time: time, context: context, skips: &skips, pass) }
+        for block in upBlocks {
+            if pass.isFinished { return h }
+            h = block(h, time: time, context: context, skips: &skips, pass)
+        }
+        if pass.isFinished { return h }
         return convOut(normOut(h, then: configuration.activation, pass), pass)
     }
 

@@ -36,10 +36,13 @@ struct UNetDownBlock: Layer {
     ) -> Tensor {
         var h = x
         for (index, residual) in residuals.enumerated() {
+            if pass.isFinished { return h }
             h = residual(h, time: time, pass)
+            if pass.isFinished { return h }
             if !transformers.isEmpty { h = transformers[index](h, context: context, pass) }
             skips.append(h)
         }
+        if pass.isFinished { return h }
         if let downsampler {
             h = downsampler(h, pass)
             skips.append(h)
@@ -77,8 +80,12 @@ struct UNetMidBlock: Layer {
     func callAsFunction(_ x: Tensor, time: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
         var h = first(x, time: time, pass)
         for (transformer, residual) in zip(transformers, residuals) {
-            h = residual(transformer(h, context: context, pass), time: time, pass)
+            if pass.isFinished { return h }
+            h = transformer(h, context: context, pass)
+            if pass.isFinished { return h }
+            h = residual(h, time: time, pass)
         }
+        if pass.isFinished { return h }
         return pass.visit(site, .output, h)
     }
 
@@ -125,9 +132,12 @@ struct UNetUpBlock: Layer {
     ) -> Tensor {
         var h = x
         for (index, residual) in residuals.enumerated() {
+            if pass.isFinished { return h }
             h = residual(concatenated([h, skips.removeLast()], axis: 1), time: time, pass)
+            if pass.isFinished { return h }
             if !transformers.isEmpty { h = transformers[index](h, context: context, pass) }
         }
+        if pass.isFinished { return h }
         if let upsampler { h = upsampler(h, to: skips.last.map { Array($0.shape[2...]) }, pass) }
         return pass.visit(site, .output, h)
     }

@@ -47,6 +47,35 @@ public struct TracedPrompt {
         builder.add(node)
     }
 
+    /// The gradient that arrives at a site on the way back; for `setGradient`.
+    public func arrivingGradient(_ site: String, token: Int? = nil, head: Int? = nil) -> TracedValue {
+        builder.add(node(.arrivingGradient, site, Self.selection(token, nil, head, nil, nil, nil), .first))
+    }
+
+    /// Puts a value in the place of the gradient that arrives at a site, or at a part of it, for the gradients that are
+    /// asked for after this. What lies before the site gets the new one, and so does a gradient at the site itself.
+    ///
+    ///     prompt.setGradient("layers.3.attn.z", head: 1, to: prompt.arrivingGradient("layers.3.attn.z", head: 1) * 0.5)
+    public func setGradient(
+        _ site: String, token: Int? = nil, tokens: Range<Int>? = nil, head: Int? = nil, channel: Int? = nil,
+        to value: TracedValue
+    ) {
+        var node = node(.setGradient, site, Self.selection(token, tokens, head, nil, nil, channel), .first)
+        node.inputs = [value.id]
+        builder.add(node)
+    }
+
+    /// Lets nothing back through a site, or through a part of it.
+    public func stopGradient(_ site: String, token: Int? = nil, head: Int? = nil) {
+        setGradient(site, token: token, head: head, to: builder.constant(0))
+    }
+
+    /// Multiplies the gradient that goes back through a site, or through a part of it.
+    public func scaleGradient(_ site: String, token: Int? = nil, head: Int? = nil, by factor: Double) {
+        setGradient(
+            site, token: token, head: head, to: arrivingGradient(site, token: token, head: head) * factor)
+    }
+
     private func node(
         _ operation: Operation, _ site: String, _ selection: [AxisSelection], _ steps: StepSelection
     ) -> Node {

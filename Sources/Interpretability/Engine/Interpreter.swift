@@ -12,21 +12,34 @@ final class Interpreter<Model: TraceableModel>: Sendable {
 
     private struct State {
         var values: [Key: Tensor] = [:]
-        /// Rows at which gradients are wanted, by `get`.
-        var leaves: [Int: Tensor] = [:]
+        /// Rows at which gradients are wanted, by `get`: one for each pass whose history is there.
+        var leaves: [Int: [Tensor]] = [:]
         /// What did not fit in a step whose shapes only the step itself knows.
         var failure: TraceError?
+    }
+
+    /// One forward pass.
+    private struct Run {
+        var pass: Int
+        /// The places of prompts among the rows.
+        var places: [Int: Int]
+        /// Whether values keep their history.
+        var tracks: Bool
     }
 
     private let program: TraceProgram
     private let model: Model
     private let earlier: [TraceResult]
+    private let walk: BackwardWalk
     private let state = Mutex(State())
 
     init(_ program: TraceProgram, _ model: Model, earlier: [TraceResult]) {
         self.program = program
         self.model = model
         self.earlier = earlier
+        walk = BackwardWalk(program) { node, inputs in
+            node.operation == .unembed ? model.unembedded(inputs[0]) : node.value(inputs)
+        }
     }
 
     func run() throws -> TraceResult {
@@ -39,15 +52,19 @@ final class Interpreter<Model: TraceableModel>: Sendable {
                     && program.nodes[$0].pass == pass
             }
             let stations = stations(pass)
+            let run = Run(
+                pass: pass, places: Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1, $0) }),
+                tracks: program.backward.isTracked(pass))
             let added = try model.run(
                 rows.map { program.graph.prompts[$0] }, steps: program.graph.steps, lastOnly: program.lastOnly
             ) { context in
-                plan(stations, rows, context, tracks: !gradients.isEmpty)
+                plan(stations, run, context)
             }
             for (row, prompt) in rows.enumerated() { tokens[prompt] = added[row] }
             try state.withLock { state in
                 if let failure = state.failure { throw failure }
                 differentiate(gradients, &state)
+                guard !program.backward.keepsHistory(after: pass) else { return }
                 state.leaves = [:]
                 state.values = state.values.mapValues(\.detached)
             }
@@ -80,46 +97,64 @@ final class Interpreter<Model: TraceableModel>: Sendable {
         for (id, node) in program.graph.nodes.enumerated() {
             let plan = program.nodes[id]
             guard plan.isLive, let entry = plan.entry, rows.contains(node.prompt ?? -1) else { continue }
-            guard node.operation == .set ? plan.pass <= pass : plan.pass == pass else { continue }
+            let isActing =
+                switch node.operation {
+                case .set: plan.pass <= pass
+                case .get: plan.pass == pass || program.backward.isLeaf(id, in: pass)
+                default: program.backward.isTracked(pass)
+                }
+            guard isActing else { continue }
             bySite[entry.order, default: []].append(id)
         }
         return bySite.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    private func plan(_ stations: [[Int]], _ rows: [Int], _ context: StepContext, tracks: Bool) -> SitePlan {
+    /// What a step does at each site. In the last step of a pass nothing is wanted after the last value that is read.
+    private func plan(_ stations: [[Int]], _ run: Run, _ context: StepContext) -> SitePlan {
         var plan = SitePlan()
-        let places = Dictionary(uniqueKeysWithValues: rows.enumerated().map { ($1, $0) })
+        var reads: [SiteScan.Entry] = []
         for station in stations {
             let acting = station.filter { program.nodes[$0].steps.contains(context.step) }
             guard let first = acting.first, let entry = program.nodes[first].entry else { continue }
             plan.add(
                 .replace { [self] value in
-                    state.withLock { visit(value, entry, acting, places, context, tracks, &$0) }
+                    state.withLock { visit(value, entry, acting, run, context, &$0) }
                 }, at: entry.site, entry.port)
+            if acting.contains(where: { program.graph.nodes[$0].operation == .get }) { reads.append(entry) }
+        }
+        // Stations come in the order of the model.
+        if context.step + 1 == program.graph.steps, let last = reads.last, reads.allSatisfy(\.isVisitedOnce) {
+            plan.end(after: last.site, last.port)
         }
         return plan
     }
 
     private func visit(
-        _ value: Tensor, _ entry: SiteScan.Entry, _ acting: [Int], _ places: [Int: Int], _ context: StepContext,
-        _ tracks: Bool, _ state: inout State
+        _ value: Tensor, _ entry: SiteScan.Entry, _ acting: [Int], _ run: Run, _ context: StepContext,
+        _ state: inout State
     ) -> Tensor {
         let batch = RowBatch(value, entry, context)
         var edited: [Int: Tensor] = [:]
+        var hooks: [Int] = []
         for id in acting {
             let (node, planned) = (program.graph.nodes[id], program.nodes[id])
-            let place = places[node.prompt ?? 0] ?? 0
+            guard node.operation == .get || node.operation == .set else {
+                hooks.append(id)
+                continue
+            }
+            let place = run.places[node.prompt ?? 0] ?? 0
             var row = edited[place] ?? batch.row(place)
             guard let box = box(id, of: row.shape, entry, &state) else { continue }
             if node.operation == .get {
-                if tracks && planned.isLeaf {
+                if program.backward.isLeaf(id, in: run.pass) {
                     if !row.isTracked { row = row.tracked() }
                     edited[place] = row
-                    state.leaves[id] = row
+                    state.leaves[id, default: []].append(row)
                 }
+                guard planned.pass == run.pass else { continue }
                 let part = row.selected(box)
                 state.values[Key(node: id, step: planned.isStepwise ? context.step : -1)] =
-                    tracks ? part : part.detached
+                    run.tracks ? part : part.detached
             } else if let input = node.inputs?.first {
                 let new = self.value(input, step: context.step, &state)
                 let shape = box.shape(of: row.shape)
@@ -132,7 +167,10 @@ final class Interpreter<Model: TraceableModel>: Sendable {
                 edited[place] = row.replacing(box, with: new)
             }
         }
-        return batch.replacing(edited)
+        guard !hooks.isEmpty else { return batch.replacing(edited) }
+        let place = BackwardWalk.Place(
+            pass: run.pass, entry: entry, nodes: hooks, rows: run.places, context: context)
+        return editingGradient(batch.replacing(edited)) { [walk] in walk.edited($0, place) }
     }
 
     /// The part that a node reads or writes; nil, and a value of zeros, where a step has no such part.
@@ -215,20 +253,53 @@ final class Interpreter<Model: TraceableModel>: Sendable {
         preconditionFailure("\(program.nodes[id].place): asked for before it is there")
     }
 
-    /// One backward pass for each number that is differentiated.
+    /// One backward pass for each number that is differentiated under the same edits.
     private func differentiate(_ gradientNodes: [Int], _ state: inout State) {
-        let byLoss = Dictionary(grouping: gradientNodes) { program.graph.nodes[$0].inputs?.first ?? 0 }
-        for (loss, ids) in byLoss.sorted(by: { $0.key < $1.key }) {
-            let output = value(loss, step: 0, &state)
+        let groups = Dictionary(grouping: gradientNodes) { id in
+            Walk(loss: program.graph.nodes[id].inputs?.first ?? 0, edits: program.backward.edits(of: id))
+        }
+        // An edit may take a gradient that stands before it.
+        for (kind, ids) in groups.sorted(by: { ($0.value.first ?? 0) < ($1.value.first ?? 0) }) {
+            let output = value(kind.loss, step: 0, &state)
+            let task = BackwardWalk.Task(edits: Set(kind.edits), known: known(kind.edits, &state))
             let sites = ids.compactMap { program.graph.nodes[$0].inputs?.last }
-            let slopes = gradients(
-                of: output, seed: Tensor.ones(output.shape), retaining: sites.compactMap { state.leaves[$0] })
+            let slopes = walk.run(task) {
+                gradients(
+                    of: output, seed: Tensor.ones(output.shape), retaining: sites.flatMap { state.leaves[$0] ?? [] })
+            }
             for (id, site) in zip(ids, sites) {
-                guard let leaf = state.leaves[site], let entry = program.nodes[site].entry else { continue }
-                let slope = slopes[leaf] ?? Tensor.zeros(leaf.shape)
-                let box = program.graph.nodes[site].box(of: leaf.shape) { entry.axis($0) }
-                state.values[Key(node: id, step: -1)] = slope.selected(box)
+                let parts = (state.leaves[site] ?? []).compactMap { leaf in slopes[leaf].map { part($0, of: site) } }
+                let sum = parts.dropFirst().reduce(parts.first) { sum, part in sum.map { $0 + part } }
+                state.values[Key(node: id, step: -1)] = sum ?? Tensor.zeros(program.nodes[id].shape)
             }
         }
+    }
+
+    /// What backward passes have in common that are one.
+    private struct Walk: Hashable {
+        var loss: Int
+        var edits: [Int]
+    }
+
+    /// The part of a site's gradient that a `get` selects.
+    private func part(_ gradient: Tensor, of get: Int) -> Tensor {
+        guard let entry = program.nodes[get].entry else { return gradient }
+        return gradient.selected(program.graph.nodes[get].box(of: gradient.shape) { entry.axis($0) })
+    }
+
+    /// Values that edits of gradients need and that do not wait for gradients themselves.
+    private func known(_ edits: [Int], _ state: inout State) -> [Int: Tensor] {
+        var known: [Int: Tensor] = [:]
+        var pending = edits.flatMap { program.graph.nodes[$0].inputs ?? [] }
+        var seen: Set<Int> = []
+        while let id = pending.popLast() {
+            guard seen.insert(id).inserted else { continue }
+            if program.nodes[id].isBackward {
+                pending += program.graph.nodes[id].inputs ?? []
+            } else {
+                known[id] = value(id, step: 0, &state).detached
+            }
+        }
+        return known
     }
 }

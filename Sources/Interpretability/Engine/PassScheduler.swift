@@ -5,7 +5,7 @@
 /// - a set is in the pass of its value if that is there in time, else in the next one;
 /// - a get is in the latest pass of the sets upstream that stand before it in the graph, which it must see;
 /// - a set is in a later pass than the gets downstream that stand before it, which must not see it;
-/// - a gradient is there at the end of the pass of what it is of, and its get is in that pass, too.
+/// - a gradient is there at the end of the pass of what it is of and of what it is edited by.
 struct PassScheduler {
     let graph: InterventionGraph
     let limits: TraceLimits
@@ -26,19 +26,8 @@ struct PassScheduler {
 
     /// - Returns: the number of passes.
     func schedule(_ nodes: inout [PlannedNode]) throws -> Int {
-        var minimum = [Int](repeating: 0, count: nodes.count)
-        // Each round moves the get of a gradient into the pass of its loss, which may move others.
-        for _ in 0...limits.passes {
-            try sweep(&nodes, minimum)
-            var isSettled = true
-            for (id, node) in graph.nodes.enumerated() where node.operation == .gradient && nodes[id].isLive {
-                guard let at = node.inputs?.last, nodes[at].pass < nodes[id].pass else { continue }
-                minimum[at] = nodes[id].pass
-                isSettled = false
-            }
-            if isSettled { return (nodes.filter(\.isLive).map(\.pass).max() ?? -1) + 1 }
-        }
-        throw tooManyPasses("the gradients")
+        try sweep(&nodes)
+        return (nodes.filter(\.isLive).map(\.pass).max() ?? -1) + 1
     }
 
     private func tooManyPasses(_ place: String) -> TraceError {
@@ -48,17 +37,18 @@ struct PassScheduler {
             advice: "write sets in the order of the model's sites")
     }
 
-    private func sweep(_ nodes: inout [PlannedNode], _ minimum: [Int]) throws {
+    private func sweep(_ nodes: inout [PlannedNode]) throws {
         var there = [Availability](repeating: Availability(), count: nodes.count)
         var gets: [Int: [Int]] = [:]
         var sets: [Int: [Int]] = [:]
+        var editPass = 0
         for (id, node) in graph.nodes.enumerated() where nodes[id].isLive {
             var own = combined((node.inputs ?? []).map { there[$0] })
             switch node.operation {
             case .get:
                 guard let entry = nodes[id].entry, let prompt = node.prompt else { break }
                 let seen = sets[prompt, default: []].filter { isUpstream($0, of: id, nodes, orEqual: true) }
-                own = Availability(pass: max(minimum[id], seen.map { nodes[$0].pass }.max() ?? 0))
+                own = Availability(pass: seen.map { nodes[$0].pass }.max() ?? 0)
                 if nodes[id].isStepwise {
                     own.orderInStep = entry.order
                 } else {
@@ -74,7 +64,10 @@ struct PassScheduler {
                     own.pass = max(own.pass, there[get].pass + 1)
                 }
                 sets[prompt, default: []].append(id)
-            case .gradient: own.moment = Moment(step: .max, order: .max)
+            case .setGradient: editPass = max(editPass, own.pass)
+            case .gradient:
+                own.pass = max(own.pass, editPass)
+                own.moment = Moment(step: .max, order: .max)
             default: break
             }
             guard own.pass < limits.passes else { throw tooManyPasses(nodes[id].place) }

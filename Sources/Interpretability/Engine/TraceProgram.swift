@@ -11,6 +11,7 @@ public struct TraceProgram: Sendable {
     public let rows: [[Int]]
     let nodes: [PlannedNode]
     let lastOnly: Bool
+    let backward: BackwardPlan
 
     /// The shape that a saved value will have, at its first step.
     public func shape(_ name: String) -> [Int]? { graph.saves[name].map { nodes[$0].shape } }
@@ -27,8 +28,10 @@ struct PlannedNode: Sendable {
     var isStepwise = false
     var isLive = false
     var pass = 0
-    /// Of a `get`: whether a gradient is asked for at it.
-    var isLeaf = false
+    /// Whether its value is there in a backward pass only.
+    var isBackward = false
+    /// Of such a value: the first of the sites, in the order of the model, that a gradient must arrive at for it.
+    var firstArrival: Int?
 }
 
 /// Makes a program, in three sweeps over the nodes: sites and shapes, what is needed, passes.
@@ -56,9 +59,13 @@ struct TraceCompiler<Model: TraceableModel> {
         var passes = try PassScheduler(graph: graph, limits: limits).schedule(&nodes)
         // Tokens are wanted even where nothing is saved.
         if graph.steps > 1 && !graph.prompts.isEmpty { passes = max(passes, 1) }
+        let rows = rows(graph, nodes, passes)
+        let lastOnly = readsLastOnly(graph, nodes)
+        try TraceCosts(limits: limits, lastOnly: lastOnly ? model.headPaths : [])
+            .check(graph, nodes, rows: rows, tokens: tokens)
         return TraceProgram(
-            graph: graph, passes: passes, savedBytes: saved, rows: rows(graph, nodes, passes), nodes: nodes,
-            lastOnly: readsLastOnly(graph, nodes))
+            graph: graph, passes: passes, savedBytes: saved, rows: rows, nodes: nodes,
+            lastOnly: lastOnly, backward: BackwardPlan(graph, nodes))
     }
 
     private func checkCounts(_ graph: InterventionGraph) throws {
@@ -86,13 +93,14 @@ struct TraceCompiler<Model: TraceableModel> {
                 .operation, place, expected: "\(count.map(String.init) ?? "one or more") inputs",
                 found: "\(inputs.count)")
         }
-        if let wrong = inputs.first(where: { !(0..<index).contains($0) || graph.nodes[$0].operation == .set }) {
+        if let wrong = inputs.first(where: { !(0..<index).contains($0) || !graph.nodes[$0].operation.hasValue }) {
             throw TraceError(.order, place, expected: "inputs among the values before it", found: "node \(wrong)")
         }
         var plan = PlannedNode(place: place)
         try inheritSteps(inputs, before, &plan)
+        try inheritDirection(node, inputs, graph, before, &plan)
         switch node.operation {
-        case .get, .set: try planSite(node, graph, before, tokens, resolver, &plan)
+        case .get, .set, .setGradient, .arrivingGradient: try planSite(node, graph, before, tokens, resolver, &plan)
         case .gradient: try planGradient(inputs, graph, before, &plan)
         case .unembed:
             guard let shape = model.unembeddedShape(before[inputs[0]].shape) else {
@@ -141,6 +149,18 @@ struct TraceCompiler<Model: TraceableModel> {
         }
     }
 
+    /// What is computed from arriving gradients is there on the way back only, where `setGradient` takes it.
+    private func inheritDirection(
+        _ node: Node, _ inputs: [Int], _ graph: InterventionGraph, _ before: [PlannedNode], _ plan: inout PlannedNode
+    ) throws {
+        plan.isBackward = node.operation == .arrivingGradient || inputs.contains { before[$0].isBackward }
+        plan.firstArrival = inputs.compactMap { before[$0].firstArrival }.min()
+        guard plan.isBackward, node.operation == .set || node.operation == .gradient else { return }
+        throw TraceError(
+            .order, plan.place, expected: "values of the forward pass",
+            found: "some that are made of arriving gradients", advice: "those are for setGradient")
+    }
+
     private func planSite(
         _ node: Node, _ graph: InterventionGraph, _ before: [PlannedNode], _ tokens: [Int], _ resolver: SiteResolver,
         _ plan: inout PlannedNode
@@ -162,7 +182,8 @@ struct TraceCompiler<Model: TraceableModel> {
         let whole = entry.shape(tokens: tokens[prompt], step: steps.from)
         let box = try ShapeRule.box(node.selection ?? [], of: whole, plan.place) { entry.axis($0) }
         let own = box.shape(of: whole)
-        if node.operation == .set, let input = node.inputs?.first {
+        if node.operation != .get && node.operation != .set { try planBackward(node, graph, before, entry, &plan) }
+        if node.operation == .set || node.operation == .setGradient, let input = node.inputs?.first {
             guard !entry.isShared else {
                 throw TraceError(
                     .unsupported, plan.place, expected: "a site with a value for each prompt", found: "one for all",
@@ -190,6 +211,28 @@ struct TraceCompiler<Model: TraceableModel> {
         _ = try ShapeRule.box(node.selection ?? [], of: later, plan.place + ", further steps") { entry.axis($0) }
     }
 
+    /// Of what is done to gradients at a site.
+    private func planBackward(
+        _ node: Node, _ graph: InterventionGraph, _ before: [PlannedNode], _ entry: SiteScan.Entry,
+        _ plan: inout PlannedNode
+    ) throws {
+        guard graph.steps == 1 else {
+            throw TraceError(.unsupported, plan.place, expected: "one step", found: "\(graph.steps)")
+        }
+        guard !entry.isShared else {
+            throw TraceError(
+                .unsupported, plan.place, expected: "a site with a value for each prompt", found: "one for all")
+        }
+        if node.operation == .arrivingGradient { plan.firstArrival = entry.order }
+        guard node.operation == .setGradient, let earliest = node.inputs?.first.flatMap({ before[$0].firstArrival })
+        else { return }
+        guard earliest >= entry.order else {
+            throw TraceError(
+                .order, plan.place, expected: "gradients that arrive at this site or at later ones",
+                found: "one of an earlier site", advice: "gradients come from the end of the model")
+        }
+    }
+
     private func planGradient(
         _ inputs: [Int], _ graph: InterventionGraph, _ before: [PlannedNode], _ plan: inout PlannedNode
     ) throws {
@@ -214,7 +257,7 @@ struct TraceCompiler<Model: TraceableModel> {
     private func savedBytes(_ graph: InterventionGraph, _ nodes: [PlannedNode]) throws -> Int {
         var total = 0
         for (name, id) in graph.saves.sorted(by: { $0.key < $1.key }) {
-            guard graph.nodes.indices.contains(id), graph.nodes[id].operation != .set else {
+            guard graph.nodes.indices.contains(id), graph.nodes[id].operation.hasValue, !nodes[id].isBackward else {
                 throw TraceError(.operation, "save \"\(name)\"", expected: "the number of a value", found: "\(id)")
             }
             let node = nodes[id]
@@ -229,25 +272,27 @@ struct TraceCompiler<Model: TraceableModel> {
         return total
     }
 
-    /// Values that saves need, the sets that those values see, and all sets where tokens are generated.
+    /// Values that saves need, the sets that reach those values, and all sets where tokens are generated.
     private func markLive(_ graph: InterventionGraph, _ nodes: inout [PlannedNode]) {
         var pending = Array(graph.saves.values)
         if graph.steps > 1 { pending += graph.nodes.indices.filter { graph.nodes[$0].operation == .set } }
-        var setsSeen: [Int: Int] = [:]
-        let sets = Dictionary(grouping: graph.nodes.indices.filter { graph.nodes[$0].operation == .set }) {
+        let gradientEdits = graph.nodes.indices.filter { graph.nodes[$0].operation == .setGradient }
+        // By prompt: the sets that nothing has asked for yet.
+        var idle = Dictionary(grouping: graph.nodes.indices.filter { graph.nodes[$0].operation == .set }) {
             graph.nodes[$0].prompt ?? 0
         }
         while let id = pending.popLast() {
             guard !nodes[id].isLive else { continue }
             nodes[id].isLive = true
             pending += graph.nodes[id].inputs ?? []
-            guard graph.nodes[id].operation == .get, let prompt = graph.nodes[id].prompt else { continue }
-            guard setsSeen[prompt, default: -1] < id else { continue }
-            pending += sets[prompt, default: []].filter { $0 < id && $0 > setsSeen[prompt, default: -1] }
-            setsSeen[prompt] = id
-        }
-        for (id, node) in graph.nodes.enumerated() where node.operation == .gradient && nodes[id].isLive {
-            if let at = node.inputs?.last { nodes[at].isLeaf = true }
+            if graph.nodes[id].operation == .gradient { pending += gradientEdits.filter { $0 < id } }
+            guard graph.nodes[id].operation == .get, graph.steps == 1, let prompt = graph.nodes[id].prompt,
+                let sets = idle[prompt], let end = nodes[id].entry?.order
+            else { continue }
+            let reaching = sets.filter { $0 < id && nodes[$0].entry?.order ?? 0 <= end }
+            guard !reaching.isEmpty else { continue }
+            pending += reaching
+            idle[prompt] = sets.filter { !($0 < id && nodes[$0].entry?.order ?? 0 <= end) }
         }
     }
 

@@ -1,3 +1,4 @@
+public import Foundation
 public import TensorCore
 
 /// What a graph kept.
@@ -27,6 +28,42 @@ public struct InterventionSession: Codable, Sendable, Hashable {
     public var graphs: [InterventionGraph]
 
     public init(_ graphs: [InterventionGraph] = []) { self.graphs = graphs }
+
+    /// Reads a session, or a single graph as a session of one.
+    ///
+    /// - Throws: `TraceError` where the data are neither; an unknown operation is named.
+    public init(json: Data) throws {
+        let isSession = (try? JSONDecoder().decode(SessionKeys.self, from: json)) != nil
+        guard isSession else {
+            self.init([try InterventionGraph(json: json)])
+            return
+        }
+        do {
+            self = try JSONDecoder().decode(InterventionSession.self, from: json)
+        } catch {
+            throw TraceError(.format, "session", expected: "the JSON of graphs", found: "\(error)")
+        }
+        for (index, graph) in graphs.enumerated() where graph.version != 1 {
+            throw TraceError(.format, "graph \(index), version", expected: "1", found: "\(graph.version)")
+        }
+    }
+
+    /// The session with edits done to every prompt of every graph.
+    public func edited(by edits: EditSet) -> InterventionSession {
+        InterventionSession(graphs.map { edits.applied(to: $0) })
+    }
+}
+
+/// Tells a session from a graph: it has graphs, whatever they are.
+private struct SessionKeys: Decodable {
+    private enum CodingKeys: String, CodingKey { case graphs }
+
+    init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        guard keys.contains(.graphs) else {
+            throw DecodingError.keyNotFound(CodingKeys.graphs, .init(codingPath: [], debugDescription: "no graphs"))
+        }
+    }
 }
 
 extension TraceableModel {
@@ -43,8 +80,10 @@ extension TraceableModel {
         try run(InterventionSession([graph]), limits: limits)[0]
     }
 
-    /// Checks all graphs of a session, then runs them.
-    public func run(_ session: InterventionSession, limits: TraceLimits = TraceLimits()) throws -> [TraceResult] {
+    /// Checks all graphs of a session against the model, without computing anything of them.
+    public func programs(
+        _ session: InterventionSession, limits: TraceLimits = TraceLimits()
+    ) throws -> [TraceProgram] {
         try ComputeThread.shared.run {
             var programs: [TraceProgram] = []
             for graph in session.graphs {
@@ -53,8 +92,15 @@ extension TraceableModel {
                 }
                 programs.append(try TraceCompiler(model: self, limits: limits, earlier: shapes).program(graph))
             }
+            return programs
+        }
+    }
+
+    /// Checks all graphs of a session, then runs them.
+    public func run(_ session: InterventionSession, limits: TraceLimits = TraceLimits()) throws -> [TraceResult] {
+        try ComputeThread.shared.run {
             var results: [TraceResult] = []
-            for program in programs {
+            for program in try programs(session, limits: limits) {
                 results.append(try Interpreter(program, self, earlier: results).run())
             }
             return results

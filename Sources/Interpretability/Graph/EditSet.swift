@@ -1,3 +1,5 @@
+public import Foundation
+
 /// Interventions that stay: each edit is a graph, and what it does to its first prompt is done to every prompt of the
 /// graphs that run under it.
 ///
@@ -5,11 +7,33 @@
 ///     edits.add(.written { t in t.prompt([0]).skip(layer: 3) })
 ///     try model.run(edits.applied(to: graph))
 ///
-/// The model stays as it is: edits are a value that can be stacked, stored as JSON and left out again.
+/// What an edit reads is the model's own value, with the edits before it and without what the graph sets; what it writes, the
+/// graph reads. The model stays as it is: edits are a value that can be stacked, stored as JSON and left out again.
 public struct EditSet: Codable, Sendable, Hashable {
     public private(set) var edits: [InterventionGraph]
 
     public init(_ edits: [InterventionGraph] = []) { self.edits = edits }
+
+    /// Reads a set, or a single graph as a set of one.
+    ///
+    /// - Throws: `TraceError` where the data are neither.
+    public init(json: Data) throws {
+        if let set = try? JSONDecoder().decode(EditSet.self, from: json) {
+            self = set
+        } else {
+            self.init([try InterventionGraph(json: json)])
+        }
+        try check()
+    }
+
+    /// Each edit acts on the first of its prompts, in one step.
+    private func check() throws {
+        for (index, edit) in edits.enumerated() where edit.prompts.isEmpty || edit.version != 1 {
+            throw TraceError(
+                .format, "edit \(index)", expected: "a graph of version 1 with a prompt that stands for all",
+                found: "version \(edit.version), \(edit.prompts.count) prompts")
+        }
+    }
 
     /// Puts an edit after those that are there.
     public mutating func add(_ edit: InterventionGraph) { edits.append(edit) }
@@ -41,7 +65,7 @@ public struct EditSet: Codable, Sendable, Hashable {
 
 extension Node {
     /// The same node with all nodes before it moved on.
-    fileprivate func moved(by count: Int) -> Node {
+    func moved(by count: Int) -> Node {
         var node = self
         node.inputs = inputs?.map { $0 &+ count }
         return node

@@ -80,7 +80,7 @@ enum ShapeRule {
                 shape[axis] += input[axis]
             }
             return shape
-        case .get, .set, .gradient, .unembed, .saved:
+        case .get, .set, .gradient, .setGradient, .arrivingGradient, .unembed, .saved:
             preconditionFailure("\(node.operation) has a shape of the model's")
         }
     }

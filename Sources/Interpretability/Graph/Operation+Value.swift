@@ -36,7 +36,8 @@ extension Node {
         case .permute: return inputs[0].permuted(axes ?? Array(0..<inputs[0].rank))
         case .stack: return stacked(inputs)
         case .concatenate: return concatenated(inputs, axis: axis())
-        case .get, .set, .gradient, .unembed, .saved: preconditionFailure("\(operation) is not computed from values")
+        case .get, .set, .gradient, .setGradient, .arrivingGradient, .unembed, .saved:
+            preconditionFailure("\(operation) is not computed from values")
         }
     }
 

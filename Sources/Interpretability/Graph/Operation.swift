@@ -7,6 +7,11 @@ public enum Operation: String, Codable, Sendable, Hashable, CaseIterable {
     case set
     /// The gradient of the first input, a single number, at the second, a `get`.
     case gradient
+    /// Puts the input, which may be smaller, in the place of the gradient that arrives at a site of a prompt, for the
+    /// gradients that stand after it in the graph.
+    case setGradient
+    /// The gradient that arrives at a site of a prompt, after the edits of that site before it; for `setGradient` only.
+    case arrivingGradient
     /// What the model's final norm and head make of a residual: `[..., width]` to `[..., vocabulary]`.
     case unembed
 
@@ -42,10 +47,13 @@ public enum Operation: String, Codable, Sendable, Hashable, CaseIterable {
     /// How many inputs the operation has; nil for one or more.
     var inputCount: Int? {
         switch self {
-        case .get, .constant, .normal, .saved: 0
+        case .get, .constant, .normal, .saved, .arrivingGradient: 0
         case .add, .subtract, .multiply, .divide, .maximum, .minimum, .matmul, .gradient: 2
         case .concatenate, .stack: nil
         default: 1
         }
     }
+
+    /// Whether the operation gives a value; the others change something.
+    var hasValue: Bool { self != .set && self != .setGradient }
 }

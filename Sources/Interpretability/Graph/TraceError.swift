@@ -31,6 +31,10 @@ public struct TraceLimits: Sendable, Hashable {
     public var savedBytes = 4 << 30
     /// Bytes of any one value.
     public var valueBytes = 2 << 30
+    /// Bytes of the value at a site for all prompts of a pass, of which a graph may read a part.
+    public var siteBytes = 4 << 30
+    /// Bytes of all values of a graph together, saved or not.
+    public var heldBytes = 16 << 30
     public var prompts = 4096
     public var nodes = 200_000
     public var steps = 4096

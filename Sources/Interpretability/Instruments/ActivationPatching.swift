@@ -1,44 +1,58 @@
 internal import TensorCore
 
-/// Two prompts of equal length that differ in what decides the answer, and the answers that they should have.
+/// A prompt and the same prompt spoilt, and the answers that they should have.
 public struct ContrastPair: Sendable, Hashable {
     public let clean: [Int]
-    public let corrupted: [Int]
+    public let corruption: Corruption
     /// The token that the clean prompt is followed by, and the one of the corrupted prompt.
     public let answer: Int
     public let other: Int
     /// The metric of both prompts; see `metric`.
     public let cleanMetric: Double
     public let corruptedMetric: Double
+    private let width: Int
 
-    /// Runs both prompts once. Answers that are not given are the model's likeliest next tokens.
+    /// Two prompts of equal length that differ in what decides the answer.
     public init(
         _ model: TracedTextModel, clean: PromptInput, corrupted: PromptInput, answer: Int? = nil, other: Int? = nil
     ) throws {
-        let (a, b) = (try model.tokens(clean, "clean"), try model.tokens(corrupted, "corrupted"))
-        guard a.count == b.count else {
-            throw TraceError(
-                .input, "corrupted", expected: "\(a.count) tokens, as the clean prompt has", found: "\(b.count)",
-                advice: "choose another subject of as many tokens")
-        }
+        try self.init(
+            model, clean: clean, .prompt(try model.tokens(corrupted, "corrupted")), answer: answer, other: other)
+    }
+
+    /// Runs the clean prompt and the spoilt one once. Answers that are not given are the model's likeliest next tokens;
+    /// where the spoilt prompt has the clean one's, its second likeliest.
+    public init(
+        _ model: TracedTextModel, clean: PromptInput, _ corruption: Corruption, answer: Int? = nil, other: Int? = nil
+    ) throws {
+        let clean = try model.tokens(clean, "clean")
+        try corruption.check(clean)
         let result = try model.trace { t in
-            for (name, ids) in [("clean", a), ("corrupted", b)] { t.save(name, t.prompt(ids)["logits", token: -1]) }
+            t.save("clean", t.prompt(clean)["logits", token: -1])
+            t.save("corrupted", corruption.prompt(t, clean: clean, width: model.width)["logits", token: -1])
         }
         let (x, y) = (try result.value("clean").floats, try result.value("corrupted").floats)
         func likeliest(_ logits: [Float]) -> Int { logits.indices.max { logits[$0] < logits[$1] } ?? 0 }
         for id in [answer, other].compactMap({ $0 }) where !x.indices.contains(id) {
             throw TraceError(.input, "answer", expected: "a token below \(x.count)", found: "\(id)")
         }
-        let (right, wrong) = (answer ?? likeliest(x), other ?? likeliest(y))
+        let right = answer ?? likeliest(x)
+        var rest = y
+        if case .prompt = corruption {} else { rest[right] = -.infinity }
+        let wrong = other ?? likeliest(rest)
         guard right != wrong else {
             throw TraceError(
                 .input, "answers", expected: "prompts with different answers", found: "\(model.label(right)) for both",
                 advice: "name the answers, or choose prompts that the model tells apart")
         }
-        (self.clean, self.corrupted, self.answer, self.other) = (a, b, right, wrong)
+        (self.clean, self.corruption, self.answer, self.other) = (clean, corruption, right, wrong)
+        width = model.width
         cleanMetric = Double(x[right] - x[wrong])
         corruptedMetric = Double(y[right] - y[wrong])
     }
+
+    /// The spoilt prompt, in a graph being written.
+    public func corrupted(_ t: TraceBuilder) -> TracedPrompt { corruption.prompt(t, clean: clean, width: width) }
 
     /// How far the last token of a prompt prefers the clean answer: `logit(answer) - logit(other)`.
     func metric(_ prompt: TracedPrompt) -> TracedValue {
@@ -105,7 +119,7 @@ public enum ActivationPatching {
             let result = try model.trace { t in
                 let clean = t.prompt(pair.clean)
                 for index in part {
-                    let corrupted = t.prompt(pair.corrupted)
+                    let corrupted = pair.corrupted(t)
                     patch(index, clean, corrupted)
                     t.save("\(index)", pair.metric(corrupted))
                 }

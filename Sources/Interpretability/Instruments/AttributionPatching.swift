@@ -31,7 +31,7 @@ public enum AttributionPatching {
         _ model: TracedTextModel, _ pair: ContrastPair, _ site: String, _ layers: [Int]
     ) throws -> [Tensor] {
         let result = try model.trace { t in
-            let (clean, corrupted) = (t.prompt(pair.clean), t.prompt(pair.corrupted))
+            let (clean, corrupted) = (t.prompt(pair.clean), pair.corrupted(t))
             let places = layers.map { (clean["layers.\($0).\(site)"], corrupted["layers.\($0).\(site)"]) }
             let loss = pair.metric(corrupted)
             for (layer, (a, b)) in zip(layers, places) {

@@ -21,13 +21,26 @@ public struct CausalTrace: TraceReport {
         case residual
         /// What feed-forward parts or attention of a window of layers add to the stream.
         case mlp, attention
+        /// Of a Mamba: what the mixers of a window of layers add to the stream, or inside them the convolution, the gate
+        /// and what the recurrence gives (with its direct path).
+        case mixer, conv, gate
+        case scan = "ssm"
 
         var site: String {
             switch self {
             case .residual: "resid_post"
             case .mlp: "mlp.out"
             case .attention: "attn.out"
+            case .mixer: "mixer.out"
+            case .conv: "mixer.conv"
+            case .gate: "mixer.gate"
+            case .scan: "mixer.s"
             }
+        }
+
+        /// The kinds that a model has.
+        public static func known(to model: TracedTextModel) -> [Kind] {
+            allCases.filter { model.aliases.layer[$0.site] != nil }
         }
     }
 
@@ -39,8 +52,8 @@ public struct CausalTrace: TraceReport {
         public var layers: [Int]?
         /// All when nil.
         public var tokens: [Int]?
-        /// What is held at its corrupted value in the later layers of the restored token (`mlp` or `attention`), so that
-        /// the difference to the plain trace is what goes through it.
+        /// What is held at its corrupted value in the later layers of the restored token (a part of a layer), so that the
+        /// difference to the plain trace is what goes through it.
         public var severed: Kind?
         /// How many runs go side by side.
         public var rows = 32
@@ -66,6 +79,10 @@ public struct CausalTrace: TraceReport {
         _ model: TracedTextModel, _ prompt: PromptInput, subject: Range<Int>, corruption: Corruption,
         answer: Int? = nil, _ options: Options = Options()
     ) throws {
+        for kind in [options.kind] + [options.severed].compactMap({ $0 }) where !Kind.known(to: model).contains(kind) {
+            let known = Kind.known(to: model).map(\.rawValue).joined(separator: ", ")
+            throw TraceError(.unsupported, "kind", expected: "one of \(known)", found: kind.rawValue)
+        }
         let ids = try model.tokens(prompt)
         let run = try CausalRun(model, ids, subject: subject, corruption: corruption, answer: answer)
         let wanted = try model.checked(layers: options.layers)

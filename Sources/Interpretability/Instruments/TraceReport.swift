@@ -1,10 +1,12 @@
 public import Drawing
 public import Imaging
 
-/// What an instrument found: numbers that can be encoded, a table to read, a picture.
+/// What an instrument found: numbers that can be encoded, a table to read, a picture, a page.
 public protocol TraceReport: Encodable, Sendable {
     var table: String { get }
     func picture() -> Image
+    /// A page that needs nothing but itself.
+    func page() throws -> HTMLPage
 }
 
 /// Numbers by row and column, with their names.
@@ -101,4 +103,12 @@ public struct ReportList: TraceReport {
 
     public var table: String { reports.map(\.table).joined(separator: "\n\n") }
     public func picture() -> Image { PictureStack.column(reports.map { $0.picture() }) }
+
+    public func page() throws -> HTMLPage {
+        let pages = try reports.map { try $0.page() }
+        guard pages.count != 1 else { return pages[0] }
+        var page = HTMLPage(title: "Traces")
+        for part in pages { page.append(part) }
+        return page
+    }
 }

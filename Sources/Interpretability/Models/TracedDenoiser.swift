@@ -44,12 +44,12 @@ public struct TracedDenoiser: TraceableModel {
     public var sites: SiteIndex { unet.sites }
     public var aliases: SiteAliases { unet.aliases }
 
-    /// One evaluation of two rows of the first prompt.
+    /// One evaluation of two rows of the first prompt, in which nothing is computed.
     public func scan(_ prompts: [PromptInput]) throws -> SiteScan {
         let first = Array(prompts.prefix(1))
         _ = try tokenCounts(first)
         return try SiteScan.learned(sites, isRepeated: false) { _, plan in
-            _ = try run(first + first, steps: 1, lastOnly: false) { _ in plan }
+            denoise(first + first, steps: 1, on: ShapeBackend.shared) { _ in plan }
         }
     }
 
@@ -66,10 +66,18 @@ public struct TracedDenoiser: TraceableModel {
     public func run(
         _ prompts: [PromptInput], steps: Int, lastOnly: Bool, plan: (StepContext) -> SitePlan
     ) throws -> [[Int]] {
+        denoise(prompts, steps: steps, on: CPUBackend.shared, plan: plan)
+        return prompts.map { _ in [] }
+    }
+
+    private func denoise(
+        _ prompts: [PromptInput], steps: Int, on backend: any Backend, plan: (StepContext) -> SitePlan
+    ) {
         var sampler = sampler
         var random = TorchGenerator(seed: seed)
-        var latents = stacked(prompts.compactMap { $0.latents?.tensor }) * Double(sampler.initialNoiseScale)
-        var context = stacked(prompts.compactMap { $0.context?.tensor })
+        var latents =
+            stacked(prompts.compactMap { $0.latents?.tensor.moved(to: backend) }) * Double(sampler.initialNoiseScale)
+        var context = stacked(prompts.compactMap { $0.context?.tensor.moved(to: backend) })
         var pass = unet.pass
         pass.rows = prompts.map { _ in .conditional }
         if let guidance {
@@ -82,7 +90,9 @@ public struct TracedDenoiser: TraceableModel {
             let input = sampler.modelInput(latents, at: step)
             let rows = guidance == nil ? input : concatenated([input, input], axis: 0)
             let time = Tensor([Float](repeating: sampler.evaluations[step].timestep, count: rows.size(0)))
+            if pass.isFinished { break }
             var prediction = unet.model(rows, timesteps: time, context: context, pass)
+            if pass.isFinished { break }
             if let guidance {
                 let halves = prediction.chunked(0, count: 2)
                 prediction = halves[1] + (halves[0] - halves[1]) * guidance.scale
@@ -90,7 +100,6 @@ public struct TracedDenoiser: TraceableModel {
             latents = sampler.step(prediction, latents: latents, at: step, random: &random)
             latents = pass.visit(latentsSite, .output, latents)
         }
-        return prompts.map { _ in [] }
     }
 
     public func unembeddedShape(_ shape: [Int]) -> [Int]? { nil }

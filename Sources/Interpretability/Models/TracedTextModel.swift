@@ -55,10 +55,10 @@ public struct TracedTextModel: TraceableModel {
 
     private static func learned(_ model: any LanguageModel, _ sites: SiteIndex, _ pass: Pass) throws -> SiteScan {
         SiteScan.learned(sites) { index, plan in
-            let row = [Int](repeating: 0, count: 2 + index)
+            let rows = ShapeBackend.shared.tensor([2, 2 + index], dtype: .int64)
             var pass = pass
             pass.plan = plan
-            ComputeThread.shared.run { _ = model(TokenBatch([row, row]), pass) }
+            ComputeThread.shared.run { _ = model(TokenBatch(rows), pass) }
         }
     }
 

@@ -20,16 +20,21 @@ public struct TracedUNet: TraceableModel {
 
     public var aliases: SiteAliases { .unet }
 
-    /// One forward call of two rows of the first prompt.
+    /// One forward call of two rows of the first prompt, in which nothing is computed.
     public func scan(_ prompts: [PromptInput]) throws -> SiteScan {
         let first = Array(prompts.prefix(1))
         _ = try tokenCounts(first)
         return try SiteScan.learned(sites, isRepeated: false) { _, plan in
-            _ = try run(first + first, steps: 1, lastOnly: false) { _ in plan }
+            try forward(first + first, on: ShapeBackend.shared) { _ in plan }
         }
     }
 
     public func tokenCounts(_ prompts: [PromptInput]) throws -> [Int] {
+        guard model.configuration.additionEmbedType != "text_time" else {
+            throw TraceError(
+                .unsupported, "model", expected: "a UNet that is told a time and a context",
+                found: "one that wants pooled text and sizes, too (SDXL)")
+        }
         for (index, prompt) in prompts.enumerated() {
             guard let latents = prompt.latents, let context = prompt.context, prompt.timestep != nil,
                 latents.shape.count == 3, latents.shape[0] == model.configuration.inChannels, context.shape.count == 2
@@ -52,13 +57,19 @@ public struct TracedUNet: TraceableModel {
     public func run(
         _ prompts: [PromptInput], steps: Int, lastOnly: Bool, plan: (StepContext) -> SitePlan
     ) throws -> [[Int]] {
-        let latents = prompts.compactMap { $0.latents?.tensor }
-        let context = prompts.compactMap { $0.context?.tensor }
+        try forward(prompts, on: CPUBackend.shared, plan: plan)
+        return prompts.map { _ in [] }
+    }
+
+    private func forward(
+        _ prompts: [PromptInput], on backend: any Backend, plan: (StepContext) -> SitePlan
+    ) throws {
+        let latents = prompts.compactMap { $0.latents?.tensor.moved(to: backend) }
+        let context = prompts.compactMap { $0.context?.tensor.moved(to: backend) }
         let times = prompts.map { Float($0.timestep ?? 0) }
         var pass = pass
         pass.plan = plan(StepContext(step: 0, past: 0, count: 1, padding: prompts.map { _ in 0 }))
-        _ = model(stacked(latents), timesteps: Tensor(times), context: stacked(context), pass)
-        return prompts.map { _ in [] }
+        _ = model(stacked(latents), timesteps: Tensor(times).moved(to: backend), context: stacked(context), pass)
     }
 
     public func unembeddedShape(_ shape: [Int]) -> [Int]? { nil }

@@ -29,7 +29,7 @@ public struct SiteAliases: Sendable {
     }
 
     /// The path and port of a name such as `layers.3.attn.z` or `logits`; nil when there is none.
-    func target(_ name: String) -> Target? {
+    public func target(_ name: String) -> Target? {
         if let found = whole[name] { return found }
         let parts = name.split(separator: ".", maxSplits: 2).map(String.init)
         guard parts.count == 3, parts[0] == "layers", let number = Int(parts[1]), var found = layer[parts[2]] else {

@@ -22,6 +22,8 @@ public struct SiteScan: Sendable {
         public let sizes: [Size]
         /// Whether all prompts share one value, as positions may: it can be read, not written.
         public let isShared: Bool
+        /// Whether a forward pass comes by once, and no more.
+        public let isVisitedOnce: Bool
 
         /// The path, and the port where it is not the output.
         public var name: String { port == .output ? path : "\(path):\(port.rawValue)" }
@@ -40,15 +42,18 @@ public struct SiteScan: Sendable {
         /// The number of an axis by the name of its meaning.
         func axis(_ name: String) -> Int? {
             if let number = Int(name) { return sizes.indices.contains(number) ? number : nil }
-            let names: [String]
+            return axisNames.firstIndex(of: name).flatMap { sizes.indices.contains($0) ? $0 : nil }
+        }
+
+        /// What the axes mean, in their order; empty where only numbers are known.
+        public var axisNames: [String] {
             switch port {
-            case .scores, .pattern: names = ["head", "token", "key"]
-            case .queries, .keys, .values, .heads: names = ["token", "head", "channel"]
-            case .state: names = ["token", "channel", "state"]
+            case .scores, .pattern: ["head", "token", "key"]
+            case .queries, .keys, .values, .heads: ["token", "head", "channel"]
+            case .state: ["token", "channel", "state"]
             default:
-                names = sizes.count == 2 ? ["token", "channel"] : sizes.count == 3 ? ["channel", "row", "column"] : []
+                sizes.count == 2 ? ["token", "channel"] : sizes.count == 3 ? ["channel", "row", "column"] : []
             }
-            return names.firstIndex(of: name).flatMap { sizes.indices.contains($0) ? $0 : nil }
         }
     }
 
@@ -69,7 +74,8 @@ public struct SiteScan: Sendable {
 
     public func entry(_ site: Int, _ port: Port) -> Entry? { byKey[Key(site: site, port: port)].map { entries[$0] } }
 
-    /// Learns sites from two runs of two rows each, whose prompts differ in length.
+    /// Learns sites from two runs of two rows each, whose prompts differ in length. The runs are on `ShapeBackend`, so
+    /// nothing is computed.
     ///
     /// - Parameters:
     ///   - isRepeated: whether a second run is needed, to tell tokens from other axes.
@@ -92,11 +98,13 @@ public struct SiteScan: Sendable {
             visits.append(log.visits)
         }
         let paths = sites.paths
+        let counts = Dictionary(visits[0].map { (Key(site: $0.site, port: $0.port), 1) }, uniquingKeysWith: +)
         let entries = zip(visits[0], visits[visits.count - 1]).enumerated().map { order, pair in
             Entry(
                 site: pair.0.site, path: paths[pair.0.site], port: pair.0.port, order: order,
                 sizes: zip(pair.0.shape.dropFirst(), pair.1.shape.dropFirst()).map { $0 == $1 ? .fixed($0) : .tokens },
-                isShared: pair.0.shape.first == 1)
+                isShared: pair.0.shape.first == 1,
+                isVisitedOnce: counts[Key(site: pair.0.site, port: pair.0.port)] == 1)
         }
         return SiteScan(entries)
     }

@@ -49,6 +49,9 @@ public struct Pass: Sendable {
         plan?.contains(site, port) ?? false
     }
 
+    /// Whether the plan wants nothing more of this pass, so that the blocks that follow can be left out.
+    public var isFinished: Bool { plan?.isFinished ?? false }
+
     /// The output of a layer with the adapters of this pass.
     func adapted(_ layer: BaseLayer, input: Tensor, at site: Int) -> Tensor {
         guard let adaptation else { return layer(input) }

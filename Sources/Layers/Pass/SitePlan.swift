@@ -1,3 +1,4 @@
+internal import Synchronization
 public import TensorCore
 
 /// What a plan does with the value at a site.
@@ -11,6 +12,7 @@ public enum SiteAction: Sendable {
 /// The observations and interventions of one pass, by site number and port.
 public struct SitePlan: Sendable {
     private var stations: [[Port: [SiteAction]]] = []
+    private var end: PlanEnd?
 
     public init() {}
 
@@ -20,12 +22,24 @@ public struct SitePlan: Sendable {
         stations[site][port, default: []].append(action)
     }
 
+    /// Nothing is wanted of the pass once it has visited this site: a model that asks `isFinished` between its blocks
+    /// leaves out those that follow.
+    ///
+    /// Such a plan is for one pass. What the model returns after an early end is not its output.
+    public mutating func end(after site: Int, _ port: Port = .output) {
+        end = PlanEnd(site: site, port: port)
+    }
+
+    /// Whether everything that the plan wants has been visited.
+    public var isFinished: Bool { end?.isReached ?? false }
+
     /// Whether anything happens at the site.
     public func contains(_ site: Int, _ port: Port) -> Bool {
         site < stations.count && stations[site][port] != nil
     }
 
     func visit(_ site: Int, _ port: Port, _ value: Tensor, isReplay: Bool) -> Tensor {
+        defer { end?.visit(site, port) }
         guard site < stations.count, let actions = stations[site][port] else { return value }
         var value = value
         for action in actions {
@@ -38,5 +52,23 @@ public struct SitePlan: Sendable {
             }
         }
         return value
+    }
+}
+
+/// The last site that a plan wants, and whether its pass has come by.
+private final class PlanEnd: Sendable {
+    private let site: Int
+    private let port: Port
+    private let reached = Atomic<Bool>(false)
+
+    init(site: Int, port: Port) {
+        self.site = site
+        self.port = port
+    }
+
+    var isReached: Bool { reached.load(ordering: .relaxed) }
+
+    func visit(_ site: Int, _ port: Port) {
+        if site == self.site && port == self.port { reached.store(true, ordering: .relaxed) }
     }
 }

@@ -10,12 +10,17 @@ public enum LogitSelection: Sendable, Hashable {
 
 /// What a language model gives for a batch.
 public struct LanguageModelOutput: Sendable {
-    /// `[batch, tokens or 1, vocabulary]`: for each token, what comes next.
+    /// `[batch, tokens or 1, vocabulary]`: for each token, what comes next. Empty where the pass's plan ended early.
     public let logits: Tensor
     /// After the final norm: `[batch, tokens, hidden]`.
     public let hiddenState: Tensor
     /// For the tokens that follow; nil when the call was told to keep nothing.
     public let state: DecodingState?
+}
+
+extension LanguageModelOutput {
+    /// What is left of a call whose plan ended before the head: no logits, and no state to go on from.
+    static func unfinished(_ h: Tensor) -> Self { Self(logits: Tensor.zeros([0]), hiddenState: h, state: nil) }
 }
 
 /// A model that reads tokens from left to right and says of each what comes next.
@@ -52,13 +57,16 @@ protocol DecoderLayer: Layer {
 }
 
 extension Array where Element: DecoderLayer {
-    /// Runs the layers in turn, as checkpoints where the pass says so and nothing is kept.
+    /// Runs the layers in turn, as checkpoints where the pass says so and nothing is kept; up to the one in which the
+    /// pass's plan ends.
     func run(
         _ x: Tensor, _ context: DecoderContext, after state: DecodingState?, _ pass: Pass
     ) -> (Tensor, DecodingState?) {
         guard var next = state else {
-            let h = reduce(x) { h, layer in
-                layer.checkpointed([h], pass) { layer, inputs, pass in
+            var h = x
+            for layer in self {
+                if pass.isFinished { break }
+                h = layer.checkpointed([h], pass) { layer, inputs, pass in
                     var none: LayerState?
                     return layer(inputs[0], context, &none, pass)
                 }
@@ -68,6 +76,7 @@ extension Array where Element: DecoderLayer {
         var h = x
         if next.layers.isEmpty { next.layers = [LayerState](repeating: .empty, count: count) }
         for (index, layer) in enumerated() {
+            if pass.isFinished { break }
             var kept: LayerState? = next.layers[index]
             h = layer(h, context, &kept, pass)
             next.layers[index] = kept ?? .empty

@@ -13,6 +13,10 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         case dynamic
         /// Slow angles divided by a factor, fast ones kept, those between blended.
         case llama3
+        /// Slow angles divided by a factor, fast ones kept, mixed between by pair; queries and keys lengthened.
+        case yarn
+        /// Each angle divided by a number of its own, short texts and long ones differently; queries and keys lengthened.
+        case longrope
     }
 
     public var theta = 10_000.0
@@ -23,6 +27,20 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
     public var lowFrequencyFactor: Double?
     public var highFrequencyFactor: Double?
     public var originalMaximumTokens: Int?
+    /// What cosines and sines are multiplied by; worked out from the factor when nil.
+    public var attentionFactor: Double?
+    /// YaRN's bounds: pairs that go round more often than the first within the length of training keep their frequency,
+    /// those that go round less often than the second are slowed.
+    public var fastRounds: Double?
+    public var slowRounds: Double?
+    /// Whether YaRN rounds its bounds to whole pairs.
+    public var truncates: Bool?
+    /// Weights of YaRN's attention factor.
+    public var scale: Double?
+    public var scaleOfAll: Double?
+    /// LongRoPE's divisors for each pair, up to the length of training and beyond.
+    public var shortFactors: [Double]?
+    public var longFactors: [Double]?
     /// What each frequency is divided by, for files that spell the scaling out; not part of a `config.json`.
     public var frequencyDivisors: [Float]?
 
@@ -36,6 +54,14 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         case lowFrequencyFactor = "low_freq_factor"
         case highFrequencyFactor = "high_freq_factor"
         case originalMaximumTokens = "original_max_position_embeddings"
+        case attentionFactor = "attention_factor"
+        case fastRounds = "beta_fast"
+        case slowRounds = "beta_slow"
+        case truncates = "truncate"
+        case scale = "mscale"
+        case scaleOfAll = "mscale_all_dim"
+        case shortFactors = "short_factor"
+        case longFactors = "long_factor"
     }
 
     private enum OldKeys: String, CodingKey { case type }
@@ -56,6 +82,14 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         lowFrequencyFactor = try keys.decodeIfPresent(Double.self, forKey: .lowFrequencyFactor)
         highFrequencyFactor = try keys.decodeIfPresent(Double.self, forKey: .highFrequencyFactor)
         originalMaximumTokens = try keys.decodeIfPresent(Int.self, forKey: .originalMaximumTokens)
+        attentionFactor = try keys.decodeIfPresent(Double.self, forKey: .attentionFactor)
+        fastRounds = try keys.decodeIfPresent(Double.self, forKey: .fastRounds)
+        slowRounds = try keys.decodeIfPresent(Double.self, forKey: .slowRounds)
+        truncates = try keys.decodeIfPresent(Bool.self, forKey: .truncates)
+        scale = try keys.decodeIfPresent(Double.self, forKey: .scale)
+        scaleOfAll = try keys.decodeIfPresent(Double.self, forKey: .scaleOfAll)
+        shortFactors = try keys.decodeIfPresent([Double].self, forKey: .shortFactors)
+        longFactors = try keys.decodeIfPresent([Double].self, forKey: .longFactors)
     }
 
     /// The parameters of a configuration in any of its spellings: `rope_parameters`, or the older `rope_scaling` beside
@@ -68,6 +102,10 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         let given = try Stated.decode(keys, .scaling) ?? Stated.decode(keys, .parameters)
         var result = given?.parameters ?? RotaryParameters(theta: base)
         if given?.hasTheta != true { result.theta = base }
+        // Beside the parameters it counts more than within: the length of training, not the stretched one.
+        if let length = try keys.decodeIfPresent(Int.self, forKey: .originalMaximumTokens) {
+            result.originalMaximumTokens = length
+        }
         result.partialFactor =
             try result.partialFactor ?? keys.decodeIfPresent(Double.self, forKey: .partialFactor)
             ?? keys.decodeIfPresent(Double.self, forKey: .neoxPartialFactor) ?? partialFactor
@@ -81,6 +119,7 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         case neoxTheta = "rotary_emb_base"
         case partialFactor = "partial_rotary_factor"
         case neoxPartialFactor = "rotary_pct"
+        case originalMaximumTokens = "original_max_position_embeddings"
     }
 
     /// Parameters, and whether they name their base.
@@ -117,12 +156,41 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
         }
         try check(pairs(headDimension) > 0, "partial_rotary_factor", "two channels or more of a head", headDimension)
         guard kind != .standard else { return }
-        try check((factor ?? 0) >= 1, "factor", "a number of at least 1", factor)
+        let canInfer = kind == .yarn || kind == .longrope
+        try check((factor ?? (canInfer ? 1 : 0)) >= 1, "factor", "a number of at least 1", factor)
+        if canInfer { return try validateStretching(headDimension: headDimension, check) }
         guard kind == .llama3 else { return }
         try check(
             (originalMaximumTokens ?? 0) > 0, "original_max_position_embeddings", "a length", originalMaximumTokens)
         let (low, high) = (lowFrequencyFactor ?? 0, highFrequencyFactor ?? 0)
         try check(low > 0 && high > low, "high_freq_factor", "more than low_freq_factor", highFrequencyFactor)
+    }
+
+    /// What YaRN and LongRoPE need besides a factor.
+    private func validateStretching(
+        headDimension: Int, _ check: (Bool, String, String, Any?) throws -> Void
+    ) throws {
+        if let length = originalMaximumTokens {
+            try check(length > 1, "original_max_position_embeddings", "a length of more than one token", length)
+        }
+        if let factor { try check(factor.isFinite, "factor", "a finite number", factor) }
+        if let attentionFactor {
+            try check(
+                attentionFactor > 0 && attentionFactor.isFinite, "attention_factor", "a positive number",
+                attentionFactor)
+        }
+        if kind == .yarn {
+            let (fast, slow) = (fastRounds ?? 32, slowRounds ?? 1)
+            try check(slow > 0 && slow.isFinite, "beta_slow", "a positive number", slow)
+            try check(fast >= slow && fast.isFinite, "beta_fast", "at least beta_slow, \(slow)", fast)
+            try check(theta > 1, "rope_theta", "more than 1", theta)
+            return
+        }
+        let count = pairs(headDimension)
+        for (key, factors) in [("short_factor", shortFactors), ("long_factor", longFactors)] {
+            let isRight = factors.map { $0.count == count && $0.allSatisfy { $0 > 0 && $0.isFinite } } ?? false
+            try check(isRight, key, "\(count) positive numbers, one for each pair", factors.map { "\($0.count)" })
+        }
     }
 
     /// Pairs of channels of a head that turn.

@@ -43,7 +43,9 @@ public struct GPT2Model: LanguageModel {
         let places = Tensor(positions.flatMap { $0.map(Int64.init) }, shape: [positions.count, context.count])
         let vectors = tokenTable(tokens.ids, pass) + positionTable(places, pass)
         var (h, next) = layers.run(vectors, context, after: state, pass)
+        if pass.isFinished { return .unfinished(h) }
         h = pass.visit(site, .output, norm(h, pass))
+        if pass.isFinished { return .unfinished(h) }
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 

@@ -42,7 +42,9 @@ public struct GPTNeoXModel: LanguageModel {
     ) -> LanguageModelOutput {
         let context = DecoderContext(tokens, after: state, windows: [nil], rotary: [frequencies])
         var (h, next) = layers.run(embedding(tokens.ids, pass), context, after: state, pass)
+        if pass.isFinished { return .unfinished(h) }
         h = pass.visit(site, .output, norm(h, pass))
+        if pass.isFinished { return .unfinished(h) }
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 

@@ -54,7 +54,9 @@ public struct GemmaModel: LanguageModel {
     ) -> LanguageModelOutput {
         let context = DecoderContext(tokens, after: state, windows: [nil, configuration.window], rotary: frequencies)
         var (h, next) = layers.run(embedded(tokens.ids, pass), context, after: state, pass)
+        if pass.isFinished { return .unfinished(h) }
         h = pass.visit(site, .output, norm(h, pass))
+        if pass.isFinished { return .unfinished(h) }
         return LanguageModelOutput(logits: scores(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 

@@ -40,7 +40,9 @@ public struct MambaModel: LanguageModel {
     ) -> LanguageModelOutput {
         let context = DecoderContext(tokens, after: state)
         var (h, next) = layers.run(embedding(tokens.ids, pass), context, after: state, pass)
+        if pass.isFinished { return .unfinished(h) }
         h = pass.visit(site, .output, norm(h, pass))
+        if pass.isFinished { return .unfinished(h) }
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
     }
 

@@ -58,6 +58,11 @@ struct CLIPTokenizerDefinition {
             }
             tokens[id] = token
         }
+        // Bytes alone, within and at the end of words, and four special tokens.
+        guard !pairs.isEmpty || vocabulary.count <= 2 * 256 + 4 else {
+            throw TokenizerError(
+                path: mergesPath, expected: "merges for a vocabulary of \(vocabulary.count) tokens", found: "none")
+        }
         var merges: [(pair: BytePairEncoder.Pair, id: Int)] = []
         merges.reserveCapacity(pairs.count)
         for (left, right) in pairs {

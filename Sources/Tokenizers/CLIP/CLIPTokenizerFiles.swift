@@ -119,9 +119,12 @@ enum JSONFile {
         FileManager.default.fileExists(atPath: path) ? try read(path) : nil
     }
 
-    static func read<T: Decodable>(_ path: String) throws -> T {
+    static func read<T: Decodable>(_ path: String) throws -> T { try decoded(data(path), path: path) }
+
+    /// - Parameter path: the file that the bytes are of, for errors.
+    static func decoded<T: Decodable>(_ data: Data, path: String) throws -> T {
         do {
-            return try JSONDecoder().decode(T.self, from: data(path))
+            return try JSONDecoder().decode(T.self, from: data)
         } catch let error as DecodingError {
             throw TokenizerError(path: path, expected: expectation(error), found: finding(error))
         }
@@ -137,6 +140,8 @@ enum JSONFile {
         case .keyNotFound(let key, let context): "the key \"\(key.stringValue)\" in \(place(context))"
         case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
             "\(type) at \(place(context))"
+        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+            "\(context.debugDescription) at \(place(context))"
         default: "valid JSON"
         }
     }

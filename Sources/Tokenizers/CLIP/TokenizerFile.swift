@@ -107,8 +107,8 @@ struct TokenizerFile: Decodable {
                 parts = try container.decode([String].self)
             }
             guard parts.count == 2 else {
-                throw DecodingError.typeMismatch(
-                    MergeEntry.self, .init(codingPath: decoder.codingPath, debugDescription: "a merge has two parts"))
+                throw DecodingError.dataCorrupted(
+                    .init(codingPath: decoder.codingPath, debugDescription: "two tokens that are merged"))
             }
             (left, right) = (parts[0], parts[1])
         }

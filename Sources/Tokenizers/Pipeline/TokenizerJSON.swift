@@ -122,17 +122,23 @@ struct TokenizerJSON: Decodable {
     }
 }
 
+/// The kind of model that a `tokenizer.json` is of.
+private struct TokenizerKind: Decodable {
+    struct Model: Decodable { var type: String? }
+    var model: Model
+}
+
 extension TextTokenizer {
     /// Reads a `tokenizer.json`.
     ///
     /// - Throws: `TokenizerError` for a file that is no byte-pair tokenizer, and for steps that are not built here.
     public init(json: Data, path: String) throws {
-        let file: TokenizerJSON
-        do {
-            file = try JSONDecoder().decode(TokenizerJSON.self, from: json)
-        } catch {
-            throw TokenizerError(path: path, expected: "a tokenizer.json of a BPE model", found: "\(error)")
+        // Other kinds of models have no merges, and vocabularies of another shape: their kind is told first.
+        let kind: TokenizerKind = try JSONFile.decoded(json, path: path)
+        guard kind.model.type ?? "BPE" == "BPE" else {
+            throw TokenizerError(path: path, expected: "a BPE model", found: kind.model.type ?? "none")
         }
+        let file: TokenizerJSON = try JSONFile.decoded(json, path: path)
         try self.init(TextTokenizerDefinition(file, path: path))
     }
 
@@ -152,7 +158,6 @@ extension TextTokenizerDefinition {
             TokenizerError(path: path, expected: expected, found: found)
         }
         let model = file.model
-        guard model.type ?? "BPE" == "BPE" else { throw refuse("a BPE model", model.type ?? "none") }
         guard (model.suffix ?? "").isEmpty, (model.prefix ?? "").isEmpty else {
             throw refuse("tokens without an end-of-word suffix or a prefix within words", "one of them")
         }
