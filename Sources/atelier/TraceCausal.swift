@@ -21,6 +21,8 @@ struct TraceCausal: AsyncParsableCommand {
     var answer: String?
     @Option(help: "Another subject of as many tokens, instead of noise.")
     var swap: String?
+    @Option(help: "Instead of noise: mean or zero on the subject's embeddings, or a graph as JSON.")
+    var corrupt: String?
     @Option(help: "A file of facts, whose effects are averaged; facts that the model does not know are left out.")
     var facts: String?
     @Option(help: "What is restored: residual, mlp or attention; for Mamba residual, mixer, conv, gate or ssm; or all.")
@@ -56,6 +58,9 @@ struct TraceCausal: AsyncParsableCommand {
         }
         if let sever, CausalTrace.Kind(rawValue: sever) ?? .residual == .residual {
             throw UsageError(description: "--sever: expected a part, \(Self.parts), found \(sever)")
+        }
+        guard swap == nil || corrupt == nil else {
+            throw UsageError(description: "--corrupt: expected one way to spoil the subject, found --swap as well")
         }
         let facts = try readFacts()
         let text = try model.load()
@@ -125,7 +130,9 @@ struct TraceCausal: AsyncParsableCommand {
         var options = CausalTrace.Options()
         (options.kind, options.window, options.layers) = (kind, window, layers?.numbers)
         options.severed = sever.flatMap(CausalTrace.Kind.init)
+        let subject = try traced.tokens(of: fact.subject, in: fact.prompt)
         var corruption = CausalTrace.Corruption.noise(deviation: deviation, draws: draws, seed: seed)
+        if let corrupt, corrupt != "noise" { corruption = .other(try .named(corrupt, on: subject)) }
         if let swap {
             // As the subject stands in the prompt: with the space before it, if there is one.
             let changed = fact.prompt.replacing(fact.subject, with: swap)
@@ -133,7 +140,7 @@ struct TraceCausal: AsyncParsableCommand {
             corruption = .swap(tokens: Array(try traced.tokens(PromptInput(text: changed))[places]))
         }
         return try CausalTrace(
-            traced, PromptInput(text: fact.prompt), subject: traced.tokens(of: fact.subject, in: fact.prompt),
+            traced, PromptInput(text: fact.prompt), subject: subject,
             corruption: corruption, answer: fact.answer.map(text.answerToken), options)
     }
 }

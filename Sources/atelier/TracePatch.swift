@@ -49,14 +49,22 @@ struct ContrastOptions: ParsableArguments {
                     description: "--subject: expected the part of the prompt that \(way) spoils, found none")
             }
             let tokens = try traced.tokens(of: subject, in: prompt)
-            if way == "zero" { return .zero(tokens) }
-            if way == "mean" { return .mean(tokens, over: []) }
+            if way != "noise" { return try .named(way, on: tokens) }
             guard noise > 0, noise.isFinite else {
                 throw UsageError(description: "--noise: expected a positive number, found \(noise)")
             }
             let ids = Array(try traced.tokens(PromptInput(text: prompt))[tokens])
             return .noise(tokens, deviation: try noise * traced.embeddingDeviation(of: ids), seed: seed)
         }
+        return try .named(way, on: 0..<0)
+    }
+}
+
+extension Corruption {
+    /// A way to spoil some tokens of a prompt by its name, or by a file with a graph.
+    static func named(_ way: String, on tokens: Range<Int>) throws -> Corruption {
+        if way == "zero" { return .zero(tokens) }
+        if way == "mean" { return .mean(tokens, over: []) }
         guard let data = FileManager.default.contents(atPath: way) else {
             throw UsageError(
                 description: "--corrupt: expected noise, mean, zero or a file of JSON, found \"\(way)\"")

@@ -65,7 +65,10 @@ import Testing
 
     @Test func causalTracing() throws {
         let model = try PlantedCircuit.model()
-        for corruption in [CausalTrace.Corruption.swap(tokens: [3]), .noise(deviation: 3, draws: 3, seed: 2)] {
+        for corruption in [
+            CausalTrace.Corruption.swap(tokens: [3]), .noise(deviation: 3, draws: 3, seed: 2),
+            .other(.zero(0..<1)), .other(.mean(0..<1, over: [[0, 2, 3]])),
+        ] {
             var options = CausalTrace.Options()
             let trace = try CausalTrace(model, Self.clean, subject: 0..<1, corruption: corruption, options)
             #expect(trace.cleanProbability > 0.99)

@@ -60,6 +60,19 @@ import Testing
         #expect((image.width, image.height) == (3, 2))
     }
 
+    /// A long prompt's attention is one picture, not a hundred thousand squares.
+    @Test func manySquares() throws {
+        var page = HTMLPage(title: "many")
+        let matrix = HTMLMatrix(
+            caption: "m", values: [[Double]](repeating: [Double](repeating: 1, count: 400), count: 300), rowNames: [],
+            columnNames: [])
+        try page.add(gallery: [matrix], orPicture: { Image(width: 3, height: 2) })
+        #expect(page.html.contains("data:image/png") && !page.html.contains("<rect"))
+        page = HTMLPage(title: "none")
+        try page.add(gallery: [matrix])
+        #expect(!page.html.contains("<rect"))
+    }
+
     /// Tokens that look like markup stay text.
     @Test func markup() throws {
         let grid = ScoreGrid(

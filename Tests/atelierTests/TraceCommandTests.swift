@@ -31,7 +31,9 @@ import Testing
             ["attribution"] + pair, ["patch", "--corrupt", "noise", "--subject", "b", "-p", "abcd"],
             ["attribution", "--corrupt", "mean", "--subject", "b", "-p", "abcd", "--site", "heads"],
             ["causal", "-p", "abcd", "--subject", "b", "--kind", "all"],
-            ["causal", "-p", "abcd", "--subject", "b", "--swap", "e"], ["knockout", "-p", "abcd", "--subject", "b"],
+            ["causal", "-p", "abcd", "--subject", "b", "--swap", "e"],
+            ["causal", "-p", "abcd", "--subject", "b", "--corrupt", "zero"],
+            ["knockout", "-p", "abcd", "--subject", "b"],
         ] {
             let outcome = try CommandLineTests().run(
                 ["trace", arguments[0], "-m", folder.path] + arguments.dropFirst() + ["-o", picture, "--json"])

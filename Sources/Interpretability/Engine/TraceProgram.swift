@@ -276,7 +276,8 @@ struct TraceCompiler<Model: TraceableModel> {
     private func markLive(_ graph: InterventionGraph, _ nodes: inout [PlannedNode]) {
         var pending = Array(graph.saves.values)
         if graph.steps > 1 { pending += graph.nodes.indices.filter { graph.nodes[$0].operation == .set } }
-        let gradientEdits = graph.nodes.indices.filter { graph.nodes[$0].operation == .setGradient }
+        // Edits of gradients up to here are asked for already.
+        var editsSeen = -1
         // By prompt: the sets that nothing has asked for yet.
         var idle = Dictionary(grouping: graph.nodes.indices.filter { graph.nodes[$0].operation == .set }) {
             graph.nodes[$0].prompt ?? 0
@@ -285,7 +286,10 @@ struct TraceCompiler<Model: TraceableModel> {
             guard !nodes[id].isLive else { continue }
             nodes[id].isLive = true
             pending += graph.nodes[id].inputs ?? []
-            if graph.nodes[id].operation == .gradient { pending += gradientEdits.filter { $0 < id } }
+            if graph.nodes[id].operation == .gradient, id > editsSeen {
+                pending += (editsSeen + 1..<id).filter { graph.nodes[$0].operation == .setGradient }
+                editsSeen = id
+            }
             guard graph.nodes[id].operation == .get, graph.steps == 1, let prompt = graph.nodes[id].prompt,
                 let sets = idle[prompt], let end = nodes[id].entry?.order
             else { continue }

@@ -13,6 +13,8 @@ public struct CausalTrace: TraceReport {
         case noise(deviation: Double, draws: Int, seed: UInt64)
         /// Another subject of as many tokens.
         case swap(tokens: [Int])
+        /// Any other way.
+        case other(Interpretability.Corruption)
     }
 
     /// What is put back.
@@ -142,6 +144,7 @@ struct CausalRun {
                 .input, "subject", expected: "another subject of \(subject.count) tokens", found: "\(tokens.count)",
                 advice: "or corrupt by noise")
         }
+        if case .other(let other) = corruption { try other.check(clean) }
         let draws = Self.draws(corruption)
         let result = try model.trace { t in
             t.save("clean", t.prompt(clean)["logits", token: -1].softmax())
@@ -174,6 +177,7 @@ struct CausalRun {
         width: Int
     ) -> TracedPrompt {
         switch corruption {
+        case .other(let other): return other.prompt(t, clean: clean, width: width)
         case .swap(let tokens):
             return t.prompt(Array(clean[..<subject.lowerBound]) + tokens + Array(clean[subject.upperBound...]))
         case .noise(let deviation, _, let seed):

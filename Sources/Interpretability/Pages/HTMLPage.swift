@@ -17,8 +17,15 @@ public struct HTMLPage: Sendable {
     public mutating func add(_ table: HTMLTable) { parts.append(table.html) }
     public mutating func add(_ grid: HTMLMatrix) { parts.append(grid.html) }
 
-    /// Matrices side by side, as many in a row as fit.
-    public mutating func add(gallery matrices: [HTMLMatrix]) {
+    /// Squares that a page may draw one by one; more make browsers slow.
+    static let mostSquares = 100_000
+
+    /// Matrices side by side, as many in a row as fit; where their squares are too many, one picture of them, or nothing.
+    public mutating func add(gallery matrices: [HTMLMatrix], orPicture picture: (() -> Image)? = nil) throws {
+        guard matrices.reduce(0, { $0 + $1.squares }) <= Self.mostSquares else {
+            if let picture { try add(picture(), caption: "\(matrices.count) matrices") }
+            return
+        }
         parts.append("<div class=\"gallery\">" + matrices.map(\.html).joined(separator: "\n") + "</div>")
     }
 

@@ -86,14 +86,18 @@ public struct HTMLMatrix: Sendable {
         self.range = range
     }
 
+    /// How many values there are.
+    var squares: Int { values.reduce(0) { $0 + $1.count } }
+
     var html: String {
         let scale = HeatMap(values, range: range)
         let bounds = scale.bounds
         let columns = values.map(\.count).max() ?? 0
+        let strength = max(abs(bounds.lowerBound), abs(bounds.upperBound))
         var squares: [String] = []
         for (y, row) in values.enumerated() {
-            // White squares are the background, which says it as well.
-            for (x, value) in row.enumerated() where scale.color(value, bounds).hex != "#ffffff" {
+            // Squares that are white to the eye are the background.
+            for (x, value) in row.enumerated() where !value.isFinite || abs(value) > strength / 200 {
                 let names = [y < rowNames.count ? rowNames[y] : "", x < columnNames.count ? columnNames[x] : ""]
                 squares.append(
                     "<rect x=\"\(x)\" y=\"\(y)\" width=\"1\" height=\"1\" fill=\"\(scale.color(value, bounds).hex)\">"

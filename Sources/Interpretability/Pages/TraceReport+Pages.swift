@@ -75,12 +75,12 @@ extension AttentionPatterns {
     public func page() throws -> HTMLPage {
         var page = HTMLPage(title: "Attention: queries down, keys across")
         page.add(paragraph: tokens.joined(separator: "  "))
-        page.add(
+        try page.add(
             gallery: heads.map { head in
                 HTMLMatrix(
                     caption: "layer \(head.layer), head \(head.head)", values: head.pattern, rowNames: tokens,
                     columnNames: tokens, range: 0...1)
-            })
+            }, orPicture: picture)
         page.add(heading: "Where the last token looks")
         let rows = heads.map { head in
             let last = head.pattern.last ?? []
@@ -109,7 +109,7 @@ extension WordMaps {
             )
         }
         page.add(HTMLTable(columns: ["mean", "peak"] + (hasChange ? ["change"] : []), rows: rows, corner: "word"))
-        page.add(
+        try page.add(
             gallery: words.map { word in
                 HTMLMatrix(
                     caption: word.text,
