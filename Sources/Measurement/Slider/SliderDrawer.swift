@@ -37,8 +37,10 @@ public struct SliderDrawer: Sendable {
         self.guidanceScale = guidanceScale
     }
 
-    /// A slider as its file says that it acts.
-    static func entry(_ slider: Adapter, _ model: StableDiffusion, weight: Double = 1) -> StackEntry {
+    /// A slider as its file says that it acts: from its start on.
+    ///
+    /// - Parameter weight: a raw scale.
+    public static func entry(_ slider: Adapter, _ model: StableDiffusion, weight: Double = 1) -> StackEntry {
         let start = slider.sliderNote?.start ?? 1
         let schedule: Schedule =
             start < 1 ? .starting(atNoise: start * Double(model.scheduler.trainTimesteps)) : .always
@@ -145,10 +147,15 @@ public struct SliderDrawer: Sendable {
         let total = max(squares.values.reduce(0, +), 1e-30)
         let blocks = Dictionary(grouping: squares, by: { blockOfUNet($0.key) ?? "text" })
             .mapValues { $0.reduce(0) { $0 + $1.value } / total }
-        let byBlock = blocks.sorted { $0.key < $1.key }.map { SliderReport.LayerShare($0.key, $0.value) }
+        let byBlock = blocks.sorted { $0.key < $1.key }.map { SliderReport.LayerShare(blockName($0.key), $0.value) }
         let largest = squares.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(10)
         return byBlock + largest.map { SliderReport.LayerShare($0.key, $0.value / total) }
     }
+}
+
+/// `unet.down_blocks.1.` as reports call it: `down_blocks.1`.
+func blockName(_ part: String) -> String {
+    part.split(separator: ".").drop { $0 == "unet" }.joined(separator: ".")
 }
 
 /// `unet.down_blocks.1.resnets.0.conv1` is in `unet.down_blocks.1.`.

@@ -103,7 +103,7 @@ public struct SliderEvaluation: Sendable {
             report.windows = try windows.enumerated().map { index, window in
                 try part("\(SliderReport.text(window.from)) to \(SliderReport.text(window.to))", index)
             }
-            report.blocks = try extras.blocks.enumerated().map { try part($1, windows.count + $0) }
+            report.blocks = try extras.blocks.enumerated().map { try part(blockName($1), windows.count + $0) }
         }
 
         var wayRows: [(prompt: String, pictures: [Image])] = []

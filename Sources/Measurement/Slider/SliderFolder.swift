@@ -45,7 +45,11 @@ public struct SliderFolder: Sendable {
                         "| \(name) | " + row.map(text).joined(separator: " | ") + " |"
                     }).joined(separator: "\n")
             }
+            let mean = effects.reduce(0, +) / Double(max(effects.count, 1))
+            let spread = effects.map { abs($0 - mean) }.max().map { $0 / max(abs(mean), 1e-9) }
             var parts = [
+                table("Effect of scale 1 on the slider's own trait, of its range", ["effect"], effects.map { [$0] }),
+                "The furthest of these is \(text(spread.map { 100 * $0 })) % from their mean.",
                 table(
                     "Interference: change of each trait at scale 1 over that of the slider's own", traits, interference),
                 table("Cosine between the changes of weights", sliders, gram),

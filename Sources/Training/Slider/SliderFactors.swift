@@ -1,7 +1,7 @@
 import Adapters
 import Foundation
 import Generation
-import Samplers
+import Measurement
 import TensorCore
 import Weights
 
@@ -41,11 +41,8 @@ struct SliderFactors: Sendable {
             let path = companion.slider
             let file = path.hasPrefix("/") ? path : folder?.appending(path: path).path ?? path
             let adapter = try Adapter(path: file, modules: model.modules)
-            let note = adapter.sliderNote
-            let noise = (note?.start ?? 1) * Double(model.scheduler.trainTimesteps)
-            return StackEntry(
-                adapter, weight: companion.scale * (note?.unit ?? 1),
-                schedule: (note?.start ?? 1) < 1 ? .starting(atNoise: noise) : .always)
+            return SliderDrawer.entry(
+                adapter, model, weight: companion.scale * (adapter.sliderNote?.unit ?? 1))
         }
         bases =
             recipe.orthogonal ?? false
