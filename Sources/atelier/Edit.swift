@@ -45,7 +45,9 @@ struct Edit: AsyncParsableCommand {
     @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own).")
     var steps: Int?
     @Option(parsing: .unconditional, help: "How often each step of the inversion is refined.")
-    var refinements = 1
+    var refinements = 3
+    @Flag(help: "Refine by the mean of all answers so far (ReNoise), for answers that overshoot to and fro.")
+    var averaging = false
     @Option(
         parsing: .unconditional,
         help: "The most changes of null-text tuning at each step; 0 for none, which guidance above 1 drifts without.")
@@ -158,7 +160,8 @@ struct Edit: AsyncParsableCommand {
             engine: engineVersion, model: model, modelHash: modelHash, precision: .fp32, request: request)
         recipe.adapters = made.adapters.isEmpty ? nil : made.adapters
         let inversion = Inversion(
-            refinements: refinements, tuning: tuning > 0 && scale > 1 ? NullTextTuning(iterations: tuning) : nil)
+            refinements: refinements, averages: averaging,
+            tuning: tuning > 0 && scale > 1 ? NullTextTuning(iterations: tuning) : nil)
         recipe.edit(try .init(path: path), inversion, start: start, strength: strength)
         return recipe
     }

@@ -100,6 +100,35 @@ import Testing
         #expect(error?.description.contains("inverted picture") == true)
     }
 
+    @Test(arguments: TestedBackend.devices) func `a device finds what the processor finds`(_ device: TestedBackend)
+        throws
+    {
+        let wanted = request(guidance: 3, steps: 4)
+        let picture = start(NullTextTuning(iterations: 3))
+        let there = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")), device: device.backend)
+        let (own, other) = try (
+            InversionRun(of: picture, wanted, model: model).completed(),
+            InversionRun(of: picture, wanted, model: there).completed()
+        )
+        #expect(relativeL2(other.latents, own.latents) < 1e-3)
+        let contexts = try #require(own.unconditionalContexts)
+        #expect(try relativeL2(#require(other.unconditionalContexts), contexts) < 1e-2)
+    }
+
+    @Test func `the mean of answers settles where single ones overshoot`() throws {
+        let sampler = try Sampler(named: "ddim", configuration: model.scheduler.unclipped, steps: 10)
+        let (own, change) = sampler.stepFactors(at: 5)
+        let next = tensor([1, -2])
+        // Each answer throws the latents to the other side of z = next / own / 1.95.
+        func error(_ inversion: Inversion) -> Double {
+            let found = inversion.latents(before: next, sampler, at: 5) { $0 * (0.95 * own / change) }
+            return relativeL2(found, next / own / 1.95)
+        }
+        let single = error(Inversion(refinements: 5))
+        #expect(error(Inversion(refinements: 5, averages: true)) < single / 4, "\(single)")
+        #expect(error(Inversion(refinements: 0, averages: true)) == error(Inversion(refinements: 0)))
+    }
+
     @Test func `a step that is near enough is not changed, and the best context is kept`() {
         let target = tensor([1, 2])
         var evaluations = 0

@@ -87,6 +87,14 @@ import Testing
         #expect((odd.width, odd.height) == (16, 16))
     }
 
+    @Test func nearnessIsInDecibels() {
+        let grey = Image(width: 8, height: 4, filledWith: (100, 100, 100))
+        #expect(grey.peakSignalToNoise(grey) == .infinity)
+        // A difference of a tenth of the range is 20 dB.
+        let other = Image(width: 8, height: 4, filledWith: (125, 126, 125))
+        #expect(abs(grey.peakSignalToNoise(other) - 20) < 0.2)
+    }
+
     @Test func gridsPlacePicturesInReadingOrder() {
         let colors: [(UInt8, UInt8, UInt8)] = [(1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0), (5, 0, 0)]
         let sheet = grid(of: colors.map { Image(width: 4, height: 3, filledWith: $0) }, columns: 2, padding: 1)

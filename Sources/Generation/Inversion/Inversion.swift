@@ -17,11 +17,15 @@ import TensorCore
 public struct Inversion: Codable, Sendable, Hashable {
     /// How often each step is refined.
     public var refinements: Int
+    /// Whether a refinement takes the mean of all answers so far, as ReNoise does, so that answers which overshoot to and fro
+    /// settle; nil for no.
+    public var averages: Bool?
     /// How the unconditional row is fitted to the picture, for guidance above 1; nil leaves it as it is.
     public var tuning: NullTextTuning?
 
-    public init(refinements: Int = 1, tuning: NullTextTuning? = nil) {
+    public init(refinements: Int = 1, averages: Bool = false, tuning: NullTextTuning? = nil) {
         self.refinements = refinements
+        self.averages = averages ? true : nil
         self.tuning = tuning
     }
 
@@ -59,7 +63,19 @@ public struct Inversion: Codable, Sendable, Hashable {
     /// The latents from which the step at an evaluation leads to `next`.
     func latents(before next: Tensor, _ sampler: Sampler, at index: Int, predict: (Tensor) -> Tensor) -> Tensor {
         let (own, change) = sampler.stepFactors(at: index)
-        return (0...refinements).reduce(next) { latents, _ in (next - change * predict(latents)) / own }
+        var latents = next
+        var total: Tensor?
+        for count in 0...refinements {
+            let prediction = predict(latents)
+            guard averages == true else {
+                latents = (next - change * prediction) / own
+                continue
+            }
+            let sum = total.map { $0 + prediction } ?? prediction
+            total = sum
+            latents = (next - (change / Double(count + 1)) * sum) / own
+        }
+        return latents
     }
 }
 

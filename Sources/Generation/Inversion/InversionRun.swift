@@ -59,7 +59,7 @@ public struct InversionRun: Sendable {
     public var isComplete: Bool { step == totalSteps }
 
     /// Whether the backward steps are done and the unconditional row is being fitted.
-    public var isTuning: Bool { trajectory.count > evaluations }
+    public var isTuning: Bool { inversion.tuning != nil && trajectory.count > evaluations }
 
     /// Takes the next step.
     public mutating func advance() {
@@ -88,7 +88,8 @@ public struct InversionRun: Sendable {
         let timestep = sampler.evaluations[index].timestep
         let (own, change) = sampler.stepFactors(at: index)
         let conditional = guided.conditional(input, timestep: timestep, model.unet, Pass())
-        let pass = Pass(checkpointing: .blocks)
+        // Large feature maps are computed again rather than kept; the gradients are the same bits.
+        let pass = Pass(checkpointing: latents.size(2) * latents.size(3) > 32 * 32 ? .blocks : .none)
         let found = tuning.fitted(
             start, share: Double(contexts.count) / Double(evaluations),
             target: trajectory[evaluations - 1 - contexts.count]
