@@ -180,24 +180,4 @@ import Weights
             #expect(planner.inversions.statistics.made == 7)
         }
     }
-
-    @Test func `two hundred pictures need the memory of a few`() throws {
-        try inTemporaryFolder { folder throws in
-            let planner = planner(folder, steps: 1)
-            let tasks = (0..<200).map { number in
-                planner.task(job("picture \(number)", seed: UInt64(number)) { $0.cfgScale = 1 }, number: number)
-            }
-            var live: [Int] = []
-            let report = try BatchRun(folder: folder.appending(path: "out")).run(tasks) { event in
-                if event.done % 20 == 0 {
-                    live.append(MemoryPool.shared.statistics.liveBytes)
-                }
-            }
-            #expect(report == .init(made: 200) && live.count >= 9)
-            // What stays is a text of 77 tokens for each of the prompts that differ, within the cache's bytes.
-            #expect(planner.encodings.statistics.bytes <= 1 << 20)
-            let text = 4 * 77 * model.text.width
-            #expect(live[live.count - 1] - live[1] <= 200 * text + (1 << 20), "\(live)")
-        }
-    }
 }
