@@ -70,6 +70,23 @@ import Weights
         }
     }
 
+    @Test func `what a lock draws without its adapter reads its texts without it`() throws {
+        try inTemporaryFolder { folder throws in
+            let text = Fixtures.path("adapters/text.safetensors")
+            try Data(
+                """
+                schema: 1
+                entries: [{slider: \(text), scale: 3, region: {box: [0, 0, 0.5, 1], lock: true}}]
+                """.utf8
+            ).write(to: folder.appending(path: "a.stack.yaml"))
+            let planner = planner(folder)
+            let recipe = try planner.recipe(of: job("a cat") { $0.stack = "a.stack.yaml" })
+            let drawn = try planner.draw(recipe)?.picture
+            let plain = try recipe.drawn(by: model, stack: model.adapters(recipe.adapters ?? []))?.picture
+            #expect(drawn == plain && planner.encodings.statistics.misses == 4)
+        }
+    }
+
     @Test func `the text that was used longest ago goes first`() throws {
         let cache = ContentCache<[UInt8]>(byteBudget: 10, size: \.count)
         func ask(_ key: String, _ bytes: Int = 4) -> Int {
