@@ -130,7 +130,8 @@ public final class PicturePlanner: Sendable {
     ) throws -> (picture: Image, recipe: PictureRecipe)? {
         let uses = recipe.adapters ?? []
         let stack = try stack(uses)
-        let reader = try model.remembering(encodings, hash: recipe.modelHash, stack, uses)
+        let identity = "\(recipe.modelHash) \(recipe.precision.rawValue)"
+        let reader = try model.remembering(encodings, hash: identity, stack, uses)
         return try recipe.drawn(by: reader, stack: stack, inversions: inversions, isStopped: isStopped)
     }
 

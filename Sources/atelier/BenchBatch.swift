@@ -19,6 +19,10 @@ struct BenchBatch: ParsableCommand {
     var singles = 10
     @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own).")
     var steps: Int?
+    @Option(name: [.customShort("W"), .long], help: "Width in pixels (default: the model's own).")
+    var width: Int?
+    @Option(name: [.customShort("H"), .long], help: "Height in pixels (default: the model's own).")
+    var height: Int?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
@@ -72,6 +76,7 @@ struct BenchBatch: ParsableCommand {
         func task(_ number: Int, seed: Int) -> BatchTask {
             var job = BatchJob()
             (job.prompt, job.seed, job.steps) = (prompts[number % prompts.count], UInt64(seed), steps)
+            (job.width, job.height) = (width, height)
             return planner.task(job, number: number)
         }
         // Packs the weights and reads the prompts.

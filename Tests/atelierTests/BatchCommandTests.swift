@@ -98,6 +98,34 @@ import Testing
             """, "ink.yaml", folder)
     }
 
+    // MARK: memory
+
+    @Test func `two hundred pictures need the memory of a few`() throws {
+        // A process of its own: the counters are of the whole process.
+        let run = try program.run([
+            "bench", "batch", "-m", Self.model, "--count", "200", "--singles", "2", "--steps", "1", "-W", "32", "-H",
+            "32", "--json",
+        ])
+        #expect(run.code == 0, "\(run.errors)")
+        struct Row: Decodable {
+            let count: Int
+            let ratio: Double
+            let liveQuarter: Int
+            let liveEnd: Int
+            let peakBefore: Int
+            let peakAfter: Int
+        }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let row = try decoder.decode(Row.self, from: Data(run.output.utf8))
+        #expect(row.count == 200 && row.ratio > 0 && row.liveQuarter > 0)
+        // The tensor of one picture that stayed behind would be 12 KiB, and those of 150 more than this.
+        #expect(row.liveEnd - row.liveQuarter < 256 << 10, "\(row)")
+        #expect(row.peakAfter - row.peakBefore < 48 << 20, "\(row)")
+        let wrong = try program.run(["bench", "batch", "--count", "1"])
+        #expect(wrong.code == 2 && wrong.errors.contains("--count"))
+    }
+
     // MARK: trainings
 
     @Test func `trainings that are killed at any moment end in the same bytes`() throws {
