@@ -206,6 +206,30 @@ import Testing
         }
     }
 
+    @Test func `a slider of the stack that starts late acts from its start on`() throws {
+        try inTemporaryFolder { folder in
+            var first = try learn(recipe("first"))
+            var note = SliderNote(name: "first", base: "abc")
+            note.start = 0.5
+            try first.setNote(note)
+            try first.write(to: folder.appending(path: "first.safetensors").path, format: .sliders)
+            let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+            var wanted = recipe("second")
+            wanted.stack = [.init(slider: "first.safetensors", scale: 1)]
+            var random = TorchGenerator(seed: 1)
+            let factors = try SliderFactors(wanted, model: model, folder: folder, random: &random)
+            let stack = try factors.stack(of: factors.untrained, sites: model.sites, isTrainable: true)
+            let alone = try AdapterStack([StackEntry(factors.untrained, isTrainable: true)], sites: model.sites)
+            let objective = TextSliderObjective(wanted, model: model)
+            let latents = random.normal([1, 4, 16, 16])
+            func loss(_ stack: AdapterStack, at timestep: Float) -> Float {
+                objective.loss(SliderDraw(entry: 0, latents: latents, timestep: timestep), stack).item
+            }
+            #expect(loss(stack, at: 900) == loss(alone, at: 900))
+            #expect(loss(stack, at: 100) != loss(alone, at: 100))
+        }
+    }
+
     @Test func `a stack that has another file is another recipe`() throws {
         try inTemporaryFolder { folder in
             try writeSlider(recipe("first"), folder)

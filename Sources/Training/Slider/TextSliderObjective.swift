@@ -69,7 +69,7 @@ struct TextSliderObjective: Sendable {
 }
 
 extension StableDiffusion {
-    /// What the UNet predicts for the same latents under several texts.
+    /// What the UNet predicts for the same latents under several texts; adapters with schedules act as at this timestep.
     ///
     /// - Parameter origin: what models are told that read sizes; nil for a whole picture.
     func predictions(
@@ -77,10 +77,16 @@ extension StableDiffusion {
     ) -> [Tensor] {
         let batch = latents.size(0)
         let (height, width) = (latents.size(2) * latentFactor, latents.size(3) * latentFactor)
+        var pass = pass
+        if let stack = pass.adaptation as? AdapterStack {
+            pass.adaptation = stack.at(
+                SamplingMoment(
+                    timestep: Double(timestep), latentHeight: latents.size(2), latentWidth: latents.size(3)))
+        }
         func rows(_ tensor: Tensor) -> Tensor {
             batch == 1 ? tensor : concatenated([Tensor](repeating: tensor, count: batch), axis: 0)
         }
-        func run(_ part: [TextConditioning]) -> Tensor {
+        func run(_ part: [TextConditioning], _ pass: Pass) -> Tensor {
             let added = part.compactMap {
                 addedConditioning($0, width: width, height: height, origin: origin, isNegative: false)
             }
@@ -94,7 +100,7 @@ extension StableDiffusion {
                         pooledText: concatenated(added.compactMap { $0.pooledText.map(rows) }, axis: 0),
                         timeIDs: concatenated(added.compactMap { $0.timeIDs.map(rows) }, axis: 0)), pass)
         }
-        if Set(texts.map { $0.context.size(1) }).count == 1 { return run(texts).chunked(0, count: texts.count) }
-        return texts.map { run([$0]) }
+        if Set(texts.map { $0.context.size(1) }).count == 1 { return run(texts, pass).chunked(0, count: texts.count) }
+        return texts.map { run([$0], pass) }
     }
 }
