@@ -130,7 +130,7 @@ public final class TrainingPlanner: Sendable {
 
 /// The files and folders that a training learns from, by the names in its recipe.
 extension SliderRecipe {
-    fileprivate var learntFiles: [String] { pairs?.levels.map(\.folder) ?? [] }
+    fileprivate var learntFiles: [String] { pairs?.levels?.map(\.folder) ?? [] }
 }
 
 extension PairRecipe {

@@ -34,13 +34,26 @@ import Weights
             let recipe = try decodeRecipe(SliderRecipe.self, at: file.path)
             try recipe.validate()
             #expect(recipe.name == "hair" && recipe.pairs?.positive == "a \"woman\": long hair")
-            #expect(recipe.pairs?.levels.map(\.scale) == [-2, -1, 1, 2])
+            #expect(recipe.pairs?.levels?.map(\.scale) == [-2, -1, 1, 2])
             let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
             var pairs = try #require(recipe.pairs)
             pairs.resolution = 32
             let objective = try VisualSliderObjective(pairs, model: model, folder: folder)
             #expect(objective.pairs.map(\.scale) == [1, 1, 2, 2])
             #expect(maximumDifference(objective.pairs[0].high, objective.pairs[0].low) > 0)
+            // The recipe may name the scenes instead of their files.
+            pairs.levels = nil
+            pairs.world = .init(
+                attribute: "hair_length", scales: [-2, -1, 1, 2], count: 2, seed: 5, attributes: "hair_color=red")
+            let rendered = try VisualSliderObjective(pairs, model: model, folder: nil)
+            #expect(rendered.pairs.map(\.scale) == objective.pairs.map(\.scale))
+            for (one, other) in zip(rendered.pairs, objective.pairs) {
+                #expect(isBitEqual(one.high, other.high) && isBitEqual(one.low, other.low))
+            }
+            pairs.world?.attribute = "hair_lenght"
+            #expect(throws: SceneAttributeError.self) {
+                try VisualSliderObjective(pairs, model: model, folder: nil)
+            }
             // The same names may be written again, others are not mixed with them.
             try levels.prepare(for: ["a", "b", "c"])
             let error = #expect(throws: GenerationError.self) { try levels.prepare(for: ["a"]) }

@@ -108,4 +108,19 @@ import Weights
         // The scheduler of the folder has an offset of 1; the corrected timestep is the one that the latents have.
         #expect((1..<50).map { plain.timestep(after: $0) } == (1..<50).map { Float(981 - 20 * $0) })
     }
+
+    @Test func `a slider with a start learns only from there on`() throws {
+        let step = try Step("tiny-sd")
+        var recipe = step.recipe(.positive)
+        let plain = try DenoisingRuns(recipe, objective: TextSliderObjective(recipe, model: step.model))
+        recipe.start = 0.5
+        let late = try DenoisingRuns(recipe, objective: TextSliderObjective(recipe, model: step.model))
+        #expect(plain.firstStep == 1 && late.firstStep == 25)
+        #expect(late.timestep(after: 25) <= 500 && late.timestep(after: 24) > 500)
+        let pair = VisualSliderObjective.Pair(scale: 1, high: try step.tensor("high"), low: try step.tensor("low"))
+        let visual = try VisualSliderObjective([pair], positive: "", neutral: "", model: step.model, start: 0.25)
+        var random = TorchGenerator(seed: 2)
+        let timesteps = (0..<64).map { _ in visual.draw(random: &random).timestep }
+        #expect(timesteps.allSatisfy { $0 < 250 } && timesteps.contains { $0 > 200 })
+    }
 }

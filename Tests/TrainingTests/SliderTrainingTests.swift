@@ -112,7 +112,7 @@ import Testing
         both.pairs = .init(levels: [.init(folder: "a", scale: 1), .init(folder: "b", scale: -1)])
         var unpaired = both
         unpaired.prompts = nil
-        unpaired.pairs?.levels[1].scale = -2
+        unpaired.pairs?.levels?[1].scale = -2
         var method = recipe(kept: nil)
         method.network.trainingMethod = "everything"
         for (wrong, key) in [(both, "prompts"), (unpaired, "pairs.levels"), (method, "network.training_method")] {

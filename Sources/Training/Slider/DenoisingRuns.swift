@@ -31,7 +31,13 @@ struct DenoisingRuns: Sendable {
             configuration.clipsSample = false
         }
         sampler = try Sampler(named: "ddim", configuration: configuration, steps: steps)
+        let start = (recipe.start ?? 1) * Double(configuration.trainTimesteps)
+        let first = sampler.evaluations.firstIndex { Double($0.timestep) <= start } ?? steps - 1
+        firstStep = min(max(first, 1), steps - 1)
     }
+
+    /// The steps after which a slider can learn: at least one, and as many as its start is later than pure noise.
+    let firstStep: Int
 
     /// The timestep that the network is told at latents after `k` steps.
     ///

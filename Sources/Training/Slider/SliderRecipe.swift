@@ -16,6 +16,9 @@ public struct SliderRecipe: AdapterRecipe {
     public var pairs: Pairs?
     public var network = Network()
     public var training: Stage
+    /// The share of the noise, from pure noise as 1, from which on the slider acts and has to learn; all of it when nil.
+    /// Before that the plain model lays the picture out.
+    public var start: Double?
     /// What the slider is to move, as probes read it (`age`): early stops and reports look at it.
     public var trait: String?
     /// Sliders that act while this one learns, in every evaluation: it is taught to work beside them.
@@ -41,7 +44,20 @@ public struct SliderRecipe: AdapterRecipe {
             public var scale: Double
         }
 
-        public var levels: [Level]
+        /// Scenes of the embedded model's world that differ in one attribute: pictures that need no files.
+        public struct World: Codable, Sendable, Hashable {
+            /// `age`, `age=0.1,0.9` or `hat=none,beanie`: values from the lowest level to the highest.
+            public var attribute: String
+            /// The slider's scale of each level, rising.
+            public var scales: [Double]
+            public var count: Int
+            public var seed: UInt64?
+            /// What all scenes have, `family=portrait,hat=none`.
+            public var attributes: String?
+        }
+
+        public var levels: [Level]?
+        public var world: World?
         /// Prompts of the pictures with the concept and without it; empty ones when nil.
         public var positive: String?
         public var neutral: String?
@@ -143,11 +159,18 @@ public struct SliderRecipe: AdapterRecipe {
             }
         }
         if let pairs {
-            let scales = pairs.levels.map(\.scale)
+            try require(
+                (pairs.levels == nil) != (pairs.world == nil), "pairs", "levels or a world",
+                pairs.levels == nil ? "neither" : "both")
+            let scales = pairs.world?.scales ?? pairs.levels?.map(\.scale) ?? []
             try require(
                 !scales.isEmpty && scales.allSatisfy { $0 != 0 && $0.isFinite && scales.contains(-$0) },
-                "pairs.levels", "for every scale its opposite", scales)
+                pairs.world == nil ? "pairs.levels" : "pairs.world.scales", "for every scale its opposite", scales)
+            try require(
+                (1...10_000).contains(pairs.world?.count ?? 1), "pairs.world.count", "1 to 10000",
+                pairs.world?.count ?? 1)
         }
+        try require((start ?? 1) > 0 && (start ?? 1) <= 1, "start", "a number over 0, at most 1", start ?? 1)
         _ = try network.target()
         try require(
             (1...1024).contains(network.rank.value ?? 1), "network.rank", "1 to 1024, or full", network.rank)

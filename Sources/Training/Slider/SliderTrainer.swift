@@ -35,7 +35,7 @@ struct SliderTrainer: StageTrainer {
         if let pairs = recipe.pairs {
             objective = .visual(
                 try VisualSliderObjective(
-                    pairs, model: model, folder: folder,
+                    pairs, model: model, folder: folder, start: recipe.start ?? 1,
                     checkpointing: recipe.training.checkpointsBlocks ?? false ? .blocks : .none))
         } else {
             let text = TextSliderObjective(recipe, model: model)
@@ -109,7 +109,7 @@ struct SliderTrainer: StageTrainer {
             try renew(text, runs)
             return (0..<count).map { _ in
                 let run = kept.runs[learner.random.integers(below: kept.runs.count, count: 1)[0]]
-                let k = 1 + learner.random.integers(below: runs.steps - 1, count: 1)[0]
+                let k = runs.firstStep + learner.random.integers(below: runs.steps - runs.firstStep, count: 1)[0]
                 return SliderDraw(
                     entry: run.entry, latents: run.latents.selected(0, k), timestep: runs.timestep(after: k),
                     origin: run.origin)
@@ -123,7 +123,7 @@ struct SliderTrainer: StageTrainer {
     ) throws -> [SliderDraw] {
         let plans = (0..<count).map { _ -> (entry: Int, k: Int, noise: Tensor, origin: PictureOrigin?) in
             let entry = learner.random.integers(below: text.entries.count, count: 1)[0]
-            let k = 1 + learner.random.integers(below: runs.steps - 1, count: 1)[0]
+            let k = runs.firstStep + learner.random.integers(below: runs.steps - runs.firstStep, count: 1)[0]
             let shape = runs.latentShape(entry, random: &learner.random)
             let noise = learner.random.normal(shape)
             return (entry, k, noise, runs.cut(entry, latents: shape, random: &learner.random))

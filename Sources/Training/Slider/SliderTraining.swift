@@ -20,6 +20,7 @@ extension AdapterTraining where Recipe == SliderRecipe {
         var note = SliderNote(
             name: recipe.name, base: modelHash, recipe: fingerprint, steps: stage.trainer.learner.step)
         note.trait = recipe.trait
+        note.start = recipe.start ?? 1
         try adapter.setNote(note)
         adapter.metadata.merge(try recipeMetadata()) { _, new in new }
         let path = context.folder.appending(path: recipe.name + ".safetensors")

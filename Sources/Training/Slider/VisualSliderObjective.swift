@@ -6,6 +6,7 @@ import Imaging
 import Layers
 import Samplers
 import TensorCore
+import World
 
 /// The objective of a visual slider: at scale `s` the noise of a picture that has the concept, at `-s` that of its
 /// opposite, from the same noise and timestep (Concept Sliders, arXiv 2311.12092, eq. 8):
@@ -27,23 +28,27 @@ struct VisualSliderObjective: Sendable {
     private let positive: TextConditioning
     private let neutral: TextConditioning
     let schedule: NoiseSchedule
+    private let start: Double
     private let checkpointing: CheckpointPolicy
 
-    /// Reads and encodes all pictures.
+    private typealias Source = @Sendable () throws -> Image
+
+    /// Reads or renders all pictures, and encodes them.
     ///
-    /// - Throws: `TrainingError` when a folder lacks a picture that another has; the errors of files that do not decode.
+    /// - Parameter start: the share of the noise from which on the slider acts.
+    /// - Throws: `TrainingError` when a folder lacks a picture that another has; the errors of files that do not decode, and
+    ///   of scenes that the world does not know.
     init(
-        _ recipe: SliderRecipe.Pairs, model: StableDiffusion, folder: URL?, checkpointing: CheckpointPolicy = .none
+        _ recipe: SliderRecipe.Pairs, model: StableDiffusion, folder: URL?, start: Double = 1,
+        checkpointing: CheckpointPolicy = .none
     ) throws {
         let side = recipe.resolution ?? model.defaultSize
-        let levels = try recipe.levels.map { level in
-            (scale: level.scale, pictures: try Self.pictures(in: level.folder, relativeTo: folder))
-        }
-        func encoded(_ path: String) throws -> Tensor {
-            let picture = try readImage(at: path).image.resized(width: side, height: side)
-            return model.autoencoder.scaled(model.autoencoder.encode(Tensor(images: [picture]), Pass()).mean)
-        }
-        let pairs = try levels.filter { $0.scale > 0 }.flatMap { high -> [Pair] in
+        let levels =
+            try recipe.world.map { try Self.rendered($0, side: side) }
+            ?? (recipe.levels ?? []).map { level in
+                (scale: level.scale, pictures: try Self.pictures(in: level.folder, relativeTo: folder))
+            }
+        let sources = try levels.filter { $0.scale > 0 }.flatMap { high -> [(scale: Double, high: Source, low: Source)] in
             guard let low = levels.first(where: { $0.scale == -high.scale }) else { return [] }
             let names = Set(high.pictures.keys)
             let odd = names.symmetricDifference(low.pictures.keys).sorted()
@@ -52,21 +57,45 @@ struct VisualSliderObjective: Sendable {
                     key: "pairs.levels", expected: "folders with the same file names, at least one",
                     found: odd.isEmpty ? "no picture" : "\(odd[0]) in one of them only")
             }
-            return try names.sorted().map { name in
-                Pair(
-                    scale: high.scale, high: try encoded(high.pictures[name] ?? ""),
-                    low: try encoded(low.pictures[name] ?? ""))
+            return names.sorted().compactMap { name in
+                guard let one = high.pictures[name], let other = low.pictures[name] else { return nil }
+                return (high.scale, one, other)
             }
         }
+        let pairs = try ComputeThread.shared.concurrently(sources.count) { index in
+            func encoded(_ source: Source) throws -> Tensor {
+                let picture = try source().resized(width: side, height: side)
+                return model.autoencoder.scaled(model.autoencoder.encode(Tensor(images: [picture]), Pass()).mean)
+            }
+            let source = sources[index]
+            return Pair(scale: source.scale, high: try encoded(source.high), low: try encoded(source.low))
+        }
         try self.init(
-            pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model,
+            pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model, start: start,
             checkpointing: checkpointing)
     }
 
+    /// The levels of a world's attribute, by the numbers of the scenes.
+    private static func rendered(
+        _ recipe: SliderRecipe.Pairs.World, side: Int
+    ) throws -> [(scale: Double, pictures: [String: Source])] {
+        let scales = recipe.scales.sorted()
+        let world = try WorldLevels(
+            recipe.attribute, scales: scales, fixed: try Scene.attributes(in: recipe.attributes ?? ""),
+            count: recipe.count, seed: recipe.seed ?? 0, size: side)
+        return scales.enumerated().map { level, scale in
+            let pictures = (0..<world.count).map { index -> (String, Source) in
+                (String(format: "%06d", index), { try world.pictures(index)[level] })
+            }
+            return (scale, Dictionary(uniqueKeysWithValues: pictures))
+        }
+    }
+
     init(
-        _ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion,
+        _ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion, start: Double = 1,
         checkpointing: CheckpointPolicy = .none
     ) throws {
+        self.start = start
         self.checkpointing = checkpointing
         self.model = model
         self.pairs = pairs
@@ -76,7 +105,7 @@ struct VisualSliderObjective: Sendable {
     }
 
     /// The pictures of a folder by name, without endings.
-    private static func pictures(in folder: String, relativeTo base: URL?) throws -> [String: String] {
+    private static func pictures(in folder: String, relativeTo base: URL?) throws -> [String: Source] {
         let path = folder.hasPrefix("/") ? folder : (base?.appending(path: folder).path ?? folder)
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
             throw TrainingError.invalidRecipe(
@@ -85,13 +114,16 @@ struct VisualSliderObjective: Sendable {
         let endings = ["png", "jpg", "jpeg"]
         let pictures = names.filter { endings.contains(URL(filePath: $0).pathExtension.lowercased()) }
         return Dictionary(
-            pictures.map { (URL(filePath: $0).deletingPathExtension().lastPathComponent, path + "/" + $0) },
+            pictures.map { name -> (String, Source) in
+                (URL(filePath: name).deletingPathExtension().lastPathComponent, { try readImage(at: path + "/" + name).image })
+            },
             uniquingKeysWith: { first, _ in first })
     }
 
     func draw(random: inout TorchGenerator) -> SliderDraw {
         let index = random.integers(below: pairs.count, count: 1)[0]
-        let timestep = random.integers(below: schedule.trainTimesteps, count: 1)[0]
+        let timesteps = max(Int(start * Double(schedule.trainTimesteps)), 1)
+        let timestep = random.integers(below: timesteps, count: 1)[0]
         return draw(index, timestep: timestep, noise: random.normal(pairs[index].high.shape))
     }
 
