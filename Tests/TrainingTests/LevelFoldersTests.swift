@@ -7,6 +7,7 @@ import TensorCore
 import TestSupport
 import Testing
 import Weights
+import World
 
 @testable import Training
 

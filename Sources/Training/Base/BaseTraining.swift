@@ -126,7 +126,8 @@ public struct BaseTraining: Sendable {
             let keepsScale = recipe.autoencoder.steps == 0 && warmStart?.holds("unet") == true
             return try CaptionedLatents.encode(
                 sampler: recipe.data.sampler(), count: recipe.denoiser.pictures, size: recipe.data.size,
-                autoencoder: autoencoder, scalingFactor: keepsScale ? try warmStart.map { Double(try $0.scalingFactor()) } : nil,
+                autoencoder: autoencoder,
+                scalingFactor: keepsScale ? try warmStart.map { Double(try $0.scalingFactor()) } : nil,
                 batch: batch
             ) { done in
                 if context.shouldStop() { throw Stopped() }

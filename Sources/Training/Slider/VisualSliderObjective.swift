@@ -48,7 +48,8 @@ struct VisualSliderObjective: Sendable {
             ?? (recipe.levels ?? []).map { level in
                 (scale: level.scale, pictures: try Self.pictures(in: level.folder, relativeTo: folder))
             }
-        let sources = try levels.filter { $0.scale > 0 }.flatMap { high -> [(scale: Double, high: Source, low: Source)] in
+        let sources = try levels.filter { $0.scale > 0 }.flatMap {
+            high -> [(scale: Double, high: Source, low: Source)] in
             guard let low = levels.first(where: { $0.scale == -high.scale }) else { return [] }
             let names = Set(high.pictures.keys)
             let odd = names.symmetricDifference(low.pictures.keys).sorted()
@@ -115,7 +116,10 @@ struct VisualSliderObjective: Sendable {
         let pictures = names.filter { endings.contains(URL(filePath: $0).pathExtension.lowercased()) }
         return Dictionary(
             pictures.map { name -> (String, Source) in
-                (URL(filePath: name).deletingPathExtension().lastPathComponent, { try readImage(at: path + "/" + name).image })
+                (
+                    URL(filePath: name).deletingPathExtension().lastPathComponent,
+                    { try readImage(at: path + "/" + name).image }
+                )
             },
             uniquingKeysWith: { first, _ in first })
     }
