@@ -142,6 +142,9 @@ let package = Package(
         tests("Jobs", ["Jobs", "Generation", "Imaging", "Recipes", "TensorCore"]),
         tests(
             "atelier",
-            ["atelier", "Measurement", "Generation", "World", "Adapters", "Weights", "Imaging", "TensorCore"]),
+            [
+                "atelier", "Training", "Measurement", "Generation", "World", "Adapters", "Recipes", "Weights",
+                "Imaging", "TensorCore",
+            ]),
     ]
 )

@@ -1,0 +1,55 @@
+import Adapters
+import Foundation
+import Generation
+import Recipes
+import TensorCore
+import Testing
+import Training
+
+@testable import atelier
+
+/// What stands in `Sliders/` fits the embedded model and says what it is.
+@Suite struct ShippedSlidersTests {
+    private static let sliders = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: "Sliders")
+    private static let names = entries(of: sliders).filter { !$0.contains(".") }
+    private static let stacks = entries(of: sliders).filter { $0.hasSuffix(".stack.yaml") }
+
+    private static func entries(of folder: URL) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
+    }
+
+    @Test func `there are nine sliders and two stacks`() {
+        #expect(Self.names.count >= 9 && Self.stacks.count >= 2)
+    }
+
+    @Test func `every slider is of the embedded model, calibrated, and has its recipe and card`() throws {
+        let store = try Assets.store("mini", assets: nil)
+        let modules = try ModuleTable(store)
+        let hash = try store.hash()
+        for name in Self.names {
+            let folder = Self.sliders.appending(path: name)
+            let adapter = try Adapter(path: folder.appending(path: name + ".safetensors").path, modules: modules)
+            let note = try #require(adapter.sliderNote, "\(name)")
+            #expect(note.name == name && note.base == hash, "\(name)")
+            #expect(note.unit.map { $0 > 0 } == true && note.trait != nil && note.curve?.isEmpty == false, "\(name)")
+            let recipe = try decodeRecipe(SliderRecipe.self, at: folder.appending(path: "recipe.yaml").path)
+            try recipe.validate()
+            #expect(recipe.name == name && recipe.trait == note.trait && recipe.start ?? 1 == note.start, "\(name)")
+            for file in ["report.json", "report.md", "sheet.png"] {
+                #expect(FileManager.default.fileExists(atPath: folder.appending(path: file).path), "\(name)/\(file)")
+            }
+        }
+    }
+
+    @Test func `every stack finds its sliders`() throws {
+        let folders = StackFolders(own: [], shipped: Self.sliders.path)
+        for name in Self.stacks {
+            let stack = try decodeRecipe(StackFile.self, at: Self.sliders.appending(path: name).path)
+            #expect(stack.entries.count >= 2)
+            for entry in stack.entries {
+                #expect(try folders.file(of: entry.slider).hasPrefix(Self.sliders.path), "\(entry.slider)")
+            }
+        }
+    }
+}
