@@ -10,7 +10,7 @@ public struct SliderNote: Sendable, Codable, Hashable {
     public var recipe: String?
     public var steps: Int?
     /// The scales between which it does what it says.
-    public var range = [-2.0, 2.0]
+    public var range = Self.widestRange
     /// The share of the run, from pure noise as 1 down to 0, from which on it acts.
     public var start = 1.0
     /// The scale of one standard effect, once it was measured; weights are multiplied with it.
@@ -28,6 +28,8 @@ public struct SliderNote: Sendable, Codable, Hashable {
     }
 
     public static let key = "atelier.slider"
+    /// Of a slider whose effect nobody has measured.
+    public static let widestRange = [-2.0, 2.0]
 }
 
 extension Adapter {
@@ -35,6 +37,9 @@ extension Adapter {
     public var sliderNote: SliderNote? {
         metadata[SliderNote.key].flatMap { try? JSONDecoder().decode(SliderNote.self, from: Data($0.utf8)) }
     }
+
+    /// What a weight of 1 multiplies the tensors with: a calibrated slider's unit.
+    public var unit: Double { sliderNote?.unit ?? 1 }
 
     /// Puts a note into the metadata, in the place of the one that is there.
     public mutating func setNote(_ note: SliderNote) throws {

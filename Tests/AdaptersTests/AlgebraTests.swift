@@ -48,6 +48,24 @@ import Weights
         }
     }
 
+    @Test func `calibrated sliders count in their own units`() throws {
+        var (a, b) = (unet.random(seed: 1), unet.random(seed: 2))
+        var note = SliderNote(name: "a", base: "abc")
+        (note.unit, note.curve, note.trait, note.start) = (0.25, [[1, 0.25]], "age", 0.8)
+        try a.setNote(note)
+        (note.unit, note.name) = (3, "b")
+        try b.setNote(note)
+        let path = try #require(a.layers.keys.sorted().first)
+        let total = try Adapter.sum([(a, 2), (b, -1)])
+        #expect(largestError(try dense(total, path), try dense(a, path) * 0.5 - dense(b, path) * 3) <= 1e-5)
+        #expect(largestError(try dense(Adapter.interpolated(a, b, at: 1), path), try dense(b, path) * 3) <= 1e-5)
+        #expect(total.sliderNote == nil && total.unit == 1)
+        // Of one slider the unit stays; what was measured of it does not.
+        let opposite = try a.negated()
+        #expect(largestError(try dense(opposite, path), try dense(a, path) * -1) <= 1e-6)
+        #expect(opposite.unit == 0.25 && opposite.sliderNote?.start == 0.8 && opposite.sliderNote?.curve == nil)
+    }
+
     @Test func `DoRA is resolved before it is added`() throws {
         let dora = try unet.adapter("dora-columns.safetensors")
         let error = #expect(throws: AdapterError.self) { try dora.negated() }

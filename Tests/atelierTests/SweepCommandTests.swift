@@ -58,6 +58,7 @@ import Testing
     }
 
     @Test(arguments: [
+        (["grid"], ["--axis", "seed=1,2", "--axis", "seed=3"], 2),
         (["grid"], ["--axis", "hue=1"], 2), (["grid"], ["--axis", "slider:nothing=1,2"], 1),
         (["grid"], ["--axis", "prompt=dog|cat"], 1), (["morph"], ["--axis", "seed=1,2", "-o", "x.jpg"], 2),
     ])

@@ -6,11 +6,12 @@ extension Adapter {
     ///     down = [down 1; down 2; ...],  up = [w1 s1 up 1 | w2 s2 up 2 | ...]
     ///
     /// Low-rank changes stay low-rank: their factors stand side by side, so there are no cross terms. Layers with other
-    /// kinds of change become full differences.
+    /// kinds of change become full differences. Calibrated sliders count in their own units, as where they are used; the
+    /// sum is no calibrated slider.
     ///
     /// - Throws: `AdapterError` for DoRA; resolve it first.
     public static func sum(_ terms: [(adapter: Adapter, weight: Double)]) throws -> Adapter {
-        try combination(terms).made(
+        try combination(terms.map { ($0.adapter, $0.weight * $0.adapter.unit) }).made(
             by: Provenance("add", inputs: terms.map { Provenance.Input($0.adapter, weight: $0.weight) }))
     }
 
@@ -40,7 +41,7 @@ extension Adapter {
     /// `(1 - position) * a + position * b`.
     public static func interpolated(_ a: Adapter, _ b: Adapter, at position: Double) throws -> Adapter {
         let terms = [(adapter: a, weight: 1 - position), (adapter: b, weight: position)]
-        return try combination(terms).made(
+        return try combination(terms.map { ($0.adapter, $0.weight * $0.adapter.unit) }).made(
             by: Provenance(
                 "interpolate", parameters: ["position": "\(position)"],
                 inputs: terms.map { Provenance.Input($0.adapter, weight: $0.weight) }))

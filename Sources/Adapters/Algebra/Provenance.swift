@@ -61,6 +61,13 @@ extension Adapter {
         for key in ["ss_network_dim", "ss_network_alpha", "ss_network_args", "sshs_model_hash", "sshs_legacy_hash"] {
             copy.metadata[key] = nil
         }
+        // Several sliders have no unit in common; of one, the unit still holds, and nobody has measured the effect.
+        if ["add", "interpolate"].contains(provenance.operation) {
+            copy.metadata[SliderNote.key] = nil
+        } else if var note = copy.sliderNote {
+            (note.curve, note.range) = (nil, SliderNote.widestRange)
+            try? copy.setNote(note)
+        }
         return copy
     }
 }

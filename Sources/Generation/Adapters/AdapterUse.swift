@@ -64,13 +64,18 @@ extension StableDiffusion {
 }
 
 extension AdapterUse {
-    /// Refuses scales far beyond what the slider's file declares.
+    /// Refuses scales beyond what the file of a calibrated slider declares; 0 is always one.
     fileprivate func checkScale(_ note: SliderNote?) throws {
-        guard let note, note.unit != nil, let low = note.range.first, let high = note.range.last else { return }
-        // Artists go a little over the edge on purpose.
-        guard (2 * low...2 * high).contains(weight) else {
+        guard let note, let unit = note.unit else { return }
+        guard note.range.count == 2, note.range[0] < note.range[1], unit.isFinite else {
             throw GenerationError(
-                name, expected: "a scale from \(low) to \(high) (at most twice that)", found: "\(weight)")
+                file.path, expected: "a slider with a rising range of two scales and a finite unit",
+                found: "\(note.range), \(unit)")
+        }
+        guard weight == 0 || (note.range[0]...note.range[1]).contains(weight) else {
+            throw GenerationError(
+                name, expected: "a scale from \(note.range[0]) to \(note.range[1]), as the slider's file declares",
+                found: "\(weight)")
         }
     }
 }

@@ -10,9 +10,10 @@ public struct MergedStore: ModelStore {
     private let base: any ModelStore
     private let adapters: [(adapter: Adapter, strength: Double)]
 
+    /// - Parameter adapters: calibrated sliders with strengths in their own units.
     public init(_ base: any ModelStore, _ adapters: [(adapter: Adapter, strength: Double)]) {
         self.base = base
-        self.adapters = adapters
+        self.adapters = adapters.map { ($0.adapter, $0.strength * $0.adapter.unit) }
     }
 
     public var path: String { base.path }

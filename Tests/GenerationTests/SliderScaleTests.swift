@@ -1,0 +1,39 @@
+import Adapters
+import Foundation
+import Generation
+import TensorCore
+import TestSupport
+import Testing
+
+/// Scales of calibrated sliders are held to what their files declare, before any compute.
+@Suite struct SliderScaleTests {
+    private func draws(_ weight: Double, range: [Double], unit: Double = 0.5) throws {
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        let folder = FileManager.default.temporaryDirectory.appending(path: "scale-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var random = TorchGenerator(seed: 1)
+        var adapter = Adapter.untrained(
+            name: "age", modules: Array(model.modules.modules.filter { $0.part == "unet" }.prefix(1)), rank: 1,
+            alpha: 1, random: &random
+        ) { _ in 0.1 }
+        var note = SliderNote(name: "age", base: "abc")
+        (note.range, note.unit) = (range, unit)
+        try adapter.setNote(note)
+        let path = folder.appending(path: "age.safetensors").path
+        try adapter.write(to: path, format: .sliders)
+        _ = try model.adapters([try AdapterUse(path: path, weight: weight)])
+    }
+
+    @Test(arguments: [-1.0, 0, 1.5, 2]) func `a scale within the range acts`(_ scale: Double) throws {
+        try draws(scale, range: [-1, 2])
+    }
+
+    @Test(arguments: [([-1, 2], 2.5), ([1, 3], 0.5), ([2, -2], 1), ([], 1)] as [([Double], Double)])
+    func `a scale beyond it, or a range that is none, is one sentence`(_ range: [Double], _ scale: Double) {
+        let error = #expect(throws: GenerationError.self) { try draws(scale, range: range) }
+        #expect(error?.description.contains("expected") == true)
+    }
+
+    @Test func `a strength of 0 is always one`() throws { try draws(0, range: [1, 3]) }
+}
