@@ -6,7 +6,6 @@ sigmas of Align Your Steps, Euler's spaced sigmas for Euler a, a zero-terminal-S
 DPM++ SDE draws its noise as `OwnNoise` says, not from a Brownian tree.
 """
 
-import json
 import sys
 import types
 
@@ -21,7 +20,7 @@ from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestra
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from diffusers.schedulers.scheduling_dpmsolver_sde import DPMSolverSDEScheduler
 
-from fixture_tools import GOLDEN, metadata, save_tensors
+from fixture_tools import GOLDEN, metadata, save_json, save_tensors
 from subjects.schedulers import fake_model
 
 SCRIPT = "subjects/sampler_grid.py"
@@ -270,5 +269,4 @@ def make():
     tensors.update({"guidance/guided": 3 * guided, "guidance/conditional": conditional + 1,
                     "guidance/rescaled": rescale_noise_cfg(3 * guided, conditional + 1, 0.7)})
     save_tensors(GOLDEN / "sampler_grid.safetensors", tensors, metadata(SCRIPT, SEED))
-    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(facts)}" for case, facts in index.items())
-    (GOLDEN / "sampler_grid.json").write_text("{\n" + lines + "\n}\n", encoding="utf-8")
+    save_json(GOLDEN / "sampler_grid.json", index)
