@@ -41,6 +41,14 @@ extension Adapter {
     /// What a weight of 1 multiplies the tensors with: a calibrated slider's unit.
     public var unit: Double { sliderNote?.unit ?? 1 }
 
+    /// When it acts where a use says nothing else: from a slider's start on.
+    ///
+    /// - Parameter timesteps: that the model was trained with.
+    public func schedule(timesteps: Int) -> Schedule {
+        guard let start = sliderNote?.start, start < 1 else { return .always }
+        return .starting(atNoise: start * Double(timesteps))
+    }
+
     /// Puts a note into the metadata, in the place of the one that is there.
     public mutating func setNote(_ note: SliderNote) throws {
         let encoder = JSONEncoder()

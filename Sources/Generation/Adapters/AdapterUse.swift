@@ -43,23 +43,17 @@ extension StableDiffusion {
             let adapter = try Adapter(
                 path: use.file.path, modules: modules, allowsUnmatched: use.allowsUnmatched ?? false)
             // A calibrated slider's weights are in its own unit.
-            let note = adapter.sliderNote
-            try use.checkScale(note)
+            try use.checkScale(adapter.sliderNote)
             return StackEntry(
-                adapter, weight: use.weight * (note?.unit ?? 1),
+                adapter, weight: use.weight * adapter.unit,
                 schedule: try use.schedule?.schedule(
-                    timesteps: scheduler.trainTimesteps, of: use.name) ?? Self.schedule(note, scheduler.trainTimesteps),
+                    timesteps: scheduler.trainTimesteps, of: use.name)
+                    ?? adapter.schedule(timesteps: scheduler.trainTimesteps),
                 gains: (use.gains ?? []).map { LayerGain($0.part, $0.gain) }, rows: use.rows,
                 region: try use.region?.regionMask(use.name), word: use.region?.wordRegion,
                 isLocked: use.region?.lock ?? false)
         }
         return try AdapterStack(entries, sites: sites)
-    }
-
-    /// What a slider's file says of its start, where the use says nothing.
-    private static func schedule(_ note: SliderNote?, _ timesteps: Int) -> Schedule {
-        guard let note, note.start < 1 else { return .always }
-        return .starting(atNoise: note.start * Double(timesteps))
     }
 }
 

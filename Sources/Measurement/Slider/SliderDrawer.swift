@@ -27,11 +27,11 @@ public struct SliderDrawer: Sendable {
     ) throws {
         self.model = model
         adapter = slider
-        unit = usesUnit ? slider.sliderNote?.unit ?? 1 : 1
+        unit = usesUnit ? slider.unit : 1
         start = slider.sliderNote?.start ?? 1
         stack = try AdapterStack([Self.entry(slider, model)], sites: model.sites)
         self.others = try others.map {
-            try AdapterStack([Self.entry($0, model, weight: $0.sliderNote?.unit ?? 1)], sites: model.sites)
+            try AdapterStack([Self.entry($0, model, weight: $0.unit)], sites: model.sites)
         }
         self.steps = steps
         self.guidanceScale = guidanceScale
@@ -41,10 +41,7 @@ public struct SliderDrawer: Sendable {
     ///
     /// - Parameter weight: a raw scale.
     public static func entry(_ slider: Adapter, _ model: StableDiffusion, weight: Double = 1) -> StackEntry {
-        let start = slider.sliderNote?.start ?? 1
-        let schedule: Schedule =
-            start < 1 ? .starting(atNoise: start * Double(model.scheduler.trainTimesteps)) : .always
-        return StackEntry(slider, weight: weight, schedule: schedule)
+        StackEntry(slider, weight: weight, schedule: slider.schedule(timesteps: model.scheduler.trainTimesteps))
     }
 
     /// `pictures[case][variant]`.

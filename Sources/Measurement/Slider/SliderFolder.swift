@@ -96,7 +96,7 @@ public struct SliderFolder: Sendable {
         self.cases = cases
         self.steps = steps
         self.guidanceScale = guidanceScale
-        units = members.map { $0.adapter.sliderNote?.unit ?? 1 }
+        units = members.map { $0.adapter.unit }
         stack = try AdapterStack(members.map { SliderDrawer.entry($0.adapter, model) }, sites: model.sites)
     }
 

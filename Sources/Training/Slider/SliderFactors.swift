@@ -42,7 +42,7 @@ struct SliderFactors: Sendable {
             let file = path.hasPrefix("/") ? path : folder?.appending(path: path).path ?? path
             let adapter = try Adapter(path: file, modules: model.modules)
             return SliderDrawer.entry(
-                adapter, model, weight: companion.scale * (adapter.sliderNote?.unit ?? 1))
+                adapter, model, weight: companion.scale * adapter.unit)
         }
         bases =
             recipe.orthogonal ?? false
