@@ -1,11 +1,13 @@
 internal import Drawing
 
-/// A small part of a picture that carries attributes of its own.
+/// A part of a picture that carries attributes of its own.
 public struct SceneDetail: Sendable, Hashable {
     public enum Part: String, Sendable, Codable, CaseIterable {
         /// With the brows.
         case eyes
         case mouth
+        /// Everything below the highest ridge of a landscape: ridges, trees, house and ground.
+        case land
     }
 
     public let part: Part
@@ -30,11 +32,24 @@ public struct SceneDetail: Sendable, Hashable {
 }
 
 extension Scene {
-    /// Where the small parts of the picture are: eyes and mouth of a portrait, nothing of a landscape.
+    /// Where the parts of the picture are: eyes and mouth of a portrait, the land of a landscape.
     public var details: [SceneDetail] {
         switch self {
         case .portrait(let portrait): PortraitArtist(portrait, on: Canvas(width: 1, height: 1)).details
-        case .landscape: []
+        case .landscape(let landscape): [landscape.land]
         }
+    }
+}
+
+extension Landscape {
+    /// From where the highest ridge can reach, which depends on the terrain, to the lower edge.
+    fileprivate var land: SceneDetail {
+        let top = switch terrain {
+        case .mountains: 0.28
+        case .sea: 0.4
+        case .desert: 0.44
+        case .hills: 0.5
+        }
+        return SceneDetail(part: .land, x: 0...1, y: top...1)
     }
 }

@@ -51,8 +51,18 @@ import Testing
         #expect(eyes > 0.95)
     }
 
-    @Test func `a landscape has none`() {
-        #expect(Scene.landscape(Landscape()).details.isEmpty)
+    @Test(arguments: Landscape.Terrain.allCases)
+    func `what stands on the land is in its place and the sky is not`(_ terrain: Landscape.Terrain) throws {
+        func scene(_ change: (inout Landscape) -> Void) -> Scene {
+            var landscape = Landscape(terrain: terrain)
+            change(&landscape)
+            return .landscape(landscape)
+        }
+        let house = try share(of: .land, between: scene { $0.house = false }, scene { $0.house = true })
+        let trees = try share(of: .land, between: scene { $0.trees = 0 }, scene { $0.trees = 1 })
+        let ridges = try share(of: .land, between: scene { $0.detailSeed = 1 }, scene { $0.detailSeed = 2 })
+        let clouds = try share(of: .land, between: scene { $0.cloudCover = 0 }, scene { $0.cloudCover = 0.9 })
+        #expect(house > 0.98 && trees > 0.98 && ridges > 0.5 && clouds < 0.5)
     }
 
     @Test func `coverage adds up to the part's area`() {

@@ -2,6 +2,7 @@ import DiffusionModels
 import Layers
 import Samplers
 import TextModels
+import World
 
 extension BaseRecipe {
     /// Checks what the types cannot say, before any memory or time is spent.
@@ -72,9 +73,9 @@ extension BaseRecipe {
         try require(
             (0...1).contains(denoiser.textEncoderRate), "denoiser.text_encoder_rate", "0 to 1",
             denoiser.textEncoderRate)
-        for (key, weight) in [("eyes", denoiser.detailWeights?.eyes), ("mouth", denoiser.detailWeights?.mouth)] {
-            guard let weight else { continue }
-            try require((0...1000).contains(weight), "denoiser.detail_weights.\(key)", "0 to 1000", weight)
+        for part in SceneDetail.Part.allCases {
+            guard let weight = denoiser.detailWeights?[part] else { continue }
+            try require((0...1000).contains(weight), "denoiser.detail_weights.\(part.rawValue)", "0 to 1000", weight)
         }
         if let sampling {
             try require(

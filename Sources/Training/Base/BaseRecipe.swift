@@ -111,15 +111,17 @@ public struct BaseRecipe: Codable, Sendable {
         public var checkpointEvery: Int
     }
 
-    /// The weight of the error where each small part of a picture is drawn; 1 everywhere else, and for nil.
+    /// The weight of the error where each part of a picture is drawn; 1 everywhere else, and for nil.
     public struct DetailWeights: Codable, Sendable {
         public var eyes: Double?
         public var mouth: Double?
+        public var land: Double?
 
         subscript(part: SceneDetail.Part) -> Double {
             switch part {
             case .eyes: eyes ?? 1
             case .mouth: mouth ?? 1
+            case .land: land ?? 1
             }
         }
     }
