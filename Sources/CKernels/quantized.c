@@ -3,6 +3,7 @@
 #include "include/tk_quantized.h"
 
 #include "half_math.h"
+#include "quantized_tables.h"
 
 enum { MOST = 256, RUNS = 16 };
 
@@ -12,10 +13,11 @@ typedef struct unpacked {
     float scale[RUNS], offset[RUNS];
 } unpacked;
 
+// One instruction where the processor has it.
 TK_INLINE float half_at(const uint8_t *bytes) {
-    uint16_t half;
+    _Float16 half;
     memcpy(&half, bytes, sizeof half);
-    return tk_widen_f16(half);
+    return (float)half;
 }
 
 // Two numbers a byte: the low halves first.
@@ -24,11 +26,28 @@ TK_INLINE void nibbles(int8_t *restrict q, const uint8_t *restrict bytes, size_t
     for (size_t i = 0; i < count; i++) q[count + i] = (int8_t)((bytes[i] >> 4) - shift);
 }
 
-// A fifth bit for each of 32 numbers, from one 32-bit word.
-TK_INLINE void fifth_bits(int8_t *restrict q, const uint8_t *restrict bytes, int8_t shift) {
-    uint32_t word;
+typedef int8_t bytes32 __attribute__((vector_size(32), aligned(1)));
+
+// q[i] = q[i] + 16 (bits[i] & chosen[i] != 0) - shift, for 32 numbers.
+TK_INLINE void add_fifth_bits(int8_t *q, const bytes32 *bits, const bytes32 *chosen, int8_t shift) {
+    bytes32 value;
+    memcpy(&value, q, sizeof value);
+    value += (((*bits & *chosen) != 0) & 16) - shift;
+    memcpy(q, &value, sizeof value);
+}
+
+// A fifth bit for each of 32 numbers, one after the other in four bytes.
+TK_INLINE void fifth_bits(int8_t *q, const uint8_t *bytes, int8_t shift) {
+    typedef int8_t bytes4 __attribute__((vector_size(4)));
+    bytes4 word;
     memcpy(&word, bytes, sizeof word);
-    for (size_t i = 0; i < 32; i++) q[i] = (int8_t)(q[i] + (int8_t)((word >> i & 1) << 4) - shift);
+#define EIGHT(I) I, I, I, I, I, I, I, I
+    const bytes32 bits = __builtin_shufflevector(word, word, EIGHT(0), EIGHT(1), EIGHT(2), EIGHT(3));
+#undef EIGHT
+#define EIGHT 1, 2, 4, 8, 16, 32, 64, -128
+    const bytes32 chosen = {EIGHT, EIGHT, EIGHT, EIGHT};
+#undef EIGHT
+    add_fifth_bits(q, &bits, &chosen, shift);
 }
 
 TK_INLINE void unpack_q4_0(unpacked *u, const uint8_t *b) {
@@ -79,11 +98,12 @@ TK_INLINE void unpack_q4_k(unpacked *u, const uint8_t *b) {
 
 TK_INLINE void unpack_q5_k(unpacked *u, const uint8_t *b) {
     six_bit_scales(u, b);
-    const uint8_t *high = b + 16;
+    bytes32 high;
+    memcpy(&high, b + 16, sizeof high);
     for (size_t run = 0; run < 4; run++) nibbles(u->q + 64 * run, b + 48 + 32 * run, 32, 0);
     for (size_t run = 0; run < 8; run++) {
-        int8_t *q = u->q + 32 * run;
-        for (size_t i = 0; i < 32; i++) q[i] = (int8_t)(q[i] + (int8_t)((high[i] >> run & 1) << 4));
+        const bytes32 chosen = (bytes32){0} + (int8_t)(1 << run);
+        add_fifth_bits(u->q + 32 * run, &high, &chosen, 0);
     }
 }
 
@@ -261,6 +281,7 @@ TK_KERNEL static void run_sums(float *restrict sums, const float *restrict x, si
 
 void tk_matvec_quantized(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
                          size_t n, size_t k, float *scratch) {
+    if (tk_matvec_tables(y, x, w, bias, format, m, n, k)) return;
     run_sums(scratch, x, m * (k / 32));
     quantized_context context = {.y = y, .x = x, .bias = bias, .sums = scratch, .w = w, .m = m, .n = n, .k = k};
     tk_parallel_for(n, 16, matvec_body(format), &context);

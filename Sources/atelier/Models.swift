@@ -15,7 +15,7 @@ struct ModelsInspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Say what a model file or folder is.")
 
-    @Argument(help: "A model folder, a safetensors file, or an embedded model.")
+    @Argument(help: "A model folder, a file of weights, or an embedded model.")
     var model: String
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -50,6 +50,7 @@ struct ModelsInspect: ParsableCommand {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else {
             return try ModelInspection(Assets.store(model, assets: assets))
         }
+        if TensorFile.isGGUF(path) { return try ModelInspection(gguf: path) }
         do {
             return try ModelInspection(file: path, as: Assets.store(model, assets: assets))
         } catch let error where error is GenerationError || error is ConfigurationError {

@@ -62,10 +62,14 @@ struct TraceScan: AsyncParsableCommand {
         let latents = Tensor.zeros(
             [network.unet.configuration.inChannels, side / network.latentFactor, side / network.latentFactor])
         let tokens = network.text.encoders[0].tokenizer.modelMaxLength
+        let text = TextConditioning(
+            context: Tensor.zeros([tokens, network.unet.configuration.contextWidth]),
+            pooled: network.text.pooledWidth.map { Tensor.zeros([1, $0]) })
+        let added = network.addedConditioning(text, width: side, height: side, isNegative: false)
         return try ScanReport(
             TracedUNet(network.unet, sites: network.sites),
             PromptInput(
-                latents: latents, timestep: 0, context: Tensor.zeros([tokens, network.unet.configuration.contextWidth]))
-        )
+                latents: latents, timestep: 0, context: text.context,
+                pooledText: added?.pooledText?.selected(0, 0), sizes: added?.timeIDs?.floats.map(Double.init)))
     }
 }

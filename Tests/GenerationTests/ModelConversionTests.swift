@@ -76,5 +76,7 @@ import Weights
         let path = Fixtures.path("tiny-vae/diffusion_pytorch_model.safetensors")
         let inspection = try ModelInspection(file: path, as: nil)
         #expect(inspection.kind.contains("one part of a model") && inspection.parts.count == 1)
+        let language = try ModelInspection(gguf: Fixtures.path("gguf/llama.gguf"))
+        #expect(language.kind == "a language model, llama" && language.parts[0].tensors > 5)
     }
 }

@@ -57,8 +57,10 @@ enum TinyModels {
         model.model(TokenBatch([tokens])).logits.selected(0, 0)
     }
 
-    static func unet() throws -> TracedUNet {
+    /// - Parameter isXL: whether it reads pooled text and sizes, too: `[3 channels | 6 sizes of 4 waves]`.
+    static func unet(isXL: Bool = false) throws -> TracedUNet {
         var c = UNet2DConditionConfiguration()
+        if isXL { (c.additionEmbedType, c.additionTimeEmbedDim, c.projectionInputDim) = ("text_time", 4, 27) }
         (c.sampleSize, c.normGroups) = (8, 4)
         c.downBlockTypes = ["CrossAttnDownBlock2D", "DownBlock2D"]
         c.upBlockTypes = ["UpBlock2D", "CrossAttnUpBlock2D"]
@@ -69,6 +71,14 @@ enum TinyModels {
             try UNet2DConditionModel(configuration, weights: $0)
         }
         return TracedUNet(model, sites: sites)
+    }
+
+    /// The same with pooled text and sizes.
+    static func latentsXL(_ seed: UInt64) -> PromptInput {
+        var random = TorchGenerator(seed: seed)
+        return PromptInput(
+            latents: random.normal([4, 8, 8]), timestep: 500, context: random.normal([5, 6]),
+            pooledText: random.normal([3]), sizes: [64, 64, 0, Double(seed), 64, 64])
     }
 
     /// Latents and a context by seed.

@@ -60,6 +60,53 @@ import Weights
         #expect(throws: TraceError.self) { try model.trace { t in t.save("x", t.prompt([1])["unet.conv_in"]) } }
     }
 
+    /// SDXL's UNet: pooled text and sizes of each prompt count, and what they add to the time can be patched.
+    @Test func addedConditioning() throws {
+        let model = try TinyModels.unet(isXL: true)
+        var (a, b) = (TinyModels.latentsXL(1), TinyModels.latentsXL(2))
+        (b.latents, b.context) = (a.latents, a.context)
+        func plain(_ input: PromptInput) throws -> Tensor {
+            let sizes = Tensor(try #require(input.sizes).map(Float.init)).unsqueezed(0)
+            let added = AddedConditioning(
+                pooledText: stacked([try #require(input.pooledText).tensor]), timeIDs: sizes)
+            return model.model(
+                stacked([try #require(input.latents).tensor]), timesteps: Tensor([Float(500)]),
+                context: stacked([try #require(input.context).tensor]), added: added, Pass()
+            ).selected(0, 0).contiguous()
+        }
+        let result = try model.trace { t in
+            let (one, two, free) = (t.prompt(a), t.prompt(b), t.prompt(a))
+            one["unet.add_embedding.linear_2"] = two["unet.add_embedding.linear_2"]
+            t.save("free", free["unet.conv_out"])
+            t.save("other", two["unet.conv_out"])
+            t.save("patched", one["unet.conv_out"])
+        }
+        #expect(maximumDifference(try result.value("free"), try plain(a)) < 1e-5)
+        #expect(maximumDifference(try result.value("other"), try plain(b)) < 1e-5)
+        #expect(maximumDifference(try result.value("patched"), try plain(b)) < 1e-5)
+        #expect(maximumDifference(try plain(a), try plain(b)) > 1e-3)
+
+        let sampler = try Sampler(named: "ddim", configuration: SchedulerConfiguration(), steps: 2)
+        let denoiser = TracedDenoiser(
+            model, sampler: sampler,
+            guidance: .init(
+                scale: 3, unconditional: Tensor.zeros([5, 6]), unconditionalPooledText: Tensor.zeros([3])))
+        let latents = try denoiser.trace { t in t.save("x", t.prompt(a)["latents"]) }
+        #expect(try latents.value("x").shape == [4, 8, 8])
+
+        var lacking = a
+        lacking.sizes = [64]
+        #expect(throws: TraceError.self) { try model.trace { t in t.save("x", t.prompt(lacking)["unet.conv_in"]) } }
+        #expect(throws: TraceError.self) {
+            try model.trace { t in t.save("x", t.prompt(TinyModels.latents(1))["unet.conv_in"]) }
+        }
+        let ordinary = try TinyModels.unet()
+        #expect(throws: TraceError.self) { try ordinary.trace { t in t.save("x", t.prompt(a)["unet.conv_in"]) } }
+        let bare = TracedDenoiser(
+            model, sampler: sampler, guidance: .init(scale: 3, unconditional: Tensor.zeros([5, 6])))
+        #expect(throws: TraceError.self) { try bare.trace { t in t.save("x", t.prompt(a)["latents"]) } }
+    }
+
     /// Steps of denoising: what is done in a step changes it and what follows; a latent put back changes nothing.
     @Test(arguments: [false, true]) func denoising(_ isGuided: Bool) throws {
         let unet = try TinyModels.unet()

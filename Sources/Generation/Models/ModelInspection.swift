@@ -56,6 +56,17 @@ public struct ModelInspection: Sendable, Codable, Equatable {
         self.metadata = metadata
     }
 
+    /// Inspects a language model's GGUF file: its header, and its bytes for the hash.
+    public init(gguf path: String) throws {
+        let header = try GGUFFile(path: path).header
+        self.path = path
+        kind = "a language model, \(header.values["general.architecture"]?.text ?? "of an unknown architecture")"
+        parts = [Part(header.entries.map { ($0.dtype.rawValue, $0.shape) })]
+        hash = try fileHash(path)
+        strayKeys = 0
+        metadata = header.values.compactMapValues(\.text)
+    }
+
     private static func read(_ path: String) throws -> (names: [String], part: Part, metadata: [String: String]) {
         if TensorFile.isTorch(path) {
             let checkpoint = try TorchCheckpoint(path: path)
@@ -64,10 +75,10 @@ public struct ModelInspection: Sendable, Codable, Equatable {
             if case .dictionary(let members) = checkpoint.contents {
                 for (key, value) in members { metadata[key] = "\(value)" }
             }
-            return (checkpoint.names, Part(tensors.map { ($0.dtype, $0.shape) }), metadata)
+            return (checkpoint.names, Part(tensors.map { ($0.dtype.rawValue, $0.shape) }), metadata)
         }
         let file = try SafetensorsFile(path: path)
-        return (file.names, Part(file.header.entries.map { ($0.dtype, $0.shape) }), file.header.metadata)
+        return (file.names, Part(file.header.entries.map { ($0.dtype.rawValue, $0.shape) }), file.header.metadata)
     }
 
     private static func kind(of store: any ModelStore) throws -> String {
@@ -95,12 +106,12 @@ extension ModelInspection.Part {
     }
 
     /// All tensors of a file that is no model.
-    fileprivate init(_ tensors: [(dtype: SafetensorsDType, shape: [Int])]) {
+    fileprivate init(_ tensors: [(type: String, shape: [Int])]) {
         self.init(name: "file", tensors: tensors.count, parameters: 0, types: [:])
-        for (dtype, shape) in tensors {
+        for (type, shape) in tensors {
             let count = shape.reduce(1, *)
             parameters += count
-            types[dtype.rawValue, default: 0] += count
+            types[type, default: 0] += count
         }
     }
 }

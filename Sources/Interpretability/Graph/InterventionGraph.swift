@@ -35,13 +35,21 @@ public struct PromptInput: Codable, Sendable, Hashable {
     public var timestep: Double?
     /// `[tokens, width]`.
     public var context: TensorLiteral?
+    /// The pooled text of a model that reads one (SDXL), `[width]`.
+    public var pooledText: TensorLiteral?
+    /// The sizes and crops of such a model, in pixels.
+    public var sizes: [Double]?
 
     public init(text: String) { self.text = text }
     public init(tokens: [Int]) { self.tokens = tokens }
-    public init(latents: Tensor, timestep: Double, context: Tensor) {
+    public init(
+        latents: Tensor, timestep: Double, context: Tensor, pooledText: Tensor? = nil, sizes: [Double]? = nil
+    ) {
         self.latents = TensorLiteral(latents)
         self.timestep = timestep
         self.context = TensorLiteral(context)
+        self.pooledText = pooledText.map { TensorLiteral($0) }
+        self.sizes = sizes
     }
 }
 

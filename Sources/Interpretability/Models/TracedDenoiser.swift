@@ -19,10 +19,13 @@ public struct TracedDenoiser: TraceableModel {
         public let scale: Double
         /// `[tokens, width]`, as the prompts' contexts.
         public let unconditional: Tensor
+        /// `[width]`, for a model that reads pooled text; its sizes are those of the prompts.
+        public let unconditionalPooledText: Tensor?
 
-        public init(scale: Double, unconditional: Tensor) {
+        public init(scale: Double, unconditional: Tensor, unconditionalPooledText: Tensor? = nil) {
             self.scale = scale
             self.unconditional = unconditional
+            self.unconditionalPooledText = unconditionalPooledText
         }
     }
 
@@ -60,6 +63,13 @@ public struct TracedDenoiser: TraceableModel {
                 .input, "guidance", expected: "an unconditional context \(context.shape)",
                 found: "\(guidance.unconditional.shape)")
         }
+        let pooled = prompts.first?.pooledText
+        if let guidance, guidance.unconditionalPooledText?.shape != pooled?.shape {
+            throw TraceError(
+                .input, "guidance",
+                expected: pooled.map { "unconditional pooled text \($0.shape)" } ?? "no pooled text",
+                found: "\(guidance.unconditionalPooledText?.shape ?? [])")
+        }
         return counts
     }
 
@@ -78,9 +88,17 @@ public struct TracedDenoiser: TraceableModel {
         var latents =
             stacked(prompts.compactMap { $0.latents?.tensor.moved(to: backend) }) * Double(sampler.initialNoiseScale)
         var context = stacked(prompts.compactMap { $0.context?.tensor.moved(to: backend) })
+        var added = unet.added(prompts, on: backend)
         var pass = unet.pass
         pass.rows = prompts.map { _ in .conditional }
         if let guidance {
+            if let pooled = guidance.unconditionalPooledText?.moved(to: backend), let rows = added {
+                added = AddedConditioning(
+                    pooledText: rows.pooledText.map {
+                        concatenated([$0] + prompts.map { _ in pooled.unsqueezed(0) }, axis: 0)
+                    },
+                    timeIDs: rows.timeIDs.map { concatenated([$0, $0], axis: 0) })
+            }
             context = concatenated([context] + prompts.map { _ in guidance.unconditional.unsqueezed(0) }, axis: 0)
             pass.rows += prompts.map { _ in .unconditional }
         }
@@ -91,7 +109,7 @@ public struct TracedDenoiser: TraceableModel {
             let rows = guidance == nil ? input : concatenated([input, input], axis: 0)
             let time = Tensor([Float](repeating: sampler.evaluations[step].timestep, count: rows.size(0)))
             if pass.isFinished { break }
-            var prediction = unet.model(rows, timesteps: time, context: context, pass)
+            var prediction = unet.model(rows, timesteps: time, context: context, added: added, pass)
             if pass.isFinished { break }
             if let guidance {
                 let halves = prediction.chunked(0, count: 2)

@@ -3,7 +3,8 @@ public import Layers
 public import TensorCore
 public import Weights
 
-/// A denoising UNet under the tracing engine: each prompt is latents at a timestep, with a context.
+/// A denoising UNet under the tracing engine: each prompt is latents at a timestep, with a context and, for SDXL's,
+/// pooled text and sizes.
 ///
 /// Rows run in one batch when their latents and contexts have one shape, which the engine checks.
 public struct TracedUNet: TraceableModel {
@@ -30,11 +31,6 @@ public struct TracedUNet: TraceableModel {
     }
 
     public func tokenCounts(_ prompts: [PromptInput]) throws -> [Int] {
-        guard model.configuration.additionEmbedType != "text_time" else {
-            throw TraceError(
-                .unsupported, "model", expected: "a UNet that is told a time and a context",
-                found: "one that wants pooled text and sizes, too (SDXL)")
-        }
         for (index, prompt) in prompts.enumerated() {
             guard let latents = prompt.latents, let context = prompt.context, prompt.timestep != nil,
                 latents.shape.count == 3, latents.shape[0] == model.configuration.inChannels, context.shape.count == 2
@@ -50,8 +46,41 @@ public struct TracedUNet: TraceableModel {
                     .input, "prompt \(index)", expected: "the shapes of prompt 0",
                     found: "\(latents.shape), \(context.shape)")
             }
+            try checkAdded(prompt, "prompt \(index)")
         }
         return prompts.map { _ in 1 }
+    }
+
+    /// SDXL's UNet reads `[pooled text | each size as waves]`, and others read none of it.
+    private func checkAdded(_ prompt: PromptInput, _ subject: String) throws {
+        let (pooled, sizes) = (prompt.pooledText?.shape ?? [], prompt.sizes ?? [])
+        guard readsSizes, let width = model.configuration.projectionInputDim,
+            let each = model.configuration.additionTimeEmbedDim
+        else {
+            guard pooled.isEmpty, sizes.isEmpty else {
+                throw TraceError(
+                    .input, subject, expected: "no pooled text and no sizes, which this UNet does not read",
+                    found: "pooled text \(pooled) and \(sizes.count) sizes")
+            }
+            return
+        }
+        guard pooled.count == 1, sizes.count >= 1, pooled[0] + sizes.count * each == width else {
+            throw TraceError(
+                .input, subject,
+                expected: "pooled text [channels] and sizes with channels + \(each) · sizes = \(width) (SDXL: 6 sizes)",
+                found: "pooled text \(pooled) and \(sizes.count) sizes")
+        }
+    }
+
+    private var readsSizes: Bool { model.configuration.additionEmbedType == "text_time" }
+
+    /// Pooled text and sizes, a row for each prompt; nil for a UNet that reads none.
+    func added(_ prompts: [PromptInput], on backend: any Backend) -> AddedConditioning? {
+        guard readsSizes else { return nil }
+        let sizes = prompts.map { Tensor(($0.sizes ?? []).map(Float.init)) }
+        return AddedConditioning(
+            pooledText: stacked(prompts.compactMap { $0.pooledText?.tensor.moved(to: backend) }),
+            timeIDs: stacked(sizes.map { $0.moved(to: backend) }))
     }
 
     public func run(
@@ -69,7 +98,9 @@ public struct TracedUNet: TraceableModel {
         let times = prompts.map { Float($0.timestep ?? 0) }
         var pass = pass
         pass.plan = plan(StepContext(step: 0, past: 0, count: 1, padding: prompts.map { _ in 0 }))
-        _ = model(stacked(latents), timesteps: Tensor(times).moved(to: backend), context: stacked(context), pass)
+        _ = model(
+            stacked(latents), timesteps: Tensor(times).moved(to: backend), context: stacked(context),
+            added: added(prompts, on: backend), pass)
     }
 
     public func unembeddedShape(_ shape: [Int]) -> [Int]? { nil }

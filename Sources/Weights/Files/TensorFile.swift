@@ -31,6 +31,13 @@ public struct TensorFile: Sendable {
         metadata = files.files.first?.header.metadata ?? [:]
     }
 
+    /// Whether a file begins like one of ggml's.
+    public static func isGGUF(_ path: String) -> Bool {
+        guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)) else { return false }
+        defer { try? file.close() }
+        return (try? file.read(upToCount: 4)) == Data("GGUF".utf8)
+    }
+
     /// Whether a file begins like a zip archive or a pickle; a safetensors file begins with the length of its header.
     public static func isTorch(_ path: String) -> Bool {
         guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)),

@@ -11,6 +11,18 @@ public enum GGUFValue: Sendable, Equatable {
     case booleans([Bool])
     case strings([String])
 
+    /// A single value as text; nil for a list.
+    public var text: String? {
+        switch self {
+        case .integer(let integer): "\(integer)"
+        case .large(let integer): "\(integer)"
+        case .number(let number): "\(number)"
+        case .boolean(let boolean): "\(boolean)"
+        case .string(let string): string
+        case .integers, .numbers, .booleans, .strings: nil
+        }
+    }
+
     /// What it is, for messages.
     var kind: String {
         switch self {

@@ -39,9 +39,11 @@ extension SafetensorsHeader {
         }
         let claimed = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
         guard claimed <= UInt64(maximumHeaderByteCount), let length = Int(exactly: claimed) else {
+            let isGGUF = claimed & 0xffff_ffff == 0x4655_4747  // "GGUF"
             throw SafetensorsError(
                 .headerLength, path: path, place: "header",
-                expected: "at most \(maximumHeaderByteCount) bytes", found: "a length of \(claimed)")
+                expected: isGGUF ? "a safetensors file" : "at most \(maximumHeaderByteCount) bytes",
+                found: isGGUF ? "a GGUF file, which only language models are read from" : "a length of \(claimed)")
         }
         guard length <= fileByteCount - lengthByteCount else {
             throw SafetensorsError(
