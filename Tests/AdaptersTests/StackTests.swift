@@ -31,7 +31,9 @@ import Weights
         }
         #expect(try isBitEqual(unet.run([], application: mode), base))
         let gains = [LayerGain("blocks", 0), LayerGain("conv_", 0), LayerGain("time_", 0), LayerGain("mid_block", 0)]
-        #expect(try isBitEqual(unet.run([StackEntry(unet.random(seed: 1), gains: gains)], application: mode), base))
+        var entry = StackEntry(unet.random(seed: 1))
+        entry.gains = gains
+        #expect(try isBitEqual(unet.run([entry], application: mode), base))
     }
 
     @Test func `a fresh adapter is the base, bit for bit`() throws {
