@@ -3,6 +3,7 @@ import Layers
 import TensorCore
 import TestSupport
 import Testing
+import Weights
 
 /// Entries of a stack that are averaged, or that take the place of others.
 @Suite struct CombineTests {
@@ -79,8 +80,8 @@ import Testing
 
     // MARK: Regions
 
-    private let left = RegionMask(Tensor([1, 0], shape: [1, 2]))
-    private let middle = RegionMask(Tensor([0, 1, 0], shape: [1, 3]))
+    private let left = RegionMask(Tensor([1, 0] as [Float], shape: [1, 2]))
+    private let middle = RegionMask(Tensor([0, 1, 0] as [Float], shape: [1, 3]))
 
     /// One layer of a 4x6 map, by the columns.
     private func columns(_ entries: [StackEntry]) throws -> (_ first: Int, _ count: Int) -> Tensor {

@@ -62,7 +62,8 @@ import Testing
         #expect(Set(scales(golden).values) == [0.75, 1.5, 1.25])
         let same = ("{\"(resnets|unused)\\\\.\\\\d\\\\.conv[0-9]\": 2}", "{\"attn[1]\\\\.to_q\": 5}")
         try inCopy(same) { path in
-            #expect(scales(try Adapter(path: path, modules: unet.modules)) == scales(golden))
+            let found = try Adapter(path: path, modules: unet.modules)
+            #expect(scales(found) == scales(golden))
         }
         // The first that matches counts, however long it is, in the order of the file.
         for (patterns, scale) in [("\"to_.*\": 6, \"attn1.to_q\": 5", 1.5), ("\"attn1.to_q\": 5, \"to_.*\": 6", 1.25)] {

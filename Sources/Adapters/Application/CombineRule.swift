@@ -11,6 +11,16 @@ public enum CombineRule: String, Codable, Sendable, Hashable, CaseIterable {
 }
 
 extension CombineRule {
+    /// Says which rules there are for a word that is none.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let rule = CombineRule(rawValue: try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: Self.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        self = rule
+    }
+
     /// What each of several entries keeps of its strength beside the others.
     ///
     ///     left(i)  = product over later `replace` entries of (1 - coverage)
