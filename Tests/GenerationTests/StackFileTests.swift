@@ -76,7 +76,10 @@ import Testing
         ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, hash: 'zz'}]", "hexadecimal"),
         ("schema: 1\nbase: sdxl\nentries: [{slider: slider-bf16, scale: 1}]", "base: expected sdxl"),
         ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, combine: blend}]", "combine"),
-        ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, region: {mask: no.png}}]", "entry 1 (slider-bf16): region"),
+        (
+            "schema: 1\nentries: [{slider: slider-bf16, scale: 1, region: {mask: no.png}}]",
+            "entry 1 (slider-bf16): region"
+        ),
     ])
     func `what does not fit is refused by name`(_ yaml: String, _ word: String) {
         let error = #expect(throws: (any Error).self) { try uses(yaml) }

@@ -39,7 +39,8 @@ public struct AdapterBase: Sendable {
         guard nearest.unmatched > 0 else { throw flaw }
         let unmatched = file.matches(nearest.base.modules).unmatched
         throw AdapterError(
-            file.path, expected: "an adapter for \(candidates.map(\.name).joined(separator: ", ")), or --model to say what for",
+            file.path,
+            expected: "an adapter for \(candidates.map(\.name).joined(separator: ", ")), or --model to say what for",
             found: "\(unmatched.count) keys that \(nearest.base.name), the nearest, has no layers for, such as "
                 + unmatched.prefix(2).joined(separator: ", "))
     }

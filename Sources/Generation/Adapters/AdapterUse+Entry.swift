@@ -49,7 +49,7 @@ extension StableDiffusion {
                 throw AdapterError(file.path, expected: "an adapter for this model", found: "one for \(other.name)")
             }
         } catch let error as AdapterError {
-            guard use.named != nil else { throw error }
+            guard use.named.text != nil else { throw error }
             throw AdapterError("\(use.label): \(error.subject)", expected: error.expected, found: error.found)
         }
     }

@@ -20,7 +20,7 @@ public struct AdapterUse: Codable, Sendable, Hashable {
     /// The style's branch that it acts in, and nowhere else; nil for adapters that are no style's.
     public var styleBranch: Int?
     /// Who asks for it, as messages say it: `a.stack.yaml: entry 2 (age)`. No part of a recipe.
-    var named: Messenger?
+    var named = Messenger()
 
     /// The rows in which it acts.
     var rows: RowWeights { styleBranch.map { .only([.style($0)]) } ?? (branch ?? .all).rows }
@@ -36,7 +36,7 @@ public struct AdapterUse: Codable, Sendable, Hashable {
     public var name: String { URL(filePath: file.path).deletingPathExtension().lastPathComponent }
 
     /// As messages call it.
-    var label: String { named?.text ?? name }
+    var label: String { named.text ?? name }
 
     private enum CodingKeys: String, CodingKey {
         case file, weight, allowsUnmatched, schedule, gains, region, branch, combine, styleBranch
@@ -44,7 +44,7 @@ public struct AdapterUse: Codable, Sendable, Hashable {
 
     /// A text for messages alone: two of them never make a difference.
     struct Messenger: Sendable, Hashable {
-        var text: String
+        var text: String?
 
         static func == (a: Messenger, b: Messenger) -> Bool { true }
         func hash(into hasher: inout Hasher) {}

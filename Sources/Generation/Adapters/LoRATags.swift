@@ -43,7 +43,8 @@ public struct LoRATags: Sendable, Equatable {
     static func refuse(in text: String, _ place: String) throws {
         guard let start = text.range(of: "<lora:"), text[start.upperBound...].contains(">") else { return }
         throw GenerationError(
-            place, expected: "no adapter, as none acts there by its tag (a stack's `branch: unconditional` confines one)",
+            place,
+            expected: "no adapter, as none acts there by its tag (a stack's `branch: unconditional` confines one)",
             found: String(text[start.lowerBound...].prefix { $0 != ">" }) + ">")
     }
 }

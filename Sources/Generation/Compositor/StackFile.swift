@@ -123,7 +123,7 @@ public struct StackFile: Codable, Sendable, Hashable {
             let label = "\(path): entry \(number + 1) (\(entry.slider))"
             let file = try folders.file(of: entry.slider, beside: folder, for: label)
             var use = try AdapterUse(path: file, weight: entry.scale)
-            use.named = .init(text: label)
+            use.named.text = label
             try use.check(hash: entry.hash, label)
             let schedule = StackSchedule(
                 start: entry.start, axis: entry.axis, from: entry.from, to: entry.to, curve: entry.curve)

@@ -46,7 +46,8 @@ public struct StackFolders: Sendable {
     public func file(ofTag name: String) throws -> String {
         guard !name.hasPrefix("/"), !name.split(separator: "/").contains("..") else {
             throw GenerationError(
-                "<lora:\(name)>", expected: "a name of a file below the folder of adapters, as prompts may not leave it",
+                "<lora:\(name)>",
+                expected: "a name of a file below the folder of adapters, as prompts may not leave it",
                 found: "a path out of it")
         }
         guard let found = find(name, beside: nil) else { throw missing(name, beside: nil, "<lora:\(name)>") }

@@ -34,11 +34,12 @@ public struct StyleUse: Sendable, Hashable {
     public func resolved(branch: Int) throws -> (adapter: AdapterUse, guidance: StyleGuidance) {
         var adapter = try AdapterUse(path: path, weight: adapterScale)
         adapter.styleBranch = branch
-        adapter.named = named.map { .init(text: $0) }
+        adapter.named.text = named
         let note = StyleNote(try TensorFile(path: path).metadata)
         if note?.role == .content {
             throw GenerationError(
-                named.map { "\($0): \(path)" } ?? path, expected: "a style", found: "the content of a pair, which no picture is drawn with")
+                named.map { "\($0): \(path)" } ?? path, expected: "a style",
+                found: "the content of a pair, which no picture is drawn with")
         }
         var guidance = StyleGuidance(
             note?.name ?? adapter.name, branch: branch, strength: strength ?? note?.strength ?? 3,
