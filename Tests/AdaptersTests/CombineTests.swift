@@ -80,8 +80,8 @@ import Weights
 
     // MARK: Regions
 
-    private let left = RegionMask(Tensor([1, 0] as [Float], shape: [1, 2]))
-    private let middle = RegionMask(Tensor([0, 1, 0] as [Float], shape: [1, 3]))
+    private let left = RegionMask(Tensor([1, 1, 1, 0, 0, 0] as [Float], shape: [1, 6]))
+    private let middle = RegionMask(Tensor([0, 0, 1, 1, 0, 0] as [Float], shape: [1, 6]))
 
     /// One layer of a 4x6 map, by the columns.
     private func columns(_ entries: [StackEntry]) throws -> (_ first: Int, _ count: Int) -> Tensor {

@@ -28,6 +28,8 @@ struct Combination: Sendable {
         readings = entries.map(\.region)
     }
 
+    /// Regions are combined on the grid of the finest one.
+    ///
     /// - Parameters:
     ///   - strengths: of each entry, its rules aside.
     ///   - activity: how much each entry acts now and in these rows, from 0 to 1.
