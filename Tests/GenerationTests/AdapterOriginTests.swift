@@ -90,9 +90,11 @@ import Weights
                 #expect(remarks.0 == nil && remarks.1 == nil)
             }
         }
-        try use(["ss_base_model_version": "sd_v1"]) { use in
-            let remark = try use.remark(on: other)
-            #expect(remark == nil)
+        for name in ["sd_v1", "my own", ""] {
+            try use(["ss_base_model_version": name]) { use in
+                let remark = try use.remark(on: other)
+                #expect(remark == nil)
+            }
         }
     }
 

@@ -14,9 +14,18 @@ struct AdapterOrigin: Sendable, Hashable {
         model = SliderNote(metadata)?.base ?? StyleNote(metadata)?.base ?? metadata["atelier.base"]
     }
 
-    /// Refuses a file that names another family than the model's. Shapes decide for models of no known family.
+    /// Families that no model here is of.
+    private static let others = [
+        "flux", "sd3", "stablediffusion3", "stablediffusionv3", "stablecascade", "pixart", "hunyuan", "auraflow", "lumina",
+    ]
+
+    /// Refuses a file that names another family than the model's. Shapes decide for models of no known family, and for
+    /// names that are not known here.
     func check(_ model: ModelFamily?, _ subject: String) throws {
-        guard let model, let family, !family.isEmpty, ModelFamily(named: family) != model else { return }
+        guard let model, let family else { return }
+        let letters = family.lowercased().filter { $0.isLetter || $0.isNumber }
+        let named = ModelFamily(named: family)
+        guard named != model, named != nil || Self.others.contains(where: letters.hasPrefix) else { return }
         throw GenerationError(
             subject, expected: "an adapter for \(model.rawValue)", found: "one for \(family.prefix(60))")
     }
