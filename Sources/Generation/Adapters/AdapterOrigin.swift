@@ -16,7 +16,8 @@ struct AdapterOrigin: Sendable, Hashable {
 
     /// Families that no model here is of.
     private static let others = [
-        "flux", "sd3", "stablediffusion3", "stablediffusionv3", "stablecascade", "pixart", "hunyuan", "auraflow", "lumina",
+        "flux", "sd3", "stablediffusion3", "stablediffusionv3", "stablecascade", "pixart", "hunyuan", "auraflow",
+        "lumina",
     ]
 
     /// Refuses a file that names another family than the model's. Shapes decide for models of no known family, and for
