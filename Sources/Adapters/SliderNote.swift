@@ -27,6 +27,14 @@ public struct SliderNote: Sendable, Codable, Hashable {
         self.steps = steps
     }
 
+    /// The note of a file's metadata; nil for files from elsewhere.
+    public init?(_ metadata: [String: String]) {
+        guard let text = metadata[Self.key],
+            let note = try? JSONDecoder().decode(SliderNote.self, from: Data(text.utf8))
+        else { return nil }
+        self = note
+    }
+
     public static let key = "atelier.slider"
     /// Of a slider whose effect nobody has measured.
     public static let widestRange = [-2.0, 2.0]
@@ -34,9 +42,7 @@ public struct SliderNote: Sendable, Codable, Hashable {
 
 extension Adapter {
     /// The note of a slider that was trained here; nil for files from elsewhere.
-    public var sliderNote: SliderNote? {
-        metadata[SliderNote.key].flatMap { try? JSONDecoder().decode(SliderNote.self, from: Data($0.utf8)) }
-    }
+    public var sliderNote: SliderNote? { SliderNote(metadata) }
 
     /// What a weight of 1 multiplies the tensors with: a calibrated slider's unit.
     public var unit: Double { sliderNote?.unit ?? 1 }

@@ -93,6 +93,7 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
             throw GenerationError("guidance rescale", expected: "a number from 0 to 1", found: "\(guidanceRescale)")
         }
         for term in guidanceTerms { try term.validate() }
+        try LoRATags.refuse(in: negativePrompt ?? "", "negative prompt")
         if let vaeTileSize, !(4...4096).contains(vaeTileSize) {
             throw GenerationError("VAE tile size", expected: "4 to 4096 latents", found: "\(vaeTileSize)")
         }

@@ -96,7 +96,7 @@ public final class PicturePlanner: Sendable {
         }
         let tags = try LoRATags(made.prompt)
         made.prompt = tags.prompt
-        made.adapters += try tags.tags.map { try AdapterUse(path: folders.file(of: $0.name), weight: $0.weight) }
+        made.adapters += try tags.tags.map { try AdapterUse(path: folders.file(ofTag: $0.name), weight: $0.weight) }
         made.apply(to: &recipe.request)
         job.override(&recipe.request)
         recipe.adapters = made.adapters.isEmpty ? nil : made.adapters
@@ -107,6 +107,7 @@ public final class PicturePlanner: Sendable {
 
     private func composition(_ makings: BatchJob.Makings) throws -> Composition {
         if let found = known.withLock({ $0.compositions[makings] }) { return found }
+        let identity = ModelIdentity(hash: blank.modelHash, family: model.family)
         var made = Composition(prompt: "")
         made.adapters = try makings.sliders.map { slider in
             var use = try AdapterUse(path: folders.file(of: slider.name, beside: folder), weight: slider.scale ?? 1)
@@ -115,11 +116,11 @@ public final class PicturePlanner: Sendable {
         }
         if let stack = makings.stack {
             let path = stack.hasPrefix("/") ? stack : folder + "/" + stack
-            try StackFile(path: path).add(to: &made, path: path, folders: folders, modelHash: blank.modelHash)
+            try StackFile(path: path).add(to: &made, path: path, folders: folders, model: identity)
         }
         var rest = StackFile(entries: [])
         (rest.styles, rest.directions) = (makings.styles, makings.directions)
-        try rest.add(to: &made, path: folder + "/jobs", folders: folders, modelHash: blank.modelHash)
+        try rest.add(to: &made, path: folder + "/jobs", folders: folders, model: identity)
         known.withLock { [made] in $0.compositions[makings] = made }
         return made
     }

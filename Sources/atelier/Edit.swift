@@ -109,11 +109,14 @@ struct Edit: AsyncParsableCommand {
     private func edit(_ outputs: [String]) throws {
         let pictures = try input.map { try readImage(at: $0) }
         let store = try Assets.store(model, assets: assets)
-        let modelHash = try store.hash()
+        let identity = try ModelIdentity(store)
+        let modelHash = identity.hash
         let prompts = try zip(input, pictures).map { path, picture in
             try prompt ?? PictureRecipe(picture.metadata, path: path)?.request.prompt ?? ""
         }
-        let made = try prompts.map { try loras.composition(in: $0, modelHash: modelHash, assets: assets) }
+        let made = try prompts.enumerated().map { index, prompt in
+            try loras.composition(in: prompt, for: identity, assets: assets, isQuiet: index > 0)
+        }
         guard made.allSatisfy({ !$0.adapters.isEmpty || !$0.styles.isEmpty || !$0.directions.isEmpty }) else {
             throw UsageError(description: "--slider: expected a slider, style or direction, found none")
         }

@@ -135,8 +135,9 @@ struct Generate: AsyncParsableCommand {
 
     /// Runs on the compute thread.
     private func draw(_ store: any ModelStore, _ outputs: OutputPattern, _ preview: PreviewWriter?) throws {
-        let modelHash = try store.hash()
-        let made = try loras.composition(in: prompt, modelHash: modelHash, assets: assets)
+        let identity = try ModelIdentity(store)
+        let modelHash = identity.hash
+        let made = try loras.composition(in: prompt, for: identity, assets: assets)
         let adapters = made.adapters
         let texts = made.styles.map(\.phrase) + made.directions.flatMap { [$0.positive, $0.negative] }
         let additions = try parts.additions(for: [made.prompt, negativePrompt ?? ""] + texts)

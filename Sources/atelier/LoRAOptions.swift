@@ -34,7 +34,11 @@ struct LoRAOptions: ParsableArguments {
     }
 
     /// The prompt without its tags, and what options, stacks and tags add to it.
-    func composition(in prompt: String, modelHash: String, assets: String?) throws -> Composition {
+    ///
+    /// - Parameter isQuiet: whether nothing is said of adapters that were made for another model of the family.
+    func composition(
+        in prompt: String, for model: ModelIdentity, assets: String?, isQuiet: Bool = false
+    ) throws -> Composition {
         let tags = try LoRATags(prompt)
         let folders = folders(assets: assets)
         var made = Composition(prompt: tags.prompt)
@@ -45,9 +49,9 @@ struct LoRAOptions: ParsableArguments {
             return use
         }
         for path in stack {
-            try StackFile(path: path).add(to: &made, path: path, folders: folders, modelHash: modelHash)
+            try StackFile(path: path).add(to: &made, path: path, folders: folders, model: model)
         }
-        made.adapters += try tags.tags.map { try AdapterUse(path: folders.file(of: $0.name), weight: $0.weight) }
+        made.adapters += try tags.tags.map { try AdapterUse(path: folders.file(ofTag: $0.name), weight: $0.weight) }
         for argument in style {
             try made.add(
                 StyleUse(
@@ -56,6 +60,8 @@ struct LoRAOptions: ParsableArguments {
         }
         made.directions += direction.map(\.direction)
         if allowUnmatched { for index in made.adapters.indices { made.adapters[index].allowsUnmatched = true } }
+        let remarks = try made.remarks(on: model)
+        if !isQuiet { remarks.forEach(complain) }
         return made
     }
 }

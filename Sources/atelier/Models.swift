@@ -30,6 +30,7 @@ struct ModelsInspect: ParsableCommand {
             return print(String(decoding: try encoder.encode(inspection), as: UTF8.self))
         }
         print("\(inspection.path): \(inspection.kind)")
+        if let family = inspection.family { print("  family          \(family.rawValue)") }
         for part in inspection.parts {
             let types = part.types.sorted { $0.value > $1.value }.map(\.key).joined(separator: ", ")
             print(

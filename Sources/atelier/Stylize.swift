@@ -123,7 +123,7 @@ struct Stylize: AsyncParsableCommand {
         let store = try Assets.store(model, assets: assets)
         let planner = try PicturePlanner(
             store, name: model, precision: .fp32, loras.folders(assets: assets), folder: ".")
-        let made = try loras.composition(in: prompt ?? "", modelHash: store.hash(), assets: assets)
+        let made = try loras.composition(in: prompt ?? "", for: ModelIdentity(store), assets: assets)
         guard !made.styles.isEmpty || !made.adapters.isEmpty || !made.directions.isEmpty else {
             throw UsageError(description: "--style: expected a style, slider or direction, found none")
         }

@@ -43,8 +43,9 @@ struct SweepOptions: ParsableArguments {
     /// Runs on the compute thread.
     func draw(_ axes: [SweepAxis], places: [[Int]]) throws -> [Drawn] {
         let store = try Assets.store(model, assets: assets)
-        let modelHash = try store.hash()
-        let made = try loras.composition(in: prompt, modelHash: modelHash, assets: assets)
+        let identity = try ModelIdentity(store)
+        let modelHash = identity.hash
+        let made = try loras.composition(in: prompt, for: identity, assets: assets)
         let folders = loras.folders(assets: assets)
         let network = try StableDiffusion(store)
         let defaults = try store.samplingDefaults()
@@ -56,6 +57,8 @@ struct SweepOptions: ParsableArguments {
         let cells = try places.map { place in
             try SweepCell(axes, at: place, from: base, made.adapters) { try folders.file(of: $0) }
         }
+        let others = cells.flatMap(\.adapters).filter { use in !made.adapters.contains { $0.file == use.file } }
+        try Composition(prompt: "", adapters: others).remarks(on: identity).forEach(complain)
         for cell in cells {
             try cell.request.validate(for: network)
             _ = try cell.request.makeSampler(network.scheduler)

@@ -43,7 +43,7 @@ struct TraceWords: AsyncParsableCommand {
 
     /// Runs on the compute thread.
     private func report(_ store: any ModelStore) throws -> WordMaps {
-        let composition = try loras.composition(in: prompt, modelHash: store.hash(), assets: assets)
+        let composition = try loras.composition(in: prompt, for: ModelIdentity(store), assets: assets)
         guard composition.styles.isEmpty && composition.directions.isEmpty else {
             throw UsageError(
                 description: "trace words: expected sliders and other adapters, found a style or a direction, "

@@ -31,7 +31,9 @@ import Weights
         }
         #expect(try isBitEqual(unet.run([], application: mode), base))
         let gains = [LayerGain("blocks", 0), LayerGain("conv_", 0), LayerGain("time_", 0), LayerGain("mid_block", 0)]
-        #expect(try isBitEqual(unet.run([StackEntry(unet.random(seed: 1), gains: gains)], application: mode), base))
+        var entry = StackEntry(unet.random(seed: 1))
+        entry.gains = gains
+        #expect(try isBitEqual(unet.run([entry], application: mode), base))
     }
 
     @Test func `a fresh adapter is the base, bit for bit`() throws {
@@ -66,6 +68,36 @@ import Weights
         #expect(largestError(output, target) <= 1e-4)
         let reversed = terms.reversed().map { StackEntry($0.adapter, weight: $0.strength) }
         #expect(try largestError(unet.run(reversed, application: mode), output) <= 1e-5)
+    }
+
+    /// Linear layers, convolutions of 1x1 and 3x3, with a stride of 2, one by one.
+    @Test func `each kind of layer is its merged weight, and merging back restores it`() throws {
+        let adapter = unet.random(seed: 1)
+        var random = TorchGenerator(seed: 4)
+        let block = "down_blocks.0"
+        let plain = DictionarySource(unet.weights)
+        let merged = try MergedSource(plain, part: "unet", [(adapter, 0.7)])
+        let restored = try MergedSource(merged, part: "unet", [(adapter, -0.7)])
+        let stack = try AdapterStack([StackEntry(adapter, weight: 0.7)], sites: unet.sites)
+        for (path, operation, shape) in [
+            ("\(block).attentions.0.transformer_blocks.0.attn1.to_q", AdaptedOperation.linear, [2, 12, 16]),
+            ("\(block).attentions.0.proj_in", .convolution(ConvolutionGeometry()), [2, 16, 4, 6]),
+            ("conv_in", .convolution(ConvolutionGeometry(padding: 1)), [2, 4, 4, 6]),
+            ("\(block).downsamplers.0.conv", .convolution(ConvolutionGeometry(stride: 2, padding: 1)), [2, 16, 4, 6]),
+        ] {
+            func weight(_ source: any WeightSource) throws -> Tensor {
+                try #require(try source.tensor("\(path).weight", shape: nil, initial: nil))
+            }
+            let (own, changed, back) = (try weight(plain), try weight(merged), try weight(restored))
+            let bias = unet.weights["\(path).bias"]
+            let x = random.normal(shape)
+            let site = try #require(unet.sites["unet.\(path)"], "\(path)")
+            let beside = stack.adapted(
+                BaseLayer(weight: own.frozen(), bias: bias, operation), input: x, at: site, Pass())
+            let target = BaseLayer(weight: changed, bias: bias, operation)(x)
+            #expect(largestError(beside, target) <= 1e-5, "\(path)")
+            #expect(largestError(back, own) <= 1e-6 && maximumDifference(changed, own) > 1e-3, "\(path)")
+        }
     }
 
     @Test func `many adapters take the shorter way, to the same end`() throws {

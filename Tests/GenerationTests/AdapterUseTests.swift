@@ -41,12 +41,20 @@ import Weights
         }
     }
 
-    @Test func `names are files of a folder`() throws {
-        let folder = Fixtures.path("adapters")
-        #expect(try LoRATags.file(of: "slider-bf16", in: [folder]) == "\(folder)/slider-bf16.pt")
-        #expect(try LoRATags.file(of: "locon.safetensors", in: ["/nowhere", folder]) == "\(folder)/locon.safetensors")
-        let error = #expect(throws: GenerationError.self) { try LoRATags.file(of: "nothing", in: [folder]) }
-        #expect(error?.description.contains("<lora:nothing>: expected a file nothing.safetensors in") == true)
+    @Test func `no adapter hides in the negative prompt`() throws {
+        let model = try model()
+        var request = GenerationRequest(prompt: "a cat", steps: 3, width: 32, height: 32)
+        for (text, isRight) in [
+            ("blurry", true), ("a <lora with no end", true), ("blurry <lora:age:1>", false), ("<lora:>", false),
+        ] {
+            request.negativePrompt = text
+            guard !isRight else {
+                try request.validate(for: model)
+                continue
+            }
+            let error = #expect(throws: GenerationError.self) { try request.validate(for: model) }
+            #expect(error?.description.hasPrefix("negative prompt: expected no adapter") == true)
+        }
     }
 
     // MARK: Runs
@@ -89,6 +97,23 @@ import Weights
         let merged = try StableDiffusion(MergedStore(store, terms))
         let stack = try AdapterStack(terms.map { StackEntry($0.adapter, weight: $0.strength) }, sites: model.sites)
         #expect(try largestError(latents(merged, nil), latents(model, stack)) <= 1e-4)
+    }
+
+    /// Of a 16-bit model whose weights are to be written in 32 bits, the sum is rounded nowhere.
+    @Test func `merged into another number format, sums are rounded once`() throws {
+        let base = Tensor((0..<144).map { 1 + Float($0) / 64 }, shape: [4, 4, 3, 3]).converted(to: .float16)
+        let module = AdaptableModule(part: "unet", name: "conv_in", shape: base.shape)
+        let change = Tensor.ones(base.shape) * 1e-4
+        let adapter = Adapter(name: "a", layers: [LayerAdapter(module, FullDelta(change))])
+        func merged(_ floatingPoint: DType?) throws -> Tensor {
+            let source = try MergedSource(
+                DictionarySource(["conv_in.weight": base]), part: "unet", [(adapter, 1)], floatingPoint: floatingPoint)
+            return try #require(try source.tensor("conv_in.weight", shape: nil, initial: nil))
+        }
+        let exact = base.converted(to: .float32) + change
+        let (wide, own) = (try merged(.float32), try merged(nil))
+        #expect(wide.dtype == .float32 && isBitEqual(wide, exact))
+        #expect(own.dtype == .float16 && maximumDifference(own.converted(to: .float32), exact) > 5e-5)
     }
 
     // MARK: Recipes

@@ -26,7 +26,7 @@ import Testing
     private func uses(_ yaml: String, modelHash: String = "abcdef") throws -> [AdapterUse] {
         var result: [AdapterUse] = []
         try inFolder(yaml) { path in
-            result = try StackFile(path: path).uses(path: path, folders: folders, modelHash: modelHash)
+            result = try StackFile(path: path).uses(path: path, folders: folders, model: ModelIdentity(hash: modelHash))
         }
         return result
     }
@@ -73,6 +73,13 @@ import Testing
         ("schema: 1\nentries: [{slider: nothing-like-it, scale: 1}]", "nothing-like-it"),
         ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, hash: '00'}]", "hash"),
         ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, strength: 2}]", "strength"),
+        ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, hash: 'zz'}]", "hexadecimal"),
+        ("schema: 1\nbase: sdxl\nentries: [{slider: slider-bf16, scale: 1}]", "base: expected sdxl"),
+        ("schema: 1\nentries: [{slider: slider-bf16, scale: 1, combine: blend}]", "combine"),
+        (
+            "schema: 1\nentries: [{slider: slider-bf16, scale: 1, region: {mask: no.png}}]",
+            "entry 1 (slider-bf16): region"
+        ),
     ])
     func `what does not fit is refused by name`(_ yaml: String, _ word: String) {
         let error = #expect(throws: (any Error).self) { try uses(yaml) }
@@ -86,12 +93,58 @@ import Testing
         ("region: {box: [0, 0, 1, 1], feather: 3}", "feather"), ("region: {word: cat, threshold: 0}", "threshold"),
         ("region: {word: cat, box: [0, 0, 1, 1]}", "a box and a word"),
         ("region: {box: [0, 0, 1, 1], threshold: 1}", "threshold"),
+        // Blocks that the model has not.
+        ("gains: [{part: mid_blok, gain: 1}]", "'mid_blok'"), ("gains: [{part: up_blocks.7, gain: 1}]", "up_blocks.7"),
+        ("gains: [{part: '', gain: 1}]", "gains"),
+        // Never active: outside of what a run goes through, or 0 wherever it comes.
+        ("from: 1000", "1000.0 to"), ("to: -1", "never acts"), ("axis: fraction, from: 1", "never acts"),
+        ("axis: fraction, from: 2, to: 3", "2.0 to 3.0"), ("axis: sigma, to: -0.5", "never acts"),
+        ("curve: [[0, 0], [999, 0]]", "0 all the time"), ("curve: [[2000, 0], [3000, 1]]", "0 all the time"),
+        ("curve: [[500, 0], [900, 1]], to: 400", "0 all the time"), ("curve: []", "curve"),
     ])
     func `numbers out of range are refused before any compute`(_ fields: String, _ word: String) throws {
         let found = try uses("schema: 1\nentries: [{slider: slider-bf16, scale: 1, \(fields)}]")
         let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         let error = #expect(throws: GenerationError.self) { try model.adapters(found) }
-        #expect(error?.description.contains(word) == true)
+        #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("a.stack.yaml: entry 1 (slider-bf16): ") == true)
+    }
+
+    @Test(arguments: [
+        "from: 999", "to: 0", "axis: fraction, from: 0.9", "axis: sigma, from: 3", "curve: [[0, 1], [900, 0]]",
+        "curve: [[500, 0], [900, 1]], to: 501", "from: -5, to: 2000", "gains: [{part: mid_block, gain: 0}]",
+    ])
+    func `what acts at some time is let through`(_ fields: String) throws {
+        let found = try uses("schema: 1\nentries: [{slider: slider-bf16, scale: 1, \(fields)}]")
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        let stack = try model.adapters(found)
+        #expect(stack?.entries.count == 1)
+    }
+
+    @Test func `entries are combined as the stack says`() throws {
+        func drawn(_ entries: String) throws -> Tensor {
+            let found = try uses("schema: 1\nentries: [\(entries)]")
+            // A recipe keeps the rule.
+            let stored = try JSONDecoder().decode([AdapterUse].self, from: JSONEncoder().encode(found))
+            #expect(stored == found && stored.map(\.combine) == found.map(\.combine))
+            return try latents(stored)
+        }
+        let (first, second) = ("slider: slider-bf16, scale: 1.5", "slider: locon.safetensors, scale: 1")
+        let sum = try drawn("{\(first)}, {\(second), combine: sum}")
+        let plain = try drawn("{\(first)}, {\(second)}")
+        #expect(isBitEqual(sum, plain))
+        let (replaced, other) = try (drawn("{\(first)}, {\(second), combine: replace}"), drawn("{\(second)}"))
+        #expect(isBitEqual(replaced, other) && maximumDifference(replaced, sum) > 1e-3)
+        let mean = try drawn("{\(first), combine: mean}, {\(second), combine: mean}")
+        let halves = try drawn("{slider: slider-bf16, scale: 0.75}, {slider: locon.safetensors, scale: 0.5}")
+        #expect(isBitEqual(mean, halves))
+        let late = try drawn("{\(first)}, {\(second), combine: replace, start: 0.5}")
+        let alone = try drawn("{\(first)}")
+        #expect(maximumDifference(late, replaced) > 1e-3 && maximumDifference(late, alone) > 1e-3)
+        let region = "region: {box: [0, 0, 0.5, 1]}"
+        let inside = try drawn("{\(first)}, {\(second), combine: replace, \(region)}")
+        let added = try drawn("{\(first)}, {\(second), \(region)}")
+        #expect(maximumDifference(inside, added) > 1e-3 && maximumDifference(inside, replaced) > 1e-3)
     }
 
     @Test func `a locked region leaves the latents outside as they are`() throws {

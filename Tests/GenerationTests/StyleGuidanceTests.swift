@@ -76,6 +76,29 @@ import Weights
         #expect(maximumDifference(ink, predicted(x, "a cat in ink style", .conditional, stack)) > 1e-3)
     }
 
+    @Test func `styles are averaged or replaced as they say`() throws {
+        let (stack, x) = (try stack(styles: 2), noise())
+        func run(_ styles: [(branch: Int, strength: Double, combine: CombineRule?)]) -> Tensor {
+            var wanted = request(2.5)
+            wanted.styles = styles.map { style in
+                var guidance = StyleGuidance(
+                    "s", branch: style.branch, strength: style.strength,
+                    phrase: style.branch == 0 ? "in ink style" : "in neon style")
+                guidance.combine = style.combine
+                return guidance
+            }
+            return guided(wanted, x, stack)
+        }
+        let sum = run([(0, 3, nil), (1, 1.5, nil)])
+        #expect(isBitEqual(run([(0, 3, .sum), (1, 1.5, .sum)]), sum))
+        let mean = run([(0, 3, .mean), (1, 1.5, .mean)])
+        #expect(maximumDifference(mean, run([(0, 1.5, nil), (1, 0.75, nil)])) < 1e-5)
+        #expect(maximumDifference(mean, sum) > 1e-3)
+        #expect(maximumDifference(run([(0, 3, nil), (1, 1.5, .replace)]), run([(1, 1.5, nil)])) < 1e-5)
+        // One that is off replaces nothing.
+        #expect(isBitEqual(run([(0, 3, nil), (1, 0, .replace)]), run([(0, 3, nil)])))
+    }
+
     @Test func `at the guidance's own strength the base cancels out of one style`() throws {
         let (stack, x) = (try stack(styles: 1), noise())
         var wanted = request(3)
@@ -165,18 +188,18 @@ import Weights
             schema: 1
             styles:
               - {style: ink}
-              - {style: ink, strength: 1, start: 0.5, phrase: by an artist, adapter_scale: 0.5}
+              - {style: ink, strength: 1, start: 0.5, phrase: by an artist, adapter_scale: 0.5, combine: mean}
             directions:
               - {positive: old, negative: young, scale: 2}
             """.utf8
         ).write(to: URL(filePath: path))
         var made = Composition(prompt: "a cat")
-        try StackFile(path: path).add(to: &made, path: path, folders: StackFolders(own: []), modelHash: "abc")
+        try StackFile(path: path).add(
+            to: &made, path: path, folders: StackFolders(own: []), model: ModelIdentity(hash: "abc"))
+        var second = StyleGuidance("ink", branch: 1, strength: 1, start: 0.5, phrase: "by an artist")
+        second.combine = .mean
         #expect(
-            made.styles == [
-                StyleGuidance("ink", branch: 0, strength: 3, start: 0.7, phrase: "in ink style"),
-                StyleGuidance("ink", branch: 1, strength: 1, start: 0.5, phrase: "by an artist"),
-            ])
+            made.styles == [StyleGuidance("ink", branch: 0, strength: 3, start: 0.7, phrase: "in ink style"), second])
         #expect(made.adapters.map(\.styleBranch) == [0, 1] && made.adapters.map(\.weight) == [1, 0.5])
         #expect(made.directions == [ConceptDirection(from: "young", to: "old", scale: 2)])
 

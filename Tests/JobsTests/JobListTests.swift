@@ -130,11 +130,12 @@ import Testing
             let blank = PictureRecipe(
                 engine: "1", model: "tiny", modelHash: "abc", precision: .fp32,
                 request: GenerationRequest(prompt: "", steps: 4, guidanceScale: 3, width: 32, height: 32))
-            let planner = PicturePlanner(model, blank: blank, folders: StackFolders(own: []), folder: folder.path)
+            let planner = PicturePlanner(
+                model, blank: blank, folders: StackFolders(own: [Fixtures.path("adapters")]), folder: folder.path)
             let style = Fixtures.path("adapters/slider-bf16.pt")
 
             var job = BatchJob()
-            job.prompt = "a cat <lora:\(style):0.5>"
+            job.prompt = "a cat <lora:slider-bf16:0.5>"
             job.styles = [StackFile.Style(style: style, strength: 2, phrase: "in ink style")]
             var recipe = try planner.recipe(of: job)
             #expect(recipe.request.prompt == "a cat" && recipe.request.steps == 4)

@@ -9,6 +9,8 @@ import Weights
 @Suite(.serialized) struct AdapterCommandTests {
     private static let model = Fixtures.path("tiny-sd")
     private static let slider = Fixtures.path("adapters/slider-f16.pt")
+    private static let sliders = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../../Sliders").standardized.path
     private let commands = CommandLineTests()
 
     private func run(_ arguments: String...) throws -> CommandLineTests.Outcome { try commands.run(arguments) }
@@ -94,6 +96,85 @@ import Weights
             #expect(outcome.code == 0 && outcome.errors.contains("kept 100.00 %"), "\(outcome.errors)")
             let inspected = try run("adapters", "inspect", "\(folder)/x.safetensors", "-m", Self.model)
             #expect(inspected.output.contains("atelier.provenance"))
+        }
+    }
+
+    @Test func `a 16-bit model merges into a 32-bit one without rounding between`() throws {
+        try inTemporaryFolder { folder in
+            func run(_ arguments: String...) throws {
+                let outcome = try commands.run(arguments)
+                #expect(outcome.code == 0, "\(outcome.errors)")
+            }
+            try run("models", "convert", Self.model, "--type", "f16", "-o", "\(folder)/half")
+            try run("models", "convert", "\(folder)/half", "--type", "f32", "-o", "\(folder)/wide")
+            for (base, name) in [("half", "a"), ("wide", "b")] {
+                try run(
+                    "adapters", "merge", "\(folder)/\(base)", "\(Self.slider)=0.7", "--type", "f32", "-o",
+                    "\(folder)/\(name)")
+            }
+            func unet(_ name: String) throws -> SafetensorsFile {
+                try SafetensorsFile(path: "\(folder)/\(name)/unet/diffusion_pytorch_model.safetensors")
+            }
+            let (a, b, base) = (try unet("a"), try unet("b"), try unet("wide"))
+            var changed = 0
+            for name in b.names {
+                let (x, y) = (try #require(try a.tensor(name)), try #require(try b.tensor(name)))
+                #expect(x.dtype == .float32 && isBitEqual(x, y), "\(name)")
+                if try !isBitEqual(y, #require(try base.tensor(name))) { changed += 1 }
+            }
+            #expect(changed > 10)
+        }
+    }
+
+    @Test func `a stack says what is wrong with it before any compute`() throws {
+        try inTemporaryFolder { folder in
+            try FileManager.default.copyItem(atPath: Self.slider, toPath: "\(folder)/age.v2.pt")
+            let path = "\(folder)/a.stack.yaml"
+            func draw(_ text: String) throws -> CommandLineTests.Outcome {
+                try Data(text.utf8).write(to: URL(filePath: path))
+                return try run(
+                    "generate", "-m", Self.model, "-p", "a cat", "--stack", path, "--steps", "2", "-W", "32", "-H",
+                    "32", "--dry-run", "-o", "\(folder)/a.png")
+            }
+            let right = try draw("schema: 1\nentries: [{slider: age.v2, scale: 1, combine: replace}]")
+            #expect(right.code == 0 && right.output.contains("\"combine\":\"replace\""), "\(right.errors)")
+            #expect(right.errors.isEmpty)
+            for (entry, words) in [
+                ("slider: none, scale: 1", "entry 2 (none): expected a file none.safetensors in"),
+                ("slider: age.v2, scale: 1, gains: [{part: x_block, gain: 1}]", "entry 2 (age.v2): gains: expected"),
+                ("slider: age.v2, scale: 1, region: {box: [0, 0, 2, 1]}", "entry 2 (age.v2): region box"),
+                ("slider: age.v2, scale: 1, from: 2000", "entry 2 (age.v2): from, to"),
+                ("slider: age.v2, scale: 1, combine: over", "combine"),
+            ] {
+                let wrong = try draw("schema: 1\nentries: [{slider: age.v2, scale: 1}, {\(entry)}]")
+                #expect(wrong.code == 1 && wrong.errors.contains(words), "\(wrong.errors)")
+                #expect(wrong.errors.split(separator: "\n").count == 1, "\(wrong.errors)")
+            }
+            let family = try draw("schema: 1\nbase: sdxl\nentries: [{slider: age.v2, scale: 1}]")
+            #expect(family.code == 1 && family.errors.contains("a.stack.yaml: base: expected sdxl"), "\(family.errors)")
+        }
+    }
+
+    @Test func `a slider of another model of the family is remarked on stderr`() throws {
+        try inTemporaryFolder { folder in
+            let file = try #require(
+                try FileManager.default.contentsOfDirectory(atPath: Self.sliders).contains("smile")
+                    ? SafetensorsFile(path: "\(Self.sliders)/smile/smile.safetensors") : nil)
+            var metadata = file.header.metadata
+            metadata["atelier.slider"] = metadata["atelier.slider"]?.replacing(
+                /"base":"[0-9a-f]+"/, with: "\"base\":\"\(String(repeating: "0", count: 64))\"")
+            let tensors = try Dictionary(
+                uniqueKeysWithValues: file.names.map { ($0, try #require(try file.tensor($0))) })
+            try writeSafetensors(tensors, metadata: metadata, to: "\(folder)/smile.safetensors")
+            func draw(_ path: String) throws -> CommandLineTests.Outcome {
+                try run("generate", "-p", "a woman", "--slider", "\(path)=1", "--dry-run", "-o", "\(folder)/a.png")
+            }
+            let other = try draw("\(folder)/smile.safetensors")
+            #expect(other.code == 0, "\(other.errors)")
+            #expect(other.errors.hasPrefix("atelier: smile: made for the model 000000000000, used with "))
+            #expect(other.errors.split(separator: "\n").count == 1)
+            let own = try draw("smile")
+            #expect(own.code == 0 && own.errors.isEmpty, "\(own.errors)")
         }
     }
 

@@ -3,16 +3,16 @@ import TensorCore
 
 extension AdapterStack {
     /// A layer's output for rows in which the same members act.
-    func output(_ layer: BaseLayer, _ x: Tensor, _ adapters: SiteAdapters, _ active: [ActiveMember]) -> Tensor {
-        var whole: [ActiveMember] = []
+    ///
+    /// - Parameter places: of the output; without any, every member is whole.
+    func output(
+        _ layer: BaseLayer, _ x: Tensor, _ adapters: SiteAdapters, _ active: [ActiveMember], _ places: Places?
+    ) -> Tensor {
+        var whole = active
         var regional: [ActiveMember] = []
-        let places = places(of: layer, x, adapters)
-        for member in active {
-            if entries[adapters.members[member.number].entry].region == nil {
-                whole.append(member)
-            } else if places != nil {
-                regional.append(member)
-            }
+        if places != nil {
+            whole = active.filter { region(of: $0, adapters) == nil }
+            regional = active.filter { region(of: $0, adapters) != nil }
         }
         guard !whole.isEmpty || !regional.isEmpty else { return layer(x) }
         let isTrained = (whole + regional).contains { adapters.members[$0.number].parameters != nil }
@@ -47,7 +47,7 @@ extension AdapterStack {
         _ places: Places?, isTrained: Bool
     ) -> Tensor {
         let pair = pair(layer, adapters, active.map(\.number), isTrained: isTrained)
-        let masks = active.map { entries[adapters.members[$0.number].entry].region }
+        let masks = places == nil ? active.map { _ in nil } : active.map { region(of: $0, adapters) }
         let isMasked = masks.contains { $0 != nil }
         let strengths = active.map(\.strength)
         var inner: Tensor
@@ -108,7 +108,7 @@ extension AdapterStack {
     ) -> Tensor {
         let member = adapters.members[active.number]
         let bias = self.layer(of: member).biasDifference
-        guard let places, let region = entries[member.entry].region, !isPair || bias != nil else { return y }
+        guard let places, let region = region(of: active, adapters), !isPair || bias != nil else { return y }
         var change: Tensor?
         if !isPair, let delta = dense(layer, adapters, active.number) {
             change = BaseLayer(weight: delta, bias: bias, layer.operation)(x)

@@ -30,6 +30,8 @@ public struct AdapterStack: Adaptation {
     private var trained: [Tensor]
     /// The weight of each entry times its schedule now; 0 for an empty region.
     private(set) var strengths: [Double] = []
+    /// The strengths and regions of the entries beside each other.
+    private(set) var combinations = Combinations([], strengths: [], factors: [])
 
     /// - Parameters:
     ///   - sites: those of the model that the stack is for.
@@ -66,11 +68,13 @@ public struct AdapterStack: Adaptation {
     }
 
     private mutating func updateStrengths() {
-        strengths = entries.map { entry in
+        let factors = entries.map { entry -> Double in
             if let region = entry.region, region.isEmpty { return 0 }
             if entry.word != nil, entry.region == nil { return 0 }
-            return entry.weight * entry.schedule.factor(at: moment)
+            return entry.weight == 0 ? 0 : entry.schedule.factor(at: moment)
         }
+        strengths = zip(entries, factors).map { $0.weight * $1 }
+        combinations = Combinations(entries, strengths: strengths, factors: factors)
     }
 
     /// The same stack at a moment of a run.
@@ -124,16 +128,19 @@ public struct AdapterStack: Adaptation {
         let layers = sites.compactMap { $0 < self.sites.count ? self.sites[$0] : nil }
             .filter { $0.readsText && $0.path.hasPrefix("unet.") }
         let members = Set(layers.flatMap { $0.members.map(\.entry) })
-        return entries.indices.compactMap { number in
-            guard members.contains(number), strengths[number] != 0, let region = entries[number].region else {
-                return nil
-            }
-            // Here the entry acts everywhere; the other regions' entries do not act on texts.
-            var copy = self
-            (copy.entries[number].region, copy.entries[number].word) = (nil, nil)
-            return RegionalReading(adaptation: copy) { [moment] tokens in
-                moment?.height(ofTokens: tokens).map { height in
-                    region.resized(height: height, width: tokens / height).reshaped([1, tokens, 1, 1])
+        return entries.indices.flatMap { number -> [RegionalReading] in
+            guard members.contains(number), strengths[number] != 0 else { return [] }
+            return combinations.all.enumerated().compactMap { index, combination in
+                guard let region = combination.readings[number] else { return nil }
+                // Here the entry acts everywhere; the other regions' entries do not act on texts.
+                var copy = self
+                (copy.entries[number].region, copy.entries[number].word) = (nil, nil)
+                copy.entries[number].rows = combinations.rows(entries[number].rows, of: index)
+                copy.updateStrengths()
+                return RegionalReading(adaptation: copy) { [moment] tokens in
+                    moment?.height(ofTokens: tokens).map { height in
+                        region.resized(height: height, width: tokens / height).reshaped([1, tokens, 1, 1])
+                    }
                 }
             }
         }
@@ -150,10 +157,13 @@ public struct AdapterStack: Adaptation {
 
     public func adapted(_ layer: BaseLayer, input: Tensor, at site: Int, _ pass: Pass) -> Tensor {
         guard site < sites.count, let adapters = sites[site] else { return layer(input) }
-        let runs = runs(of: adapters, batch: input.size(0), pass.rows)
-        if runs.count == 1 { return output(layer, input, adapters, runs[0].members) }
+        let places = places(of: layer, input, adapters)
+        let runs = runs(of: adapters, batch: input.size(0), pass.rows, hasPlaces: places != nil)
+        if runs.count == 1 { return output(layer, input, adapters, runs[0].members, places) }
         let parts = runs.map { run in
-            output(layer, input.narrowed(0, start: run.rows.lowerBound, count: run.rows.count), adapters, run.members)
+            output(
+                layer, input.narrowed(0, start: run.rows.lowerBound, count: run.rows.count), adapters, run.members,
+                places)
         }
         // One run may differ from place to place where another does not.
         guard let map = parts.first(where: { $0.rank == 4 }), parts.contains(where: { $0.rank == 2 }) else {
@@ -168,9 +178,11 @@ public struct AdapterStack: Adaptation {
     }
 
     /// Neighbouring rows in which the same members act with the same strengths.
-    private func runs(of adapters: SiteAdapters, batch: Int, _ rows: [RowRole]) -> [RowRun] {
-        guard !rows.isEmpty else { return [RowRun(rows: 0..<batch, members: active(adapters, nil))] }
-        let all = rows.map { active(adapters, $0) }
+    private func runs(
+        of adapters: SiteAdapters, batch: Int, _ rows: [RowRole], hasPlaces: Bool
+    ) -> [RowRun] {
+        guard !rows.isEmpty else { return [RowRun(rows: 0..<batch, members: active(adapters, nil, hasPlaces))] }
+        let all = rows.map { active(adapters, $0, hasPlaces) }
         if all.allSatisfy({ $0 == all[0] }) { return [RowRun(rows: 0..<batch, members: all[0])] }
         precondition(batch == rows.count, "\(adapters.path): \(batch) rows, and roles for \(rows.count)")
         var runs: [RowRun] = []
@@ -185,11 +197,20 @@ public struct AdapterStack: Adaptation {
     }
 
     /// The members that act in a row, with their strengths there; the alpha factor is not in them.
-    private func active(_ adapters: SiteAdapters, _ role: RowRole?) -> [ActiveMember] {
-        adapters.members.enumerated().compactMap { number, member in
-            let strength = strengths[member.entry] * member.gain * entries[member.entry].rows[role]
-            return strength == 0 ? nil : ActiveMember(number: number, strength: strength)
+    private func active(_ adapters: SiteAdapters, _ role: RowRole?, _ hasPlaces: Bool) -> [ActiveMember] {
+        let number = combinations.number(of: role)
+        let combination = combinations.all[number]
+        return adapters.members.enumerated().compactMap { index, member in
+            let entry = member.entry
+            let own = hasPlaces ? combination.parts[entry].strength : combination.placeless[entry]
+            let strength = own * member.gain * entries[entry].rows[role]
+            return strength == 0 ? nil : ActiveMember(number: index, strength: strength, combination: number)
         }
+    }
+
+    /// Where a member acts; nil everywhere.
+    func region(of member: ActiveMember, _ adapters: SiteAdapters) -> RegionMask? {
+        combinations.all[member.combination].parts[adapters.members[member.number].entry].region
     }
 
     /// A member's layer, with the tensors that are being trained where it is trainable.
@@ -203,6 +224,8 @@ public struct AdapterStack: Adaptation {
 struct ActiveMember: Hashable {
     var number: Int
     var strength: Double
+    /// Of the row that it acts in.
+    var combination = 0
 }
 
 private struct RowRun {

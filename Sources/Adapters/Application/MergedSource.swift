@@ -7,15 +7,18 @@ public import Weights
 public struct MergedSource: WeightSource {
     private let base: any WeightSource
     private let changes: [String: [(layer: LayerAdapter, strength: Double)]]
+    private let floatingPoint: DType?
     public let keys: Set<String>
 
     /// - Parameters:
     ///   - part: whose weights `base` has: `unet`, `text_encoder`, ...
     ///   - isBare: whether the keys lack the `text_model.` that the layers' paths have.
+    ///   - floatingPoint: the number format of changed tensors, in which the sums, of fp32, are rounded once; nil takes
+    ///     each one's own.
     /// - Throws: `AdapterError` where an adapter changes a bias that the layer has not.
     public init(
         _ base: any WeightSource, part: String, _ adapters: [(adapter: Adapter, strength: Double)],
-        isBare: Bool = false
+        isBare: Bool = false, floatingPoint: DType? = nil
     ) throws {
         var changes: [String: [(LayerAdapter, Double)]] = [:]
         for (adapter, strength) in adapters where strength != 0 {
@@ -31,6 +34,7 @@ public struct MergedSource: WeightSource {
         }
         self.base = base
         self.changes = changes
+        self.floatingPoint = floatingPoint
         keys = base.keys
     }
 
@@ -47,7 +51,7 @@ public struct MergedSource: WeightSource {
             }
             if let change { sum = sum + change.reshaped(stored.shape) * strength }
         }
-        return sum.converted(to: stored.dtype).contiguous().frozen()
+        return sum.converted(to: floatingPoint ?? stored.dtype).contiguous().frozen()
     }
 
     public func origin(of key: String) -> String { base.origin(of: key) }

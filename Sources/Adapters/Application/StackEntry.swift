@@ -51,36 +51,35 @@ public struct WordRegion: Sendable, Hashable {
 
 /// An adapter in a stack: how strongly, when, in which layers and rows, and where in the picture it acts.
 ///
-///     strength = weight * schedule(moment) * gain(layer) * rows(role) * region(place)
+///     strength = weight * schedule(moment) * gain(layer) * rows(role) * region(place) * share(beside the others)
 public struct StackEntry: Sendable {
     public var adapter: Adapter
     public var weight: Double
     public var schedule: Schedule
-    /// The first whose text a path contains counts; 1 where none does.
-    public var gains: [LayerGain]
     public var rows: RowWeights
     public var region: RegionMask?
+    /// Whether the adapter's tensors are leaves of a training; its factors are then used as they are, never packed.
+    public var isTrainable: Bool
+    /// The first whose text a path contains counts; 1 where none does.
+    public var gains: [LayerGain] = []
     /// The word whose place is the region. It is found while the picture is drawn: until then `region` is nil, and the
     /// adapter does not act.
     public var word: WordRegion?
     /// Whether what lies outside the region is to stay as it is without the adapter.
-    public var isLocked: Bool
-    /// Whether the adapter's tensors are leaves of a training; its factors are then used as they are, never packed.
-    public var isTrainable: Bool
+    public var isLocked = false
+    /// How it goes together with the others; nil for one that others neither replace nor are averaged with, as the
+    /// adapter of a style in its own rows.
+    public var combine: CombineRule? = .sum
 
     public init(
-        _ adapter: Adapter, weight: Double = 1, schedule: Schedule = .always, gains: [LayerGain] = [],
-        rows: RowWeights = .all, region: RegionMask? = nil, word: WordRegion? = nil, isLocked: Bool = false,
-        isTrainable: Bool = false
+        _ adapter: Adapter, weight: Double = 1, schedule: Schedule = .always, rows: RowWeights = .all,
+        region: RegionMask? = nil, isTrainable: Bool = false
     ) {
         self.adapter = adapter
         self.weight = weight
         self.schedule = schedule
-        self.gains = gains
         self.rows = rows
         self.region = region
-        self.word = word
-        self.isLocked = isLocked
         self.isTrainable = isTrainable
     }
 

@@ -14,14 +14,15 @@ extension Adapter {
 
     public init(_ file: AdapterFile, modules: ModuleTable, allowsUnmatched: Bool = false) throws {
         let (matches, unmatched) = file.matches(modules)
+        guard !matches.isEmpty else {
+            throw AdapterError(
+                file.path, expected: "an adapter for this model",
+                found: "one of other layers: \(listed(unmatched, limit: 3))")
+        }
         if !allowsUnmatched, !unmatched.isEmpty {
             throw AdapterError(
                 file.path, expected: "keys of the model's layers (--allow-unmatched goes on without the others)",
-                found: "\(unmatched.count) of other layers or kinds: \(listed(unmatched))")
-        }
-        guard !matches.isEmpty else {
-            throw AdapterError(
-                file.path, expected: "an adapter for this model", found: "no key that belongs to one of its layers")
+                found: "\(unmatched.count) of other layers or kinds: \(listed(unmatched, limit: 3))")
         }
         var layers: [LayerAdapter] = []
         for (module, layer) in matches {

@@ -30,7 +30,7 @@ public struct AdapterFile: Sendable {
         let file = try TensorFile(path: path)
         try self.init(
             path: path, source: file.source, metadata: file.metadata,
-            configuration: PEFTConfiguration(file.metadata) ?? PEFTConfiguration(beside: path))
+            configuration: PEFTConfiguration(file.metadata, path: path) ?? PEFTConfiguration(beside: path))
     }
 
     init(

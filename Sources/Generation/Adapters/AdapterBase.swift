@@ -35,7 +35,13 @@ public struct AdapterBase: Sendable {
         guard let nearest else {
             throw GenerationError(file.path, expected: "a model to look layers up in", found: "none")
         }
-        if let flaw = nearest.flaw { throw flaw }
-        return nearest.base
+        guard let flaw = nearest.flaw else { return nearest.base }
+        guard nearest.unmatched > 0 else { throw flaw }
+        let unmatched = file.matches(nearest.base.modules).unmatched
+        throw AdapterError(
+            file.path,
+            expected: "an adapter for \(candidates.map(\.name).joined(separator: ", ")), or --model to say what for",
+            found: "\(unmatched.count) keys that \(nearest.base.name), the nearest, has no layers for, such as "
+                + unmatched.prefix(2).joined(separator: ", "))
     }
 }

@@ -1,7 +1,6 @@
 public import Adapters
 import Foundation
 import Layers
-import Samplers
 
 /// An adapter file that a picture is made with, and how strongly.
 public struct AdapterUse: Codable, Sendable, Hashable {
@@ -16,8 +15,12 @@ public struct AdapterUse: Codable, Sendable, Hashable {
     public var region: StackRegion?
     /// The rows of guidance that it acts in; nil all of them.
     public var branch: StackBranch?
+    /// How it goes together with the others; nil adds it to them.
+    public var combine: CombineRule?
     /// The style's branch that it acts in, and nowhere else; nil for adapters that are no style's.
     public var styleBranch: Int?
+    /// Who asks for it, as messages say it: `a.stack.yaml: entry 2 (age)`. No part of a recipe.
+    var named = Messenger()
 
     /// The rows in which it acts.
     var rows: RowWeights { styleBranch.map { .only([.style($0)]) } ?? (branch ?? .all).rows }
@@ -31,45 +34,19 @@ public struct AdapterUse: Codable, Sendable, Hashable {
 
     /// The file's name without its ending, as prompts call it.
     public var name: String { URL(filePath: file.path).deletingPathExtension().lastPathComponent }
-}
 
-extension StableDiffusion {
-    /// The adapters of a recipe, ready for a pass; nil where there are none.
-    ///
-    /// - Throws: the errors of the files; `AdapterError` for what does not fit the model.
-    public func adapters(_ uses: [AdapterUse]) throws -> AdapterStack? {
-        guard !uses.isEmpty else { return nil }
-        let entries = try uses.map { use in
-            let adapter = try Adapter(
-                path: use.file.path, modules: modules, allowsUnmatched: use.allowsUnmatched ?? false)
-            // A calibrated slider's weights are in its own unit.
-            try use.checkScale(adapter.sliderNote)
-            return StackEntry(
-                adapter, weight: use.weight * adapter.unit,
-                schedule: try use.schedule?.schedule(
-                    timesteps: scheduler.trainTimesteps, of: use.name)
-                    ?? adapter.schedule(timesteps: scheduler.trainTimesteps),
-                gains: (use.gains ?? []).map { LayerGain($0.part, $0.gain) }, rows: use.rows,
-                region: try use.region?.regionMask(use.name), word: use.region?.wordRegion,
-                isLocked: use.region?.lock ?? false)
-        }
-        return try AdapterStack(entries, sites: sites)
+    /// As messages call it.
+    var label: String { named.text ?? name }
+
+    private enum CodingKeys: String, CodingKey {
+        case file, weight, allowsUnmatched, schedule, gains, region, branch, combine, styleBranch
     }
-}
 
-extension AdapterUse {
-    /// Refuses scales beyond what the file of a calibrated slider declares; 0 is always one.
-    fileprivate func checkScale(_ note: SliderNote?) throws {
-        guard let note, let unit = note.unit else { return }
-        guard note.range.count == 2, note.range[0] < note.range[1], unit.isFinite else {
-            throw GenerationError(
-                file.path, expected: "a slider with a rising range of two scales and a finite unit",
-                found: "\(note.range), \(unit)")
-        }
-        guard weight == 0 || (note.range[0]...note.range[1]).contains(weight) else {
-            throw GenerationError(
-                name, expected: "a scale from \(note.range[0]) to \(note.range[1]), as the slider's file declares",
-                found: "\(weight)")
-        }
+    /// A text for messages alone: two of them never make a difference.
+    struct Messenger: Sendable, Hashable {
+        var text: String?
+
+        static func == (a: Messenger, b: Messenger) -> Bool { true }
+        func hash(into hasher: inout Hasher) {}
     }
 }

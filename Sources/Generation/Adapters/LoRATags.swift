@@ -37,25 +37,14 @@ public struct LoRATags: Sendable, Equatable {
         self.tags = tags
     }
 
-    /// The endings of files that are looked for, in turn.
-    static let endings = ["safetensors", "pt", "bin", "ckpt"]
-
-    /// The file of a tag in the first of several folders that has one.
+    /// Refuses tags where no adapter can follow from them.
     ///
-    /// - Throws: `GenerationError` when none has.
-    public static func file(of name: String, in folders: [String]) throws -> String {
-        for folder in folders {
-            let path = "\(folder)/\(name)"
-            let candidates = [path] + endings.map { "\(path).\($0)" }
-            for candidate in candidates where isFile(candidate) { return candidate }
-        }
+    /// - Parameter place: what the text is, such as `negative prompt`.
+    static func refuse(in text: String, _ place: String) throws {
+        guard let start = text.range(of: "<lora:"), text[start.upperBound...].contains(">") else { return }
         throw GenerationError(
-            "<lora:\(name)>", expected: "a file \(name).\(endings[0]) in \(folders.joined(separator: ", "))",
-            found: folders.isEmpty ? "no folder to look in (--lora-model-dir)" : "none")
-    }
-
-    private static func isFile(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+            place,
+            expected: "no adapter, as none acts there by its tag (a stack's `branch: unconditional` confines one)",
+            found: String(text[start.lowerBound...].prefix { $0 != ">" }) + ">")
     }
 }

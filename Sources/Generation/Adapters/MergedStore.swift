@@ -9,10 +9,16 @@ public import Weights
 public struct MergedStore: ModelStore {
     private let base: any ModelStore
     private let adapters: [(adapter: Adapter, strength: Double)]
+    private let floatingPoint: DType?
 
-    /// - Parameter adapters: calibrated sliders with strengths in their own units.
-    public init(_ base: any ModelStore, _ adapters: [(adapter: Adapter, strength: Double)]) {
+    /// - Parameters:
+    ///   - adapters: calibrated sliders with strengths in their own units.
+    ///   - floatingPoint: of the sums, where a reader asks for no other; nil rounds each to its base tensor's own.
+    public init(
+        _ base: any ModelStore, _ adapters: [(adapter: Adapter, strength: Double)], floatingPoint: DType? = nil
+    ) {
         self.base = base
+        self.floatingPoint = floatingPoint
         self.adapters = adapters.map { ($0.adapter, $0.strength * $0.adapter.unit) }
     }
 
@@ -28,7 +34,9 @@ public struct MergedStore: ModelStore {
         let stored = try base.weights(of: part, floatingPoint: nil)
         guard part != "vae" else { return try base.weights(of: part, floatingPoint: floatingPoint) }
         return ConvertedSource(
-            base: try MergedSource(stored, part: part, adapters, isBare: Self.isBare(stored)),
+            base: try MergedSource(
+                stored, part: part, adapters, isBare: Self.isBare(stored),
+                floatingPoint: floatingPoint ?? self.floatingPoint),
             floatingPoint: floatingPoint)
     }
 

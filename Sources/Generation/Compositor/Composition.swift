@@ -23,6 +23,15 @@ public struct Composition: Sendable {
         styles.append(guidance)
     }
 
+    /// Checks what the files say of the model that they were made for.
+    ///
+    /// - Returns: what the user is to be told of those that fit, but were made for another model.
+    /// - Throws: `GenerationError` for a file of another family.
+    public func remarks(on model: ModelIdentity) throws -> [String] {
+        var known: Set<String> = []
+        return try adapters.filter { known.insert($0.file.path).inserted }.compactMap { try $0.remark(on: model) }
+    }
+
     /// Puts the prompt and the rules of guidance into a request; the adapters go into the pass.
     public func apply(to request: inout GenerationRequest) {
         request.prompt = prompt

@@ -47,12 +47,57 @@ public struct StackSchedule: Codable, Sendable, Hashable {
             }
             return Schedule.Point(point[0], point[1])
         }
-        guard from != nil || to != nil else { return Schedule(kind, points: points) }
-        let (low, high) = (from ?? 0, to ?? .greatestFiniteMagnitude)
-        guard low <= high else {
-            throw GenerationError("\(name): from", expected: "at most `to` (\(high))", found: "\(low)")
+        if curve?.isEmpty ?? false {
+            throw GenerationError("\(name): curve", expected: "corners [position, factor]", found: "none")
         }
-        return Schedule(kind, window: low...high, points: points)
+        var schedule = Schedule(kind, points: points)
+        if from != nil || to != nil {
+            let (low, high) = (from ?? -.greatestFiniteMagnitude, to ?? .greatestFiniteMagnitude)
+            guard low <= high else {
+                throw GenerationError("\(name): from", expected: "at most `to` (\(high))", found: "\(low)")
+            }
+            schedule.window = low...high
+        }
+        try schedule.checkActs(timesteps: timesteps, name)
+        return schedule
+    }
+}
+
+extension Schedule {
+    /// Refuses a window that no run comes through, and a curve that is 0 wherever one comes.
+    fileprivate func checkActs(timesteps: Int, _ name: String) throws {
+        let run: ClosedRange<Double>
+        switch axis {
+        case .timestep: run = 0...Double(timesteps - 1)
+        // The share of the steps that are done before one: never all of them.
+        case .fraction: run = 0...1.0.nextDown
+        case .sigma: run = 0 ... .greatestFiniteMagnitude
+        }
+        let (low, high) = (
+            max(run.lowerBound, window?.lowerBound ?? run.lowerBound),
+            min(run.upperBound, window?.upperBound ?? run.upperBound)
+        )
+        let words =
+            switch axis {
+            case .timestep: "timesteps from 0 to \(timesteps - 1)"
+            case .fraction: "shares of the steps from 0 to below 1"
+            case .sigma: "sigmas from 0 on"
+            }
+        guard low <= high else {
+            throw GenerationError(
+                "\(name): from, to", expected: "a window in which a run is at some time (\(words))",
+                found: "\(window?.lowerBound ?? low) to \(window?.upperBound ?? high), in which the slider never acts")
+        }
+        // Between corners the curve is a line, so it is 0 everywhere where it is 0 at the corners and at both ends.
+        let positions = [low, high] + points.map(\.position).filter { (low...high).contains($0) }
+        let acts = positions.contains { position in
+            factor(at: SamplingMoment(timestep: position, fraction: position, sigma: position)) != 0
+        }
+        guard acts else {
+            throw GenerationError(
+                "\(name): curve", expected: "a factor other than 0 where a run comes (\(words))",
+                found: "0 all the time")
+        }
     }
 }
 
@@ -71,6 +116,16 @@ public struct StackGain: Codable, Sendable, Hashable {
 /// The rows of guidance in which an adapter acts.
 public enum StackBranch: String, Codable, Sendable, CaseIterable {
     case all, conditional, unconditional
+
+    /// Says which branches there are for a word that is none.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let branch = StackBranch(rawValue: try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: Self.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        self = branch
+    }
 
     var rows: RowWeights {
         switch self {

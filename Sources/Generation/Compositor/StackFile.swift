@@ -1,20 +1,21 @@
+public import Adapters
 import Foundation
 import Recipes
 
 /// A stack of sliders and styles in a file (`*.stack.yaml`).
 ///
 ///     schema: 1
-///     base: 3f2a...            # the model's hash or its beginning; optional
+///     base: sdxl               # a family, or a model's hash or its beginning; optional
 ///     entries:
 ///       - {slider: age, scale: 1.5, start: 0.8}
 ///       - {slider: ../faces/smile.safetensors, scale: -1, region: {box: [0, 0, 1, 0.5], feather: 0.05}}
-///       - {slider: bright, scale: 1, region: {word: hat}}
+///       - {slider: bright, scale: 1, region: {word: hat}, combine: replace}
 ///     styles:
 ///       - {style: ink, strength: 3, start: 0.8}
 ///     directions:
 ///       - {positive: an old man, negative: a young man, scale: 1}
 ///
-/// A slider or style is a path, from the stack's own folder, or a name, which is looked up in folders.
+/// A slider or style is a path, from the stack's own folder, or a name, which is looked up in `StackFolders`.
 public struct StackFile: Codable, Sendable, Hashable {
     public struct Entry: Codable, Sendable, Hashable {
         public var slider: String
@@ -29,6 +30,8 @@ public struct StackFile: Codable, Sendable, Hashable {
         public var gains: [StackGain]?
         public var region: Region?
         public var branch: StackBranch?
+        /// How it goes together with the others; nil adds it to them.
+        public var combine: CombineRule?
 
         public init(slider: String, scale: Double, start: Double? = nil) {
             self.slider = slider
@@ -48,6 +51,8 @@ public struct StackFile: Codable, Sendable, Hashable {
         public var phrase: String?
         /// The weight of the adapter in its branch; 1 when nil.
         public var adapterScale: Double?
+        /// How it goes together with the other styles; nil adds it to them.
+        public var combine: CombineRule?
 
         public init(style: String, strength: Double? = nil, start: Double? = nil, phrase: String? = nil) {
             self.style = style
@@ -107,34 +112,41 @@ public struct StackFile: Codable, Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - path: of the stack, for its folder and for messages.
-    ///   - folders: to look names up in, first ones first; the stack's own folder comes after the first.
-    ///   - modelHash: of the model that they are for.
-    /// - Throws: `GenerationError` for a file that is not there or has another hash, a base that is another model, and
-    ///   numbers out of range: all before any compute.
-    public func uses(path: String, folders: StackFolders, modelHash: String) throws -> [AdapterUse] {
-        if let base, !modelHash.hasPrefix(base) {
-            throw GenerationError(
-                "\(path): base", expected: "the model \(base.prefix(12))", found: String(modelHash.prefix(12)))
-        }
+    ///   - folders: to look names up in.
+    ///   - model: that they are for.
+    /// - Throws: `GenerationError` for a file that is not there or has another hash, and for a base that is another model:
+    ///   all before any compute.
+    public func uses(path: String, folders: StackFolders, model: ModelIdentity) throws -> [AdapterUse] {
+        if let base { try model.check(base: base, "\(path): base") }
         let folder = URL(filePath: path).deletingLastPathComponent().path
-        return try entries.map { entry in
-            let file = try folders.file(of: entry.slider, beside: folder)
+        return try entries.enumerated().map { number, entry in
+            let label = "\(path): entry \(number + 1) (\(entry.slider))"
+            let file = try folders.file(of: entry.slider, beside: folder, for: label)
             var use = try AdapterUse(path: file, weight: entry.scale)
-            try use.check(hash: entry.hash, "\(path): \(entry.slider)")
+            use.named.text = label
+            try use.check(hash: entry.hash, label)
             let schedule = StackSchedule(
                 start: entry.start, axis: entry.axis, from: entry.from, to: entry.to, curve: entry.curve)
             use.schedule = schedule == StackSchedule() ? nil : schedule
             use.gains = entry.gains
             use.branch = entry.branch
+            use.combine = entry.combine
             use.region = try entry.region.map { region in
                 StackRegion(
-                    box: region.box,
-                    mask: try region.mask.map { mask in
-                        try PictureRecipe.InputFile(path: mask.hasPrefix("/") ? mask : folder + "/" + mask)
-                    }, word: region.word, threshold: region.threshold, feather: region.feather, lock: region.lock)
+                    box: region.box, mask: try region.mask.map { try Self.mask($0, beside: folder, label) },
+                    word: region.word, threshold: region.threshold, feather: region.feather, lock: region.lock)
             }
             return use
         }
+    }
+
+    private static func mask(_ path: String, beside folder: String, _ label: String) throws -> PictureRecipe.InputFile {
+        let path = path.hasPrefix("/") ? path : folder + "/" + path
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else {
+            throw GenerationError("\(label): region mask", expected: "a picture", found: "none at \(path)")
+        }
+        return try PictureRecipe.InputFile(path: path)
     }
 }
 
@@ -142,19 +154,29 @@ extension StackFile {
     /// Adds the stack to what a picture is made with.
     ///
     /// - Throws: as `uses`.
-    public func add(to composition: inout Composition, path: String, folders: StackFolders, modelHash: String) throws {
-        composition.adapters += try uses(path: path, folders: folders, modelHash: modelHash)
+    public func add(
+        to composition: inout Composition, path: String, folders: StackFolders, model: ModelIdentity
+    ) throws {
+        composition.adapters += try uses(path: path, folders: folders, model: model)
         let folder = URL(filePath: path).deletingLastPathComponent().path
-        for style in styles ?? [] {
-            let file = try folders.file(of: style.style, beside: folder)
-            try composition.add(
-                StyleUse(
-                    path: file, strength: style.strength, start: style.start, phrase: style.phrase,
-                    adapterScale: style.adapterScale ?? 1))
-            try composition.adapters.last?.check(hash: style.hash, "\(path): \(style.style)")
+        for (number, style) in (styles ?? []).enumerated() {
+            let label = "\(path): style \(number + 1) (\(style.style))"
+            let file = try folders.file(of: style.style, beside: folder, for: label)
+            var use = StyleUse(
+                path: file, strength: style.strength, start: style.start, phrase: style.phrase,
+                adapterScale: style.adapterScale ?? 1)
+            use.combine = style.combine
+            use.named = label
+            try composition.add(use)
+            try composition.adapters.last?.check(hash: style.hash, label)
         }
-        for direction in directions ?? [] {
-            try direction.validate()
+        for (number, direction) in (directions ?? []).enumerated() {
+            do {
+                try direction.validate()
+            } catch let error as GenerationError {
+                throw GenerationError(
+                    "\(path): direction \(number + 1): \(error.subject)", expected: error.expected, found: error.found)
+            }
             composition.directions.append(direction)
         }
     }
@@ -163,35 +185,14 @@ extension StackFile {
 extension AdapterUse {
     /// Refuses a file that has not the hash that a stack names.
     fileprivate func check(hash: String?, _ subject: String) throws {
-        guard let hash, !file.hash.hasPrefix(hash) else { return }
+        guard let hash else { return }
+        guard hash.isHash else {
+            throw GenerationError(
+                "\(subject): hash", expected: "the beginning of a SHA-256 in hexadecimal digits",
+                found: "'\(hash.prefix(70))'")
+        }
+        guard !file.hash.hasPrefix(hash.lowercased()) else { return }
         throw GenerationError(
             subject, expected: "a file with the hash \(hash.prefix(12))", found: String(file.hash.prefix(12)))
-    }
-}
-
-/// Where names of sliders are looked up.
-public struct StackFolders: Sendable {
-    /// What the user named first.
-    public var own: [String]
-    /// What ships with the program.
-    public var shipped: String?
-
-    public init(own: [String], shipped: String? = nil) {
-        self.own = own
-        self.shipped = shipped
-    }
-
-    /// The file of a path or name: a file as it is, then one in the user's folders, in `folder`, and in the shipped one.
-    public func file(of name: String, beside folder: String? = nil) throws -> String {
-        var isFolder: ObjCBool = false
-        let candidates = [name] + (folder.map { [$0 + "/" + name] } ?? [])
-        for candidate in candidates where name.contains("/") || name.contains(".") {
-            if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
-                return candidate
-            }
-        }
-        // Shipped sliders have a folder each, with their recipe and card.
-        let shipped = shipped.map { [$0, $0 + "/" + name] } ?? []
-        return try LoRATags.file(of: name, in: own + (folder.map { [$0] } ?? []) + shipped)
     }
 }

@@ -1,4 +1,4 @@
-import Adapters
+public import Adapters
 import Foundation
 import Weights
 
@@ -13,6 +13,10 @@ public struct StyleUse: Sendable, Hashable {
     public var phrase: String?
     /// The weight of the adapter in its branch.
     public var adapterScale: Double
+    /// How it goes together with the other styles; nil adds it to them.
+    public var combine: CombineRule?
+    /// Who asks for it, for messages; nil for the file itself.
+    var named: String?
 
     public init(
         path: String, strength: Double? = nil, start: Double? = nil, phrase: String? = nil, adapterScale: Double = 1
@@ -30,15 +34,23 @@ public struct StyleUse: Sendable, Hashable {
     public func resolved(branch: Int) throws -> (adapter: AdapterUse, guidance: StyleGuidance) {
         var adapter = try AdapterUse(path: path, weight: adapterScale)
         adapter.styleBranch = branch
+        adapter.named.text = named
         let note = StyleNote(try TensorFile(path: path).metadata)
         if note?.role == .content {
             throw GenerationError(
-                path, expected: "a style", found: "the content of a pair, which no picture is drawn with")
+                named.map { "\($0): \(path)" } ?? path, expected: "a style",
+                found: "the content of a pair, which no picture is drawn with")
         }
-        let guidance = StyleGuidance(
+        var guidance = StyleGuidance(
             note?.name ?? adapter.name, branch: branch, strength: strength ?? note?.strength ?? 3,
             start: start ?? note?.start ?? 1, phrase: phrase ?? note?.phrase ?? "")
-        try guidance.validate()
+        guidance.combine = combine
+        do {
+            try guidance.validate()
+        } catch let error as GenerationError {
+            guard let named else { throw error }
+            throw GenerationError("\(named): \(error.subject)", expected: error.expected, found: error.found)
+        }
         return (adapter, guidance)
     }
 }

@@ -1,9 +1,12 @@
+public import Adapters
 public import Layers
 public import TensorCore
 
 /// A rule of guidance that adds something to the plainly guided prediction.
 ///
-///     prediction = e(∅) + scale · (e(c) - e(∅)) + sum over rules of change
+///     prediction = e(∅) + scale · (e(c) - e(∅)) + sum over rules of share · change
+///
+/// A share is 1 where rules are added up; `combination` says what it is otherwise.
 ///
 /// A rule asks for rows of its own, which run in one batch with the others. To add a rule: one file with a type like
 /// `StyleGuidance`, and its line in `GenerationRequest.guidanceTerms`.
@@ -23,8 +26,16 @@ public protocol GuidanceTerm: Sendable {
     ///   - conditional: the prediction for the prompt, of the same shape.
     func change(_ predictions: [Tensor], conditional: Tensor) -> Tensor
 
+    /// How its change goes together with those of the other rules; nil for one that others neither replace nor are
+    /// averaged with.
+    var combination: CombineRule? { get }
+
     /// Checks its numbers before any compute.
     func validate() throws
+}
+
+extension GuidanceTerm {
+    public var combination: CombineRule? { nil }
 }
 
 /// A row that a rule of guidance asks for: what it reads, and which adapters act in it.

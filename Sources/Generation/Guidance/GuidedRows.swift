@@ -1,3 +1,4 @@
+import Adapters
 import DiffusionModels
 import Layers
 import Samplers
@@ -67,17 +68,25 @@ struct GuidedRows: Sendable {
     ) -> Tensor {
         var plain = plain
         if let context, plain.count > 1 { plain[0] = plain[0].reading(context) }
-        let active = terms.filter { $0.term.isActive(at: timestep, of: trainTimesteps) }
+        let active = activeTerms(at: timestep)
         let outputs = evaluate(plain + active.flatMap(\.rows), input, timestep, unet, pass, watching: maps)
         guard outputs.count > 1 else { return outputs[0] }
         let conditional = outputs[plain.count - 1]
         var guided = plain.count == 1 ? conditional : outputs[0] + scale * (conditional - outputs[0])
         var next = plain.count
-        for (term, rows) in active {
-            guided = guided + term.change(Array(outputs[next..<next + rows.count]), conditional: conditional)
+        for (term, rows, share) in active {
+            let change = term.change(Array(outputs[next..<next + rows.count]), conditional: conditional)
+            guided = guided + (share == 1 ? change : share * change)
             next += rows.count
         }
         return rescaledGuidance(guided, conditional: conditional, share: rescale)
+    }
+
+    /// The rules that change something now, with what each keeps beside the others.
+    private func activeTerms(at timestep: Float) -> [(term: any GuidanceTerm, rows: [Row], share: Double)] {
+        let active = terms.filter { $0.term.isActive(at: timestep, of: trainTimesteps) }
+        let shares = CombineRule.shares(active.map(\.term.combination), coverage: active.map { _ in 1 })
+        return zip(active, shares).filter { $1 != 0 }.map { ($0.term, $0.rows, $1) }
     }
 
     /// What the unconditional row reads, `[1, tokens, width]`; nil where there is no such row.

@@ -1,3 +1,4 @@
+public import Adapters
 public import Layers
 public import TensorCore
 
@@ -18,6 +19,8 @@ public struct StyleGuidance: GuidanceTerm, Codable, Hashable {
     public var start: Double
     /// What follows the prompt in its branch: `in ink style`.
     public var phrase: String
+    /// How it goes together with the other styles that act at the moment; nil is added to them.
+    public var combine: CombineRule?
 
     public init(_ name: String, branch: Int, strength: Double, start: Double = 1, phrase: String = "") {
         self.name = name
@@ -39,6 +42,8 @@ public struct StyleGuidance: GuidanceTerm, Codable, Hashable {
     public func change(_ predictions: [Tensor], conditional: Tensor) -> Tensor {
         strength * (predictions[0] - conditional)
     }
+
+    public var combination: CombineRule? { combine ?? .sum }
 
     public func validate() throws { try checkTerm("style \(name)", strength: strength, start: start) }
 }

@@ -18,6 +18,8 @@ public struct ModelInspection: Sendable, Codable, Equatable {
     public var path: String
     /// Such as `Stable Diffusion XL`, or what else the keys look like.
     public var kind: String
+    /// What stacks call the family, such as `sdxl`; nil for a shape of its own.
+    public var family: ModelFamily?
     public var parts: [Part]
     /// The SHA-256 of the file, or of the folder's list of files.
     public var hash: String
@@ -33,6 +35,7 @@ public struct ModelInspection: Sendable, Codable, Equatable {
     public init(_ store: any ModelStore) throws {
         path = store.path
         kind = try Self.kind(of: store)
+        family = ModelFamily(try store.configuration(UNet2DConditionConfiguration.self, of: "unet"))
         parts = try ["text_encoder", "text_encoder_2", "unet", "vae"].filter(store.holds).map { name in
             try Part(name, store.weights(of: name, floatingPoint: nil))
         }
