@@ -44,12 +44,13 @@ extension Scene {
 extension Landscape {
     /// From where the highest ridge can reach, which depends on the terrain, to the lower edge.
     fileprivate var land: SceneDetail {
-        let top = switch terrain {
-        case .mountains: 0.28
-        case .sea: 0.4
-        case .desert: 0.44
-        case .hills: 0.5
-        }
+        let top =
+            switch terrain {
+            case .mountains: 0.28
+            case .sea: 0.4
+            case .desert: 0.44
+            case .hills: 0.5
+            }
         return SceneDetail(part: .land, x: 0...1, y: top...1)
     }
 }
