@@ -3,18 +3,16 @@
 /// Nothing in the file is skipped: a key that the type does not ask for, a value of another type, an empty value and a
 /// doubled key are errors that say where they are. Keys are in snake case (`learning_rate` for `learningRate`).
 /// Anchors, aliases, tags, more than one document, 64 levels and a mebibyte are the limits of the format.
+/// A `DerivableRecipe` may name a base.
+/// - Parameter values: what is set from outside, by its place: `network.rank`. It is checked as if the file had said it.
 /// - Throws: `RecipeError`.
-public func decodeRecipe<R: Decodable>(_ type: R.Type, at path: String) throws -> R {
-    try decode(type, from: RecipeParser(path: path).parse(file: path), path: path)
-}
-
-/// `decodeRecipe` for a file, some of whose values are set from outside, by their places: `network.rank`.
-///
-/// What is set is checked as if the file had said it.
 public func decodeRecipe<R: Decodable>(
-    _ type: R.Type, at path: String, setting values: [String: RecipeSetting]
+    _ type: R.Type, at path: String, setting values: [String: RecipeSetting] = [:]
 ) throws -> R {
-    try decode(type, from: RecipeParser(path: path).parse(file: path), setting: values, path: path)
+    let node = try RecipeParser(path: path).parse(file: path)
+    guard type is any DerivableRecipe.Type else { return try decode(type, from: node, setting: values, path: path) }
+    let joined = try RecipeBase.joining(node, path: path)
+    return try decode(type, from: joined.node, setting: values, path: path, bases: joined.bases)
 }
 
 /// `decodeRecipe` for a text in memory, some of whose values are set from outside.
@@ -25,7 +23,7 @@ public func decodeRecipe<R: Decodable>(
 }
 
 private func decode<R: Decodable>(
-    _ type: R.Type, from node: RecipeNode, setting values: [String: RecipeSetting], path: String
+    _ type: R.Type, from node: RecipeNode, setting values: [String: RecipeSetting], path: String, bases: [String] = []
 ) throws -> R {
     var node = node
     // In an order of its own, so that the same mistake is reported every time.
@@ -37,7 +35,8 @@ private func decode<R: Decodable>(
     } catch var error as RecipeError where error.line == 0 {
         // The value is in no line of the file.
         error.line = nil
-        error.path += ", with what is set"
+        let others = bases + (values.isEmpty ? [] : ["what is set"])
+        error.path += ", with " + others.joined(separator: ", ")
         throw error
     }
 }

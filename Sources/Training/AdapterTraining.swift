@@ -1,9 +1,9 @@
 public import Foundation
 public import Generation
-import Recipes
+public import Recipes
 
 /// A recipe that trains an adapter on a model which it names.
-public protocol AdapterRecipe: Codable, Sendable {
+public protocol AdapterRecipe: Codable, DerivableRecipe, Sendable {
     /// The adapter's name, and that of its file.
     var name: String { get set }
     var model: String { get set }

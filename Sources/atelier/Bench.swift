@@ -8,7 +8,7 @@ struct Bench: ParsableCommand {
         abstract: "Measure the engine on this machine.",
         subcommands: [
             BenchOps.self, BenchUNet.self, BenchVAE.self, BenchText.self, BenchAdapters.self, BenchTextModel.self,
-            BenchTrace.self, BenchBatch.self,
+            BenchTrace.self, BenchBatch.self, BenchSliderStep.self,
         ])
 }
 

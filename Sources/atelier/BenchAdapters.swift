@@ -4,6 +4,7 @@ import DiffusionModels
 import Foundation
 import Generation
 import Layers
+import Measurement
 import TensorCore
 import TextModels
 import Weights
@@ -96,19 +97,21 @@ struct BenchAdapters: ParsableCommand {
                 work[index].append(processor)
             }
         }
-        let base = Self.median(seconds[0])
+        // There is a repetition at least.
+        func middle(_ values: [Double]) -> Double { median(values) ?? 0 }
+        let base = middle(seconds[0])
         for (index, count) in ([0] + numbers).enumerated() {
             // Neighbours in time are compared, so that other work on the machine weighs on both.
-            let ratio = Self.median(zip(seconds[index], seconds[0]).map { $0 / $1 })
-            let workRatio = Self.median(zip(work[index], work[0]).map { $0 / $1 })
+            let ratio = middle(zip(seconds[index], seconds[0]).map { $0 / $1 })
+            let workRatio = middle(zip(work[index], work[0]).map { $0 / $1 })
             let row = AdapterBenchRow(
                 arch: options.arch.rawValue, precision: options.precision.rawValue, batch: options.batch,
                 threads: ComputeThread.shared.threadCount, application: application.rawValue, moving: moving,
                 sliders: count,
                 rank: rank,
-                layers: modules.count, first: first[index], seconds: Self.median(seconds[index]),
+                layers: modules.count, first: first[index], seconds: middle(seconds[index]),
                 best: seconds[index].min() ?? 0, base: base, ratio: ratio,
-                processorSeconds: Self.median(work[index]), processorRatio: workRatio)
+                processorSeconds: middle(work[index]), processorRatio: workRatio)
             try show(row)
         }
     }
@@ -125,8 +128,6 @@ struct BenchAdapters: ParsableCommand {
                 + String(format: "%.3f times the base step, ", row.ratio)
                 + String(format: "%.3f of its processor time", row.processorRatio))
     }
-
-    private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 }
 
 /// One number of sliders; `seconds` and `ratio` are medians.

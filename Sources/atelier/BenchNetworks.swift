@@ -8,7 +8,7 @@ import TensorCore
 import TextModels
 import Weights
 
-/// What `bench unet`, `bench vae` and `bench text` share.
+/// What `bench unet`, `bench vae`, `bench text` and `bench slider-step` share.
 struct NetworkBenchOptions: ParsableArguments {
     @Option(help: "The shape of the network: \(StandardArchitecture.allCases.map(\.rawValue).joined(separator: ", ")).")
     var arch: StandardArchitecture = .sd15
@@ -38,15 +38,17 @@ struct NetworkBenchOptions: ParsableArguments {
     }
 
     var latentSize: Int { latent ?? arch.unet.sampleSize }
-    func weights() throws -> ScopedWeights {
+    func weights(root: String = "", sites: SiteIndex = SiteIndex()) throws -> ScopedWeights {
         let random = RandomWeights(floatingPoint: precision == .bf16 ? .bfloat16 : .float32)
-        return ScopedWeights(DeviceSource(random, on: try device.backend()))
+        return ScopedWeights(DeviceSource(random, on: try device.backend()), root: root, sites: sites)
     }
 
     /// Builds a network on the compute thread and times what `make` returns.
     ///
     /// - Parameter make: gets a source of numbers for inputs.
-    func time(_ network: String, _ make: @Sendable (inout TorchGenerator) throws -> () -> Void) throws {
+    func time(
+        _ network: String, _ make: @Sendable (inout TorchGenerator) throws -> () throws -> Void
+    ) throws {
         try useThreads(threads)
         try ComputeThread.shared.run {
             var random = TorchGenerator(seed: 0)
@@ -55,16 +57,16 @@ struct NetworkBenchOptions: ParsableArguments {
     }
 
     /// One run to pack weights, then the timed ones.
-    private func measure(_ network: String, _ run: () -> Void) throws {
+    private func measure(_ network: String, _ run: () throws -> Void) throws {
         let gpu = try device.backend() as? CUDADevice
-        run()
+        try run()
         gpu?.synchronize()
         MemoryPool.shared.resetPeak()
         gpu?.resetPeakMemory()
         let live = gpu?.memoryStatistics.live ?? MemoryPool.shared.statistics.liveBytes
-        let seconds = (0..<repeats).map { _ in
+        let seconds = try (0..<repeats).map { _ in
             let start = ContinuousClock.now
-            run()
+            try run()
             gpu?.synchronize()
             return (ContinuousClock.now - start).seconds
         }.sorted()

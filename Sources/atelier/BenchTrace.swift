@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Interpretability
 import Layers
+import Measurement
 import TensorCore
 import TextModels
 
@@ -67,10 +68,10 @@ struct BenchTrace: ParsableCommand {
                 if round > 0 { seconds[index].append((ContinuousClock.now - start).seconds) }
             }
         }
-        let medians = seconds.map { $0.sorted()[$0.count / 2] }
+        let medians = seconds.map { median($0) ?? 0 }
         print("\(tokens) tokens, \(ComputeThread.shared.threadCount) threads")
-        for (kind, median) in zip(kinds, medians) {
-            print("\(kind.0): " + String(format: "%.1f ms, %+.1f %%", median * 1000, 100 * (median / medians[0] - 1)))
+        for (kind, middle) in zip(kinds, medians) {
+            print("\(kind.0): " + String(format: "%.1f ms, %+.1f %%", middle * 1000, 100 * (middle / medians[0] - 1)))
         }
     }
 }

@@ -35,7 +35,13 @@ import World
             let recipe = try decodeRecipe(SliderRecipe.self, at: file.path)
             try recipe.validate()
             #expect(recipe.name == "hair" && recipe.pairs?.positive == "a \"woman\": long hair")
-            #expect(recipe.pairs?.levels?.map(\.scale) == [-2, -1, 1, 2])
+            #expect(recipe.pairs?.levels?.map(\.scale) == [-2, -1, 1, 2] && recipe.pairs?.objective == .difference)
+            // What text sliders alone need is not in it, and is missed in theirs.
+            #expect(recipe.training.runs == nil && recipe.training.directions == nil)
+            var text = recipe
+            (text.pairs, text.prompts) = (nil, [SliderPrompt(target: "a", positive: "b", opposite: "c")])
+            let missing = #expect(throws: TrainingError.self) { try text.validate() }
+            #expect(missing?.description.contains("training.runs") == true)
             let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
             var pairs = try #require(recipe.pairs)
             pairs.resolution = 32

@@ -98,6 +98,74 @@ import Weights
         try step.check(objective.loss(draw, step.slider), "visual")
     }
 
+    /// `e₊` and `e₋` are asked for half of the difference of what the frozen model misses of the two pictures; all of it
+    /// written out here number by number, and the targets put in as constants.
+    @Test(arguments: families)
+    func `a difference step is its formula, and its targets are constants`(_ family: String) throws {
+        let step = try Step(family)
+        let (scale, time) = (try #require(Double(step.facts["scale"] ?? "")), Int(step.timestep))
+        let pair = VisualSliderObjective.Pair(
+            scale: scale, high: try step.tensor("high"), low: try step.tensor("low"))
+        let noise = try step.tensor("noise")
+        let (high, low, eps) = (pair.high.floats, pair.low.floats, noise.floats)
+        let objective = try VisualSliderObjective(
+            [pair], positive: step.prompt.positive, neutral: step.prompt.neutral, model: step.model, kind: .difference)
+        let loss = objective.loss(objective.draw(0, timestep: time, noise: noise), step.slider)
+
+        let betas = (0..<1000).map { index -> Double in
+            let root = 0.00085.squareRoot() + Double(index) / 999 * (0.012.squareRoot() - 0.00085.squareRoot())
+            return root * root
+        }
+        let alpha = betas[...time].reduce(1) { $0 * (1 - $1) }
+        let (signal, sigma) = (Float(alpha.squareRoot()), Float((1 - alpha).squareRoot()))
+        func noisy(_ clean: [Float]) -> Tensor {
+            Tensor(zip(clean, eps).map { signal * $0 + sigma * $1 }, shape: noise.shape)
+        }
+        func predicted(_ latents: Tensor, _ text: String, _ pass: Pass) -> Tensor {
+            step.model.predictions(latents, timestep: step.timestep, texts: [step.model.text(text)], pass)[0]
+        }
+        let sides = [
+            (noisy(high), step.prompt.positive, scale), (noisy(low), step.prompt.neutral, -scale),
+        ]
+        let plain = sides.map { predicted($0.0, $0.1, Pass()).floats }
+        // The model predicts noise, which is the same in both, so what it misses differs as its predictions do.
+        let half = zip(plain[0], plain[1]).map { (($1 - $0)) / 2 }
+        let targets = [zip(plain[0], half).map { $0 + $1 }, zip(plain[1], half).map { $0 - $1 }]
+        let parts = zip(sides, targets).map { side, target -> Tensor in
+            let moved = predicted(side.0, side.1, Pass(adaptation: step.slider.scaled(side.2)))
+            return meanSquaredError(moved, Tensor(target, shape: noise.shape))
+        }
+        let expected = parts[0] + parts[1]
+        #expect(relativeL2(loss, expected) < 1e-4)
+        let (found, wanted) = (gradients(of: loss), gradients(of: expected))
+        let norms = step.leaves.values.compactMap { wanted[$0].map(l2Norm) }
+        let floor = (norms.max() ?? 0) * 1e-2
+        #expect(norms.count == step.leaves.count && floor > 0)
+        for (path, leaf) in step.leaves {
+            let (one, other) = (try #require(found[leaf]), try #require(wanted[leaf]))
+            #expect(relativeL2(one, other, floor: floor) < 1e-4, "\(path)")
+        }
+    }
+
+    @Test func `two equal pictures teach nothing by their difference, and a lot as pictures`() throws {
+        let step = try Step("tiny-sd")
+        let picture = try step.tensor("high")
+        let pair = VisualSliderObjective.Pair(scale: 1, high: picture, low: picture)
+        // A slider that changes nothing yet, and so has nothing to unlearn.
+        var parameters = step.leaves
+        for (key, leaf) in step.leaves where key.hasSuffix("lora_up.weight") {
+            parameters[key] = Tensor.zeros(leaf.shape).tracked()
+        }
+        let blank = step.adapter.replacing(parameters: parameters)
+        let slider = try AdapterStack([StackEntry(blank, isTrainable: true)], sites: step.model.sites)
+        for (kind, teaches) in [(SliderRecipe.Pairs.Objective.difference, false), (.pictures, true)] {
+            let objective = try VisualSliderObjective([pair], positive: "", neutral: "", model: step.model, kind: kind)
+            let draw = objective.draw(0, timestep: 601, noise: try step.tensor("noise"))
+            let loss = objective.loss(draw, slider).item
+            #expect(teaches ? loss > 0.01 : loss < 1e-9, "\(kind): \(loss)")
+        }
+    }
+
     @Test func `upstream's timestep is 19 too high after every step`() throws {
         let step = try Step("tiny-sd")
         var recipe = step.recipe(.positive)

@@ -102,8 +102,8 @@ import Testing
             // What is missing follows the original.
             #expect(prompts[1].positive == "person" && prompts[1].opposite == "" && prompts[1].neutral == "")
             #expect(prompts[1].action == .erase && prompts[1].guidanceScale == 1)
-            #expect(recipe.name == "temp" && recipe.training.steps == 1000 && recipe.training.runs.steps == 50)
-            #expect(recipe.training.runs.kept == nil && recipe.training.directions == .positive)
+            #expect(recipe.name == "temp" && recipe.training.steps == 1000 && recipe.training.runs?.steps == 50)
+            #expect(recipe.training.runs?.kept == nil && recipe.training.directions == .positive)
         }
     }
 

@@ -49,9 +49,11 @@ import Testing
         }
     }
 
-    /// - Parameter isAlone: whether nothing but the tools is on `PATH`.
+    /// - Parameters:
+    ///   - isAlone: whether nothing but the tools is on `PATH`.
+    ///   - configuration: the file that tells Slurm's commands where their cluster is.
     private func process(
-        _ executable: URL, _ arguments: [String], tools: URL?, isAlone: Bool = false
+        _ executable: URL, _ arguments: [String], tools: URL?, isAlone: Bool = false, configuration: String? = nil
     ) -> Process {
         let process = Process()
         process.executableURL = executable
@@ -60,14 +62,16 @@ import Testing
         if let tools {
             environment["PATH"] = isAlone ? tools.path : tools.path + ":" + (environment["PATH"] ?? "/usr/bin:/bin")
         }
+        environment["SLURM_CONF"] = configuration
         process.environment = environment
         return process
     }
 
     private func run(
-        _ arguments: [String], tools: URL?, isAlone: Bool = false
+        _ arguments: [String], executable: URL = CommandLineTests.executable, tools: URL? = nil, isAlone: Bool = false,
+        configuration: String? = nil
     ) throws -> CommandLineTests.Outcome {
-        let process = process(CommandLineTests.executable, arguments, tools: tools, isAlone: isAlone)
+        let process = process(executable, arguments, tools: tools, isAlone: isAlone, configuration: configuration)
         let (output, errors) = (Pipe(), Pipe())
         process.standardOutput = output
         process.standardError = errors
@@ -263,48 +267,97 @@ import Testing
         }
     }
 
-    /// A cluster of one host, with its real daemons.
+    /// A cluster of one host, with its real daemons, whose files all lie in the test's folder.
     ///
-    /// All of its files lie in one folder that `cluster.sh` makes and names; what the daemons wrote there stays there.
+    /// `cluster.sh` ends the daemons when its standard input ends: with this test, or with this process if it is killed.
     @Test(
         .enabled(
-            if: ProcessInfo.processInfo.environment["ATELIER_TEST_SLURM"] == "1"
-                && ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged", "/usr/bin/sbatch"].allSatisfy {
-                    FileManager.default.isExecutableFile(atPath: $0)
-                },
-            "starts Slurm's daemons: wants slurmctld, slurmd and munged installed, and ATELIER_TEST_SLURM=1"))
-    func `a real cluster of one host does the same`() throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "Fixtures/slurm/cluster.sh").path
-        func cluster(_ arguments: [String]) throws -> String {
-            let process = process(URL(filePath: "/bin/bash"), [script] + arguments, tools: nil)
-            let output = Pipe()
-            process.standardOutput = output
-            try process.run()
-            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            try #require(process.terminationStatus == 0, "cluster.sh \(arguments)")
-            return text.trimmingCharacters(in: .whitespacesAndNewlines)
-        }
+            if: ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged", "/usr/bin/sbatch"].allSatisfy {
+                FileManager.default.isExecutableFile(atPath: $0)
+            }, "wants slurmctld, slurmd, munged and sbatch, which are not installed"), .timeLimit(.minutes(3)))
+    func `a real cluster of one host does the same, and goes on with an element that was told to stop`() throws {
         try inTemporaryFolder { folder throws in
-            let list = try writeJobs(folder, count: 6)
+            let list = try writeJobs(folder, count: 24, steps: 3)
             let (whole, out) = (folder.appending(path: "whole"), folder.appending(path: "out"))
             #expect(try run(["batch", list, "-o", whole.path], tools: nil).code == 0)
-            let home = try cluster(["start"])
-            defer { _ = try? cluster(["stop", home]) }
-            setenv("SLURM_CONF", home + "/slurm.conf", 1)
-            defer { unsetenv("SLURM_CONF") }
-            let submit = ["batch", list, "-o", out.path, "--engine", "slurm", "--shards", "2", "-t", "1"]
-            let run = try run(submit, tools: nil)
-            #expect(run.code == 0, "\(run.errors)")
-            let report = out.appending(path: "report.jsonl").path
-            let start = ContinuousClock.now
-            while !FileManager.default.fileExists(atPath: report), ContinuousClock.now - start < .seconds(120) {
-                Thread.sleep(forTimeInterval: 0.5)
+
+            let home = folder.appending(path: "cluster")
+            try FileManager.default.createDirectory(at: home, withIntermediateDirectories: false)
+            let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .appending(path: "Fixtures/slurm/cluster.sh").path
+            let cluster = process(URL(filePath: "/bin/bash"), [script, home.path], tools: nil)
+            let (input, output, errors) = (Pipe(), Pipe(), Pipe())
+            (cluster.standardInput, cluster.standardOutput, cluster.standardError) = (input, output, errors)
+            try cluster.run()
+            defer {
+                try? input.fileHandleForWriting.close()
+                // For the case that a neighbour's child holds the pipe, too.
+                cluster.terminate()
+                cluster.waitUntilExit()
+                for name in ["slurmd", "slurmctld", "munged"] {
+                    #expect(isGone(name, of: home), "\(name) is still there")
+                }
             }
-            #expect(try pictures(out) == pictures(whole))
-            #expect(try self.run(submit, tools: nil).output.contains("nothing submitted"))
+            guard output.fileHandleForReading.availableData == Data("ready\n".utf8) else {
+                let words = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+                try Test.cancel("Slurm's daemons do not start here: \(words)")
+            }
+            let configuration = home.appending(path: "slurm.conf").path
+            func slurm(_ name: String, _ arguments: [String]) throws -> CommandLineTests.Outcome {
+                try self.run(arguments, executable: URL(filePath: "/usr/bin/\(name)"), configuration: configuration)
+            }
+            func wait(_ what: String, _ isDone: () throws -> Bool) throws {
+                let start = ContinuousClock.now
+                while try !isDone() {
+                    try #require(ContinuousClock.now - start < .seconds(60), "\(what) within a minute")
+                    Thread.sleep(forTimeInterval: 0.02)
+                }
+            }
+
+            let submit = ["batch", list, "-o", out.path, "--engine", "slurm", "--shards", "2", "-t", "1"]
+            var run = try run(submit, tools: nil, configuration: configuration)
+            try #require(run.output.hasPrefix("array job 1 of 2 shards"), "\(run.output)\(run.errors)")
+            let journal = out.appending(path: "journal-1-of-2.jsonl")
+            func lines() -> Int {
+                (try? String(contentsOf: journal, encoding: .utf8))?.split(separator: "\n").count ?? 0
+            }
+            try wait("two pictures of the first element") { lines() >= 2 }
+            run = try self.run(submit, tools: nil, configuration: configuration)
+            #expect(run.output == "array job 1 is still at work; nothing submitted\n", "\(run.errors)")
+            // As a time limit or a busier partition would.
+            #expect(try slurm("scancel", ["--batch", "--signal=TERM", "1_1"]).code == 0)
+            // It waits for its time once its first life is over in Slurm's books, too; before that, an end that is reported
+            // late would count for the second.
+            try wait("the element in the queue again") {
+                try slurm("squeue", ["--noheader", "--format=%T %r", "--jobs=1_1"]).output == "PENDING BeginTime\n"
+            }
+            let before = lines()
+            #expect(before < 12)
+            // Slurm would wait two minutes.
+            try wait("the element's new start") {
+                try slurm("scontrol", ["update", "JobId=1_1", "StartTime=now"]).code == 0
+            }
+            try wait("an empty queue") { try slurm("squeue", ["--noheader", "--states=PD,R,CG"]).output.isEmpty }
+            func log(_ name: String) -> String {
+                (try? String(contentsOf: out.appending(path: ".slurm/\(name).log"), encoding: .utf8)) ?? "no log"
+            }
+            #expect(try pictures(out) == pictures(whole), "\(log("shard-1"))\(log("shard-2"))\(log("merge"))")
+            // The log has both lives of the element.
+            let second = "\(12 - before) made, \(before) done before, 0 failed"
+            #expect(log("shard-1").contains(second), "\(log("shard-1"))")
+            #expect(log("merge").contains("24 done, 0 failed, 0 not done"), "\(log("merge"))")
+            run = try self.run(submit, tools: nil, configuration: configuration)
+            #expect(run.output == "all 24 jobs are done; nothing submitted\n", "\(run.errors)")
         }
+    }
+
+    /// Whether the daemon that wrote its number into a cluster's folder has ended.
+    private func isGone(_ name: String, of home: URL) -> Bool {
+        guard let text = try? String(contentsOf: home.appending(path: "run/\(name).pid"), encoding: .utf8),
+            let number = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)),
+            let arguments = try? Data(contentsOf: URL(filePath: "/proc/\(number)/cmdline"))
+        else { return true }
+        return !String(decoding: arguments, as: UTF8.self).contains(home.path)
     }
 
     // The scripts as they were agreed on: what an administrator reads.

@@ -146,13 +146,6 @@ public struct RegionEvaluation: Sendable {
         let across = spread(isInside, step: 1, line: width, length: width, lines: height)
         return spread(across, step: width, line: 1, length: height, lines: width)
     }
-
-    private func median(_ values: [Double]) -> Double? {
-        guard !values.isEmpty else { return nil }
-        let sorted = values.sorted()
-        let middle = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-    }
 }
 
 /// The absolute difference of two pictures, four times as bright.

@@ -1,4 +1,5 @@
 public import DiffusionModels
+public import Recipes
 public import Samplers
 public import TextModels
 public import World
@@ -6,7 +7,7 @@ public import World
 /// Everything that determines a base model trained from scratch: the pictures, the three networks, and how long.
 ///
 /// The same recipe gives the same weights on the same machine.
-public struct BaseRecipe: Codable, Sendable {
+public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
     /// The name of the model, written into its card.
     public var name: String
     /// Seeds weights, noise and the order of the pictures.

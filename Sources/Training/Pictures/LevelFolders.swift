@@ -97,6 +97,7 @@ public struct LevelFolders: Sendable {
             pairs:
               levels:
             \(levels.joined(separator: "\n"))
+              objective: difference                  # what sets the pictures apart; `pictures` learns them whole
               positive: \(Self.quoted(positive))
               neutral: \(Self.quoted(neutral))
             network: {type: c3lier, rank: 4, alpha: 1, training_method: noxattn}
@@ -104,8 +105,6 @@ public struct LevelFolders: Sendable {
               steps: 400
               draws: 4
               optimizer: {learning_rate: 0.002, schedule: cosine, warmup_steps: 10, weight_decay: 0.01, beta2: 0.99, clip_norm: 1, ema_decay: 0.9}
-              directions: positive                   # this and the runs are text sliders' alone
-              runs: {steps: 20, guidance_scale: 3}
               samples_every: 200
               checkpoint_every: 50
 

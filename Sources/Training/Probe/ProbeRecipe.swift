@@ -1,8 +1,9 @@
 public import Measurement
+public import Recipes
 import World
 
 /// Everything that determines a probe: which pictures it learns from, its shape, and how long.
-public struct ProbeRecipe: Codable, Sendable {
+public struct ProbeRecipe: Codable, DerivableRecipe, Sendable {
     public var name: String
     /// Seeds weights and the order of the pictures.
     public var seed: UInt64

@@ -20,8 +20,9 @@ struct DenoisingRuns: Sendable {
     init(_ recipe: SliderRecipe, objective: TextSliderObjective) throws {
         self.objective = objective
         let stage = recipe.training
-        steps = stage.runs.steps
-        guidanceScale = stage.runs.guidanceScale
+        let runs = stage.runs ?? .init()
+        steps = runs.steps
+        guidanceScale = runs.guidanceScale
         parity = stage.parity ?? .none
         var configuration = objective.model.scheduler
         if parity == .upstream {
@@ -54,7 +55,7 @@ struct DenoisingRuns: Sendable {
     ) -> [Tensor] {
         var sampler = sampler
         var random = TorchGenerator(seed: 0)
-        let prompts = objective.entries[entry]
+        let prompts = objective.entries[entry].texts
         let pass = Pass(adaptation: slider)
         var latents = noise * Double(sampler.initialNoiseScale)
         var all = [latents]

@@ -56,8 +56,18 @@ public struct SliderRecipe: AdapterRecipe {
             public var attributes: String?
         }
 
+        /// What of its pairs a visual slider learns.
+        public enum Objective: String, Codable, Sendable {
+            /// The pictures themselves, as the original: what they share is learnt, too.
+            case pictures
+            /// What sets the two pictures of a pair apart, and nothing else.
+            case difference
+        }
+
         public var levels: [Level]?
         public var world: World?
+        /// Nil for `pictures`.
+        public var objective: Objective?
         /// Prompts of the pictures with the concept and without it; empty ones when nil.
         public var positive: String?
         public var neutral: String?
@@ -109,9 +119,11 @@ public struct SliderRecipe: AdapterRecipe {
         /// Draws of a step, each with an entry, a timestep and noise of its own.
         public var draws = 1
         public var optimizer: OptimizerRecipe
-        public var runs = Runs()
-        /// Whether a text slider is taught its negative side, too, or leaves that to linearity, as the original.
-        public var directions = Directions.positive
+        /// What text sliders need, and visual ones leave out.
+        public var runs: Runs? = Runs()
+        /// Whether a text slider is taught its negative side, too, or leaves that to linearity, as the original. Visual
+        /// sliders leave it out: they always learn both sides.
+        public var directions: Directions? = .positive
         /// `upstream` tells the network a timestep that is 19 too high, as the original does with its 50 steps.
         public var parity: Parity?
         public var samplesEvery = 500
@@ -177,10 +189,17 @@ public struct SliderRecipe: AdapterRecipe {
         try require(
             network.alpha > 0 && network.alpha.isFinite, "network.alpha", "a positive number", network.alpha)
         let stage = training
+        if pairs == nil {
+            try require(
+                stage.runs != nil, "training.runs",
+                "the denoising runs of a text slider, such as {steps: 20, guidance_scale: 3}", "none")
+            try require(
+                stage.directions != nil, "training.directions", "positive or both, for a text slider", "none")
+        }
         for (key, value, range) in [
             ("steps", stage.steps, 1...10_000_000), ("draws", stage.draws, 1...256),
-            ("runs.steps", stage.runs.steps, 2...1000), ("runs.kept", stage.runs.kept ?? 1, 1...1000),
-            ("runs.renew_every", stage.runs.renewEvery ?? 1, 1...1_000_000),
+            ("runs.steps", stage.runs?.steps ?? 2, 2...1000), ("runs.kept", stage.runs?.kept ?? 1, 1...1000),
+            ("runs.renew_every", stage.runs?.renewEvery ?? 1, 1...1_000_000),
             ("samples_every", stage.samplesEvery, 1...10_000_000),
             ("checkpoint_every", stage.checkpointEvery, 1...10_000_000),
         ] {

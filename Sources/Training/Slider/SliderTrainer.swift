@@ -41,7 +41,7 @@ struct SliderTrainer: StageTrainer {
             let text = TextSliderObjective(recipe, model: model)
             objective = .text(text, try DenoisingRuns(recipe, objective: text))
         }
-        kept = KeptRuns(limit: recipe.training.runs.kept ?? 0)
+        kept = KeptRuns(limit: recipe.training.runs?.kept ?? 0)
         if let stop = recipe.training.stop, let trait = recipe.trait {
             let named = stop.probes.map { $0.hasPrefix("/") ? $0 : folder?.appending(path: $0).path ?? $0 }
             guard let path = named ?? probes?.path else {
@@ -140,7 +140,7 @@ struct SliderTrainer: StageTrainer {
 
     /// Fills the kept runs at first, and makes some of them anew from time to time.
     private mutating func renew(_ text: TextSliderObjective, _ runs: DenoisingRuns) throws {
-        let isDue = learner.step > 0 && learner.step % (recipe.training.runs.renewEvery ?? 4) == 0
+        let isDue = learner.step > 0 && learner.step % (recipe.training.runs?.renewEvery ?? 4) == 0
         let missing = kept.runs.isEmpty ? kept.limit : isDue ? 1 : 0
         guard missing > 0 else { return }
         let plans = (0..<missing).map { _ -> (entry: Int, noise: Tensor, origin: PictureOrigin?) in

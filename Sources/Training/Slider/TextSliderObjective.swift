@@ -5,23 +5,14 @@ import Layers
 import Samplers
 import TensorCore
 
-/// The objective of a text slider (Concept Sliders, arXiv 2311.12092, eq. 7):
-///
-///     y = e0(x, t, neutral) ± g · (e0(x, t, positive) - e0(x, t, opposite))
-///     loss = mean (e₊₁(x, t, target) - y)²
-///
-/// `e0` is the frozen model, `e₊₁` the model with the slider at scale 1; `+` enhances, `-` erases. Taught in both
-/// directions, the slider at -1 learns the same with the sign turned, at half the weight each. Only conditional rows
-/// are evaluated: at a guidance scale of 1 the others cancel.
+/// The objective of a text slider: `TextSliderLoss` at the draws and prompts of a recipe. Only conditional rows are
+/// evaluated: at a guidance scale of 1 the others cancel.
 /// Follows `train_lora.py` of rohitgandikota/sliders.
 struct TextSliderObjective: Sendable {
     /// An entry with its prompts encoded.
     struct Entry: Sendable {
         let prompt: SliderPrompt
-        let target: TextConditioning
-        let positive: TextConditioning
-        let opposite: TextConditioning
-        let neutral: TextConditioning
+        let texts: ConceptTexts<TextConditioning>
     }
 
     let model: StableDiffusion
@@ -31,7 +22,7 @@ struct TextSliderObjective: Sendable {
 
     init(_ recipe: SliderRecipe, model: StableDiffusion) {
         self.model = model
-        directions = recipe.training.directions
+        directions = recipe.training.directions ?? .positive
         checkpointing = recipe.training.checkpointsBlocks ?? false ? .blocks : .none
         var known: [String: TextConditioning] = [:]
         func encoded(_ text: String) -> TextConditioning {
@@ -42,8 +33,10 @@ struct TextSliderObjective: Sendable {
         }
         entries = recipe.entries.map { prompt in
             Entry(
-                prompt: prompt, target: encoded(prompt.target), positive: encoded(prompt.positive),
-                opposite: encoded(prompt.opposite), neutral: encoded(prompt.neutral))
+                prompt: prompt,
+                texts: ConceptTexts(
+                    target: encoded(prompt.target), positive: encoded(prompt.positive),
+                    opposite: encoded(prompt.opposite), neutral: encoded(prompt.neutral)))
         }
     }
 
@@ -51,15 +44,10 @@ struct TextSliderObjective: Sendable {
     /// evaluation.
     func loss(_ draw: SliderDraw, _ slider: AdapterStack) -> Tensor {
         let entry = entries[draw.entry]
-        let frozenPass = Pass(adaptation: slider.withoutFirst)
-        let frozen = evaluate(draw, [entry.neutral, entry.positive, entry.opposite], frozenPass).map(\.detached)
         let sign = entry.prompt.action == .enhance ? 1.0 : -1.0
-        let step = (sign * entry.prompt.guidanceScale) * (frozen[1] - frozen[2])
-        func side(_ scale: Double) -> Tensor {
-            let pass = Pass(adaptation: slider.scaled(scale), checkpointing: checkpointing)
-            return meanSquaredError(evaluate(draw, [entry.target], pass)[0], frozen[0] + scale * step)
-        }
-        return directions == .positive ? side(1) : 0.5 * (side(1) + side(-1))
+        let loss = TextSliderLoss(
+            guidanceScale: sign * entry.prompt.guidanceScale, directions: directions, checkpointing: checkpointing)
+        return loss(entry.texts, slider) { evaluate(draw, $0, $1) }
     }
 
     /// The predictions for several texts at the same latents, in one batch where the texts are equally long.

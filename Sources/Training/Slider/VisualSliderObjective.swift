@@ -8,13 +8,25 @@ import Samplers
 import TensorCore
 import World
 
-/// The objective of a visual slider: at scale `s` the noise of a picture that has the concept, at `-s` that of its
-/// opposite, from the same noise and timestep (Concept Sliders, arXiv 2311.12092, eq. 8):
+/// The objective of a visual slider: at scale `s` it learns from a picture that has the concept, at `-s` from its opposite,
+/// both with the same noise and timestep.
+///
+/// `pictures` is that of Concept Sliders (arXiv 2311.12092, eq. 8), which learns the pictures as they are:
 ///
 ///     loss = mean (e₊ₛ(z⁺, t, positive) - v⁺)² + mean (e₋ₛ(z⁻, t, neutral) - v⁻)²
 ///
 /// `v` is what the model predicts: the noise, or the velocity for v-prediction.
 /// Follows `train_lora-scale.py` of rohitgandikota/sliders, with the velocity target, which it lacks.
+///
+/// `difference` is ours. What the frozen model `e0` misses of a picture, `r = v - e0(z, t)`, has a part that both pictures
+/// of a pair share, their content, and a part that turns its sign between them, the concept. Only the latter is taught:
+///
+///     d = (r⁺ - r⁻) / 2
+///     loss = mean (e₊ₛ(z⁺, t, positive) - (e0(z⁺, t, positive) + d))²
+///          + mean (e₋ₛ(z⁻, t, neutral) - (e0(z⁻, t, neutral) - d))²
+///
+/// Two equal pictures teach that nothing changes. The first objective has the shared part as a target at both signs, which
+/// a slider reaches by the part of its effect that is even in the scale; here that part has the target 0.
 struct VisualSliderObjective: Sendable {
     /// The pictures of two opposite levels, as latents: `[1, channels, height, width]`.
     struct Pair: Sendable {
@@ -28,6 +40,7 @@ struct VisualSliderObjective: Sendable {
     private let positive: TextConditioning
     private let neutral: TextConditioning
     let schedule: NoiseSchedule
+    private let kind: SliderRecipe.Pairs.Objective
     private let start: Double
     private let checkpointing: CheckpointPolicy
 
@@ -72,8 +85,8 @@ struct VisualSliderObjective: Sendable {
             return Pair(scale: source.scale, high: try encoded(source.high), low: try encoded(source.low))
         }
         try self.init(
-            pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model, start: start,
-            checkpointing: checkpointing)
+            pairs, positive: recipe.positive ?? "", neutral: recipe.neutral ?? "", model: model,
+            kind: recipe.objective ?? .pictures, start: start, checkpointing: checkpointing)
     }
 
     /// The levels of a world's attribute, by the numbers of the scenes.
@@ -93,9 +106,10 @@ struct VisualSliderObjective: Sendable {
     }
 
     init(
-        _ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion, start: Double = 1,
-        checkpointing: CheckpointPolicy = .none
+        _ pairs: [Pair], positive: String, neutral: String, model: StableDiffusion,
+        kind: SliderRecipe.Pairs.Objective = .pictures, start: Double = 1, checkpointing: CheckpointPolicy = .none
     ) throws {
+        self.kind = kind
         self.start = start
         self.checkpointing = checkpointing
         self.model = model
@@ -142,13 +156,26 @@ struct VisualSliderObjective: Sendable {
     func loss(_ draw: SliderDraw, _ slider: AdapterStack) -> Tensor {
         guard let noise = draw.noise, let opposite = draw.opposite else { preconditionFailure("a visual draw") }
         let pair = pairs[draw.entry]
-        func side(_ noisy: Tensor, _ clean: Tensor, _ text: TextConditioning, _ scale: Double) -> Tensor {
-            let pass = Pass(adaptation: slider.scaled(scale), checkpointing: checkpointing)
-            let predicted = model.predictions(noisy, timestep: draw.timestep, texts: [text], pass)[0]
-            let target = schedule.target(
+        func target(_ clean: Tensor) -> Tensor {
+            schedule.target(
                 clean, noise: noise, timesteps: [Int(draw.timestep)], prediction: model.scheduler.predictionType)
-            return meanSquaredError(predicted, target)
         }
-        return side(draw.latents, pair.high, positive, draw.scale) + side(opposite, pair.low, neutral, -draw.scale)
+        func predicted(_ noisy: Tensor, _ text: TextConditioning, _ pass: Pass) -> Tensor {
+            model.predictions(noisy, timestep: draw.timestep, texts: [text], pass)[0]
+        }
+        var targets = (high: target(pair.high), low: target(pair.low))
+        if kind == .difference {
+            let frozen = Pass(adaptation: slider.withoutFirst)
+            let high = predicted(draw.latents, positive, frozen).detached
+            let low = predicted(opposite, neutral, frozen).detached
+            let half = 0.5 * ((targets.high - high) - (targets.low - low))
+            targets = (high + half, low - half)
+        }
+        func side(_ noisy: Tensor, _ text: TextConditioning, _ scale: Double, _ target: Tensor) -> Tensor {
+            let pass = Pass(adaptation: slider.scaled(scale), checkpointing: checkpointing)
+            return meanSquaredError(predicted(noisy, text, pass), target)
+        }
+        return side(draw.latents, positive, draw.scale, targets.high)
+            + side(opposite, neutral, -draw.scale, targets.low)
     }
 }
