@@ -193,6 +193,22 @@ import Weights
         #expect(configurations[0] == configurations[1])
     }
 
+    @Test func `crops may be drawn in the world's styles`() throws {
+        func losses(_ share: String) throws -> [Double] {
+            let yaml = Self.yaml.replacing("kl_weight: 0.0001", with: "kl_weight: 0.0001" + share)
+            var trainer = try AutoencoderTrainer(recipe: decodeRecipe(BaseRecipe.self, yaml: yaml))
+            return try ComputeThread.shared.run { try (0..<2).map { _ in try trainer.trainStep()["absolute"] ?? 0 } }
+        }
+        let (plain, styled, again) = try (losses(""), losses("\n  styled_share: 1"), losses("\n  styled_share: 1"))
+        #expect(plain != styled && styled == again)
+        let unknown = try decodeRecipe(
+            BaseRecipe.self, yaml: Self.yaml.replacing("kl_weight: 0.0001", with: "kl_weight: 0\n  styled_share: 2"))
+        #expect(throws: TrainingError.self) {
+            try BaseTraining(
+                recipe: unknown, context: TrainingContext(folder: temporaryFolder(), report: { _ in }))
+        }
+    }
+
     @Test func `a decoder learns alone, and the latents stay`() throws {
         let (first, second) = (try temporaryFolder(), try temporaryFolder())
         defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }

@@ -77,16 +77,30 @@ public struct AutoencoderTrainer: StageTrainer {
         let size = recipe.data.size
         let scenes = learner.random.integers(below: recipe.data.count, count: count)
         let corners = learner.random.integers(below: size - crop + 1, count: 2 * count)
+        let styles = drawStyles(count: count)
         let images = scenes.enumerated().map { index, scene in
-            render(pictures.sample(index: scene), size: size)
+            render(pictures.sample(index: scene), style: styles[index], size: size)
                 .cropped(x: corners[2 * index], y: corners[2 * index + 1], width: crop, height: crop)
         }
         return Tensor(images: images)
     }
 
+    private mutating func drawStyles(count: Int) -> [SceneStyle] {
+        guard let share = recipe.autoencoder.styledShare else { return [SceneStyle](repeating: .plain, count: count) }
+        let styled = SceneStyle.allCases.filter { $0 != .plain }
+        let draws = learner.random.uniform([count]).floats
+        let picks = learner.random.integers(below: styled.count, count: count)
+        return zip(draws, picks).map { Double($0) < share ? styled[$1] : .plain }
+    }
+
     /// Originals above, reconstructions below.
     public func samplePicture() throws -> Image? {
-        let originals = (0..<8).map { render(pictures.sample(index: recipe.data.count + $0), size: recipe.data.size) }
+        let styles = recipe.autoencoder.styledShare == nil ? [.plain] : SceneStyle.allCases
+        let originals = (0..<8).map {
+            render(
+                pictures.sample(index: recipe.data.count + $0), style: styles[$0 % styles.count], size: recipe.data.size
+            )
+        }
         let autoencoder = try AutoencoderKL(
             recipe.vae, weights: ParameterSet(learner.average.parameters).weights)
         let decoded = autoencoder.decode(autoencoder.encode(Tensor(images: originals), Pass()).mean, Pass())

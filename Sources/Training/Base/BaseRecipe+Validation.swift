@@ -47,6 +47,9 @@ extension BaseRecipe {
         try require(
             (0...2).contains(autoencoder.decoderNoise ?? 0), "autoencoder.decoder_noise", "0 to 2",
             autoencoder.decoderNoise ?? 0)
+        try require(
+            (0...1).contains(autoencoder.styledShare ?? 0), "autoencoder.styled_share", "0 to 1",
+            autoencoder.styledShare ?? 0)
         for (key, shards, batch) in [
             ("autoencoder.shards", autoencoder.shards, autoencoder.batch),
             ("denoiser.shards", denoiser.shards, denoiser.batch),

@@ -74,6 +74,9 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
         /// from latents that are a little off, as a UNet's are; the encoder, and so the latents, stay as they are. Nil
         /// trains both halves.
         public var decoderNoise: Double?
+        /// The share of the crops that are drawn in a style other than the plain one, so that styles learnt later have
+        /// latents; nil for none.
+        public var styledShare: Double?
         /// The logarithm of the latents' variance that the encoder starts with.
         public var initialLogVariance: Double
         public var samplesEvery: Int
