@@ -71,7 +71,7 @@ train-probes: build
 	    $(ATELIER) train probe Assets/recipes/probe-$$name.yaml --output out/probe-$$name || exit 1; done
 
 # The shipped sliders: two minutes each on two cores, then a minute each to calibrate and to measure them.
-SHIPPED := age clouds hair-grey hair-length head-turn light-warmth nightfall season smile
+SHIPPED := age clouds eye-size hair-grey hair-length head-turn light-warmth nightfall season smile
 
 train-sliders: build
 	for name in $(SHIPPED); do \

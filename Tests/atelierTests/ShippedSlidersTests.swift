@@ -19,8 +19,8 @@ import Training
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
     }
 
-    @Test func `there are nine sliders and two stacks`() {
-        #expect(Self.names.count >= 9 && Self.stacks.count >= 2)
+    @Test func `there are ten sliders and two stacks`() {
+        #expect(Self.names.count >= 10 && Self.stacks.count >= 2)
     }
 
     @Test func `every slider is of the embedded model, calibrated, and has its recipe and card`() throws {
