@@ -36,7 +36,7 @@ struct AdaptersMerge: ParsableCommand {
                 strength: file.weight
             )
         }
-        let merged = MergedStore(store, adapters, floatingPoint: type?.dtype)
+        let merged = try MergedStore(store, adapters, floatingPoint: type?.dtype)
         if output.hasSuffix(".safetensors") {
             try ModelConversion.writeSingleFile(merged, to: output, floatingPoint: type?.dtype)
         } else {

@@ -80,6 +80,8 @@ extension Adapter {
         // Several sliders have no unit in common; of one, the unit still holds, and nobody has measured the effect.
         if ["add", "interpolate"].contains(provenance.operation) {
             copy.metadata[SliderNote.key] = nil
+            // Nor is what one of them was trained by the recipe of the sum; `provenance` names them all.
+            copy.metadata["atelier.recipe"] = nil
         } else if var note = copy.sliderNote {
             (note.curve, note.range) = (nil, SliderNote.widestRange)
             try? copy.setNote(note)
