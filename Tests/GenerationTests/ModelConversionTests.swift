@@ -143,6 +143,31 @@ import Weights
         #expect(try FileManager.default.contentsOfDirectory(atPath: work.path) == ["model"])
     }
 
+    @Test func `a training knows its exports of before there were lists`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let folder = work.appending(path: "model")
+        try FileManager.default.createDirectory(at: folder.appending(path: "unet"), withIntermediateDirectories: true)
+        let weights = folder.appending(path: "unet/diffusion_pytorch_model.safetensors").path
+        func write(_ metadata: [String: String]) throws {
+            try writeSafetensors(["a": Tensor([Float(1)])], metadata: metadata, to: weights)
+        }
+        try write(["format": "pt"])
+        #expect(throws: GenerationError.self) { try OutputFolder(folder, isOfTraining: true) }
+        try write(["recipe": "abc", "steps": "5"])
+        #expect(throws: GenerationError.self) { try OutputFolder(folder, isOfTraining: false) }
+        let output = try OutputFolder(folder, isOfTraining: true)
+        try FileManager.default.createDirectory(
+            at: output.staging.appending(path: "unet"), withIntermediateDirectories: true)
+        let made = output.staging.appending(path: "unet/diffusion_pytorch_model.safetensors")
+        try Data("new".utf8).write(to: made)
+        try Data("mine".utf8).write(to: folder.appending(path: "notes.txt"))
+        try output.commit()
+        #expect(try Data(contentsOf: URL(filePath: weights)) == Data("new".utf8))
+        #expect(try Data(contentsOf: folder.appending(path: "notes.txt")) == Data("mine".utf8))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: work.path) == ["model"])
+    }
+
     @Test func `a text encoder without its prefix is written with it`() throws {
         let work = try temporaryFolder()
         defer { try? FileManager.default.removeItem(at: work) }
