@@ -35,6 +35,17 @@ public struct SliderNote: Sendable, Codable, Hashable {
         self = note
     }
 
+    /// What is wrong with a scale of a calibrated slider: one beyond what its file declares, or a file that declares no
+    /// range. Nil where all is well; 0 is always one.
+    public func flaw(of scale: Double) -> (expected: String, found: String)? {
+        guard let unit else { return nil }
+        guard range.count == 2, range[0] < range[1], unit.isFinite else {
+            return ("a slider with a rising range of two scales and a finite unit", "\(range), \(unit)")
+        }
+        guard scale != 0, !(range[0]...range[1]).contains(scale) else { return nil }
+        return ("a scale from \(range[0]) to \(range[1]), as the slider's file declares", "\(scale)")
+    }
+
     public static let key = "atelier.slider"
     /// Of a slider whose effect nobody has measured.
     public static let widestRange = [-2.0, 2.0]
@@ -46,6 +57,12 @@ extension Adapter {
 
     /// What a weight of 1 multiplies the tensors with: a calibrated slider's unit.
     public var unit: Double { sliderNote?.unit ?? 1 }
+
+    /// Refuses scales beyond what a calibrated slider's file declares.
+    public func check(scale: Double) throws(AdapterError) {
+        guard let flaw = sliderNote?.flaw(of: scale) else { return }
+        throw AdapterError(name, expected: flaw.expected, found: flaw.found)
+    }
 
     /// When it acts where a use says nothing else: from a slider's start on.
     ///

@@ -12,7 +12,9 @@ struct AdaptersMerge: ParsableCommand {
     var base: String
     @Argument(help: "Adapters with their weights, FILE=0.8 (default weight 1).")
     var files: [WeightedFile]
-    @Option(name: [.short, .long], help: "The folder or the .safetensors file to write.")
+    @Option(
+        name: [.short, .long],
+        help: "The folder (new, empty, or a former result) or the .safetensors file to write.")
     var output: String
     @Option(help: "The number format of the weights: f32, f16 or bf16 (default: as they are).")
     var type: StoredType?
@@ -20,6 +22,10 @@ struct AdaptersMerge: ParsableCommand {
     var allowUnmatched = false
     @Option(help: "The folder with the embedded models.")
     var assets: String?
+
+    func validate() throws {
+        guard !output.isEmpty else { throw ValidationError("--output: expected a folder or a file, found nothing") }
+    }
 
     func run() throws {
         let store = try Assets.store(base, assets: assets)
@@ -30,7 +36,7 @@ struct AdaptersMerge: ParsableCommand {
                 strength: file.weight
             )
         }
-        let merged = MergedStore(store, adapters, floatingPoint: type?.dtype)
+        let merged = try MergedStore(store, adapters, floatingPoint: type?.dtype)
         if output.hasSuffix(".safetensors") {
             try ModelConversion.writeSingleFile(merged, to: output, floatingPoint: type?.dtype)
         } else {

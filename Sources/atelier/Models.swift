@@ -68,12 +68,18 @@ struct ModelsConvert: ParsableCommand {
 
     @Argument(help: "A model folder, a checkpoint file, or an embedded model.")
     var model: String
-    @Option(name: [.short, .long], help: "The folder or the .safetensors file to write.")
+    @Option(
+        name: [.short, .long],
+        help: "The folder (new, empty, or a former result) or the .safetensors file to write.")
     var output: String
     @Option(help: "The number format of the weights: f32, f16 or bf16 (default: as they are).")
     var type: StoredType?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
+
+    func validate() throws {
+        guard !output.isEmpty else { throw ValidationError("--output: expected a folder or a file, found nothing") }
+    }
 
     func run() throws {
         let store = try Assets.store(model, assets: assets)

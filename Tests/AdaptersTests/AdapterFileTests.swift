@@ -115,6 +115,18 @@ import Weights
         #expect(largestError(try layer([:]), target) <= 1e-6)
         #expect(largestError(try layer(["lora_unet_\(name).alpha": Tensor(scalar: 1)]), target * 0.25) <= 1e-6)
         #expect(largestError(try layer(["lora_unet_\(name).alpha": Tensor([Float(6)])]), target * 1.5) <= 1e-6)
+        // Alpha may be a whole number.
+        #expect(largestError(try layer(["lora_unet_\(name).alpha": Tensor([Int64(2)])]), target * 0.5) <= 1e-6)
+        #expect(largestError(try layer(["lora_unet_\(name).alpha": Tensor([Int32(2)])]), target * 0.5) <= 1e-6)
+        #expect(throws: AdapterError.self) { try layer(["lora_unet_\(name).alpha": Tensor([true])]) }
+        // And a number beside the tensors, as Python's dictionaries have it; other numbers mean nothing.
+        let stored = DictionarySource([
+            "lora_unet_\(name).lora_down.weight": down, "lora_unet_\(name).lora_up.weight": up,
+        ])
+        let numbers = ["lora_unet_\(name).alpha": 2.0, "epoch": 3]
+        let file = try AdapterFile(path: "a", source: AdapterFile.withAlphas(stored, numbers, "a"), metadata: [:])
+        let read = try #require(try Adapter(file, modules: unet.modules).sortedLayers[0].dense())
+        #expect(file.foreignKeys.isEmpty && largestError(read, target * 0.5) <= 1e-6)
     }
 
     // MARK: SDXL's two spellings
@@ -162,6 +174,42 @@ import Weights
         let adapter = try Adapter(file, modules: modules)
         #expect(adapter.layers.count == 1)
         #expect(try #require(try adapter.layers[module.path]?.dense()).floats[0] == 1)
+    }
+
+    // MARK: Text encoders without `text_model.`
+
+    @Test(arguments: [StandardArchitecture.sd15, .sdxl]) func `transformers 5 leaves a prefix out`(
+        _ architecture: StandardArchitecture
+    ) throws {
+        let modules = try architecture.modules()
+        let isXL = modules.parts.contains("text_encoder_2")
+        let parts = isXL ? ["text_encoder", "text_encoder_2"] : ["text_encoder"]
+        for (part, format) in parts.flatMap({ part in AdapterFormat.all.map { (part, $0) } }) {
+            let module = try #require(modules["\(part).text_model.encoder.layers.0.self_attn.q_proj"])
+            let spelled = try #require(format.spell(module, .down, isXL))
+            let key = spelled.replacing("text_model.", with: "").replacing("text_model_", with: "")
+            #expect(key != spelled)
+            let meaning = try #require(AdapterFormat.all.lazy.compactMap { $0.parse(key) }.first, "\(key)")
+            let found = modules.module(part: meaning.part, name: meaning.name, isFlat: meaning.isFlat)
+            #expect(found?.module == module, "\(key)")
+        }
+    }
+
+    @Test func `a file of transformers 5 changes the layers of text encoders`() throws {
+        let modules = try StandardArchitecture.sdxl.modules()
+        for (down, up) in [("lora_linear_layer.down", "lora_linear_layer.up"), ("lora_A", "lora_B")] {
+            var tensors: [String: Tensor] = [:]
+            for (part, width) in [("text_encoder", 768), ("text_encoder_2", 1280)] {
+                let name = "\(part).encoder.layers.0.self_attn.q_proj"
+                tensors["\(name).\(down).weight"] = .full(1, shape: [1, width])
+                tensors["\(name).\(up).weight"] = .full(2, shape: [width, 1])
+            }
+            let file = try AdapterFile(path: "a", source: DictionarySource(tensors), metadata: [:])
+            let adapter = try Adapter(file, modules: modules)
+            let paths = ["text_encoder", "text_encoder_2"].map { "\($0).text_model.encoder.layers.0.self_attn.q_proj" }
+            #expect(adapter.layers.keys.sorted() == paths)
+            #expect(try adapter.sortedLayers.allSatisfy { try $0.dense()?.floats[0] == 2 })
+        }
     }
 
     // MARK: Slider targets
@@ -230,6 +278,48 @@ import Weights
                 "\(name).lokr_w1": .zeros(first), "\(name).lokr_w2": .zeros(second + [2, 2]),
             ])
             #expect(message.contains("lokr factors of a layer [24, 24, 1, 1]"), "\(message)")
+        }
+    }
+
+    @Test func `a bias beside the factors is named, and can be left out`() throws {
+        let path = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+        for ending in ["bias", "default.bias"] {
+            var tensors = try unet.random(seed: 1) { "unet.\($0)" == path }.tensors(in: .peft)
+            tensors["\(path).lora_B.\(ending)"] = .zeros([24])
+            #expect(
+                try complaint(tensors).contains(
+                    "a bias, which no adapter kind here has: \(path).lora_B.\(ending)"))
+            let file = try AdapterFile(path: "a", source: DictionarySource(tensors), metadata: [:])
+            #expect(try Adapter(file, modules: unet.modules, allowsUnmatched: true).layers.keys.sorted() == [path])
+        }
+    }
+
+    @Test(arguments: [
+        ("{\"unet.r\": 4", "found '{"), ("[4]", "found '[4]'"), ("{\"unet.lora_alpha\": 4}", "none above 0"),
+        ("{\"r\": \"four\", \"lora_alpha\": 4}", "none above 0"),
+    ]) func `broken facts about rank and alpha are named`(_ text: String, _ found: String) throws {
+        let tensors = try unet.random(seed: 1) { $0 == "conv_in" }.tensors(in: .peft)
+        try inTemporaryFolder { folder in
+            let path = "\(folder)/a.safetensors"
+            try writeSafetensors(tensors, metadata: ["lora_adapter_metadata": text], to: path)
+            let error = #expect(throws: AdapterError.self) { try AdapterFile(path: path) }
+            #expect(error?.description.contains("a.safetensors: lora_adapter_metadata: expected a JSON object") == true)
+            #expect(error?.found.contains(found.replacing("found ", with: "")) == true, "\(error?.found ?? "")")
+        }
+    }
+
+    @Test func `numbers too large for a format are refused, and no file is left`() throws {
+        let large = try unet.random(seed: 1) { $0 == "conv_in" }.scaled(1e6)
+        try inTemporaryFolder { folder in
+            let path = "\(folder)/a.safetensors"
+            let error = #expect(throws: SafetensorsError.self) {
+                try large.write(to: path, format: .kohya, floatingPoint: .float16)
+            }
+            #expect(error?.description.contains("65504") == true, "\(String(describing: error))")
+            let infinite = try unet.random(seed: 1) { $0 == "conv_in" }.scaled(3e38).scaled(3e38)
+            #expect(throws: AdapterError.self) { try infinite.write(to: path, format: .kohya) }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+            try large.write(to: path, format: .kohya, floatingPoint: .bfloat16)
         }
     }
 

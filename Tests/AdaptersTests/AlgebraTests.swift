@@ -17,6 +17,31 @@ import Weights
 
     private func product(_ a: Tensor, _ b: Tensor) -> Double { Double(sum(a * b).item) }
 
+    @Test func `a calibrated slider's range holds in sums and mixtures`() throws {
+        var slider = unet.random(seed: 1) { $0 == "conv_in" }
+        var note = SliderNote(name: "age", base: "abc")
+        note.unit = 0.5
+        try slider.setNote(note)
+        let other = unet.random(seed: 2) { $0 == "conv_in" }
+        _ = try Adapter.sum([(slider, -2), (other, 9)])
+        _ = try Adapter.interpolated(other, slider, at: 2)
+        for made in [
+            { try Adapter.sum([(other, 1), (slider, 9)]) }, { try Adapter.interpolated(slider, other, at: 3.5) },
+        ] {
+            let error = #expect(throws: AdapterError.self) { try made() }
+            #expect(error?.description.contains("random 1: expected a scale from -2.0 to 2.0") == true)
+        }
+    }
+
+    @Test func `a sum has no recipe of its own`() throws {
+        var a = unet.random(seed: 1) { $0 == "conv_in" }
+        a.metadata["atelier.recipe"] = "{}"
+        let b = unet.random(seed: 2) { $0 == "conv_in" }
+        #expect(try Adapter.sum([(a, 1), (b, 1)]).metadata["atelier.recipe"] == nil)
+        #expect(try Adapter.interpolated(a, b, at: 0.5).metadata["atelier.recipe"] == nil)
+        #expect(try a.scaled(2).metadata["atelier.recipe"] == "{}")
+    }
+
     @Test func `sums, multiples and mixtures are those of the changes`() throws {
         let (a, b) = (unet.random(seed: 1), unet.random(seed: 2, rank: 2) { $0.contains("mid_block") })
         let loha = try unet.adapter("loha.safetensors")

@@ -94,7 +94,7 @@ import Weights
         let terms = try [(Self.slider, 0.7), (Fixtures.path("adapters/text.safetensors"), -0.4)].map {
             (adapter: try Adapter(path: $0.0, modules: model.modules), strength: $0.1)
         }
-        let merged = try StableDiffusion(MergedStore(store, terms))
+        let merged = try StableDiffusion(try MergedStore(store, terms))
         let stack = try AdapterStack(terms.map { StackEntry($0.adapter, weight: $0.strength) }, sites: model.sites)
         #expect(try largestError(latents(merged, nil), latents(model, stack)) <= 1e-4)
     }

@@ -72,6 +72,120 @@ import Weights
         #expect(inspection.hash.count == 64)
     }
 
+    /// Every file below a folder with its bytes.
+    private func contents(_ folder: URL) throws -> [String: Data] {
+        var files: [String: Data] = [:]
+        for name in try FileManager.default.subpathsOfDirectory(atPath: folder.path) {
+            files[name] = try? Data(contentsOf: folder.appending(path: name))
+        }
+        return files
+    }
+
+    @Test func `a folder of others is refused as it is`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let original = try ModelFolder(path: Fixtures.path("tiny-sd"))
+        func expectRefused(_ folder: URL, _ found: String) throws {
+            let before = try contents(work)
+            let error = #expect(throws: GenerationError.self) {
+                try ModelConversion.writeFolder(original, to: folder, floatingPoint: .bfloat16)
+            }
+            #expect(error?.description.contains("expected a new or empty folder") == true)
+            #expect(error?.description.contains(found) == true, "\(error?.description ?? "")")
+            #expect(error?.description.contains("nothing was written") == true)
+            #expect(try contents(work) == before)
+        }
+        let mine = work.appending(path: "mine")
+        try FileManager.default.createDirectory(
+            at: mine.appending(path: "unet"), withIntermediateDirectories: true)
+        try Data("kept".utf8).write(to: mine.appending(path: "unet/diary.txt"))
+        try expectRefused(mine, "1 entry of others")
+        try Data("kept".utf8).write(to: work.appending(path: "file"))
+        try expectRefused(work.appending(path: "file"), "a file of that name")
+        // A model that somebody else wrote is somebody else's.
+        let other = work.appending(path: "other")
+        try FileManager.default.copyItem(atPath: Fixtures.path("tiny-sd"), toPath: other.path)
+        try expectRefused(other, "entries of others")
+        let link = work.appending(path: "link")
+        try FileManager.default.createSymbolicLink(at: link, withDestinationURL: mine)
+        try expectRefused(link, "1 entry of others")
+    }
+
+    @Test func `a run that is repeated replaces its own files and no others`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let original = try ModelFolder(path: Fixtures.path("tiny-sd"))
+        let output = work.appending(path: "model")
+        // An empty folder is as good as none.
+        try FileManager.default.createDirectory(at: output, withIntermediateDirectories: false)
+        try ModelConversion.writeFolder(original, to: output, floatingPoint: nil)
+        let first = try contents(output)
+        try Data("mine".utf8).write(to: output.appending(path: "unet/notes.txt"))
+        try Data("mine".utf8).write(to: output.appending(path: "notes.txt"))
+        try ModelConversion.writeFolder(original, to: output, floatingPoint: .bfloat16)
+        #expect(try tensors(ModelFolder(path: output.path), "unet").values.allSatisfy { $0.dtype == .bfloat16 })
+        try ModelConversion.writeFolder(original, to: output, floatingPoint: nil)
+        var second = try contents(output)
+        for name in ["notes.txt", "unet/notes.txt"] { #expect(second.removeValue(forKey: name) == Data("mine".utf8)) }
+        #expect(second == first)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: work.path) == ["model"])
+
+        // What somebody put in the place of a part's folder, or under a name that was not written, stays.
+        let list = output.appending(path: OutputFolder.manifestName)
+        let names = String(decoding: try Data(contentsOf: list), as: UTF8.self)
+        try Data(names.replacing("\"unet/config.json\",", with: "").utf8).write(to: list)
+        let before = try contents(output)
+        let error = #expect(throws: GenerationError.self) {
+            try ModelConversion.writeFolder(original, to: output, floatingPoint: .bfloat16)
+        }
+        #expect(error?.description.contains("'unet/config.json' of another origin") == true)
+        #expect(try contents(output) == before)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: work.path) == ["model"])
+    }
+
+    @Test func `a training knows its exports of before there were lists`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let folder = work.appending(path: "model")
+        try FileManager.default.createDirectory(at: folder.appending(path: "unet"), withIntermediateDirectories: true)
+        let weights = folder.appending(path: "unet/diffusion_pytorch_model.safetensors").path
+        func write(_ metadata: [String: String]) throws {
+            try writeSafetensors(["a": Tensor([Float(1)])], metadata: metadata, to: weights)
+        }
+        try write(["format": "pt"])
+        #expect(throws: GenerationError.self) { try OutputFolder(folder, isOfTraining: true) }
+        try write(["recipe": "abc", "steps": "5"])
+        #expect(throws: GenerationError.self) { try OutputFolder(folder, isOfTraining: false) }
+        let output = try OutputFolder(folder, isOfTraining: true)
+        try FileManager.default.createDirectory(
+            at: output.staging.appending(path: "unet"), withIntermediateDirectories: true)
+        let made = output.staging.appending(path: "unet/diffusion_pytorch_model.safetensors")
+        try Data("new".utf8).write(to: made)
+        try Data("mine".utf8).write(to: folder.appending(path: "notes.txt"))
+        try output.commit()
+        #expect(try Data(contentsOf: URL(filePath: weights)) == Data("new".utf8))
+        #expect(try Data(contentsOf: folder.appending(path: "notes.txt")) == Data("mine".utf8))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: work.path) == ["model"])
+    }
+
+    @Test func `a text encoder without its prefix is written with it`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let original = try ModelFolder(path: Fixtures.path("tiny-sd"))
+        let bare = work.appending(path: "bare")
+        try ModelConversion.writeFolder(original, to: bare, floatingPoint: nil)
+        let file = bare.appending(path: "text_encoder/model.safetensors").path
+        let stored = try tensors(original, "text_encoder").map { ($0.key.replacing("text_model.", with: ""), $0.value) }
+        try writeSafetensors(
+            Dictionary(uniqueKeysWithValues: stored), floatingPoint: nil, metadata: ["format": "pt"], to: file)
+        let single = work.appending(path: "model.safetensors").path
+        try ModelConversion.writeSingleFile(ModelFolder(path: bare.path), to: single, floatingPoint: nil)
+        try expectEqual(original, SingleFileModel(path: single, vocabulary: original.url("tokenizer")))
+        let folder = work.appending(path: "folder")
+        try ModelConversion.writeFolder(ModelFolder(path: bare.path), to: folder, floatingPoint: nil)
+        try expectEqual(original, ModelFolder(path: folder.path))
+    }
+
     @Test func `an inspection says what a file is`() throws {
         let path = Fixtures.path("tiny-vae/diffusion_pytorch_model.safetensors")
         let inspection = try ModelInspection(file: path, as: nil)

@@ -7,7 +7,9 @@ import Testing
 
 /// Scales of calibrated sliders are held to what their files declare, before any compute.
 @Suite struct SliderScaleTests {
-    private func draws(_ weight: Double, range: [Double], unit: Double = 0.5) throws {
+    private func draws(
+        _ weight: Double, range: [Double], unit: Double? = 0.5, merges: Bool = false
+    ) throws {
         let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         let folder = FileManager.default.temporaryDirectory.appending(path: "scale-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -22,6 +24,11 @@ import Testing
         try adapter.setNote(note)
         let path = folder.appending(path: "age.safetensors").path
         try adapter.write(to: path, format: .sliders)
+        if merges {
+            let adapter = try Adapter(path: path, modules: model.modules)
+            _ = try MergedStore(ModelFolder(path: Fixtures.path("tiny-sd")), [(adapter, weight)])
+            return
+        }
         _ = try model.adapters([try AdapterUse(path: path, weight: weight)])
     }
 
@@ -36,4 +43,16 @@ import Testing
     }
 
     @Test func `a strength of 0 is always one`() throws { try draws(0, range: [1, 3]) }
+
+    @Test func `merging holds to it too`() throws {
+        try draws(2, range: [-2, 2], merges: true)
+        let error = #expect(throws: AdapterError.self) { try draws(5, range: [-2, 2], merges: true) }
+        #expect(error?.description.contains("expected a scale from -2.0 to 2.0") == true)
+    }
+
+    @Test func `a strength that no layer can hold is refused`() throws {
+        try draws(1e6, range: [-2, 2], unit: nil)
+        let error = #expect(throws: GenerationError.self) { try draws(1e39, range: [-2, 2], unit: nil) }
+        #expect(error?.description.contains("expected a strength that 32 bits can hold") == true)
+    }
 }

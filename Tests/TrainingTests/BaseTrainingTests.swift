@@ -257,6 +257,18 @@ import Weights
         #expect(error?.description.contains("vae: ") == true)
     }
 
+    @Test func `a folder of others in the model's place is refused before any compute`() throws {
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let model = folder.appending(path: "model")
+        try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: model.appending(path: "notes.txt"))
+        let error = #expect(throws: (any Error).self) { try train(folder, limit: 2) }
+        #expect(error.map { "\($0)".contains("expected a new or empty folder") } == true)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["model"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: model.path) == ["notes.txt"])
+    }
+
     @Test func `another recipe does not continue a checkpoint`() throws {
         let folder = try temporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder) }

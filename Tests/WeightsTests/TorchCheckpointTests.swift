@@ -170,6 +170,18 @@ import Weights
         #expect(try checkpoint.tensor("b")?.integers == [8])
     }
 
+    @Test func numbersBesideTensorsHaveNames() throws {
+        let one = Pickle.tensor(storage: Pickle.storage(count: 1), shape: [1], strides: [1])
+        let value = Pickle.dictionary(
+            ("a.weight", one), ("a.alpha", Pickle.integer(4)), ("b", Pickle.dictionary(("alpha", Pickle.long(-2)))),
+            // 0.5, a float of eight bytes, the highest first.
+            ("c.alpha", [0x47, 0x3F, 0xE0, 0, 0, 0, 0, 0, 0]), ("d", Pickle.text("5")))
+        let zip = ZipBuilder(Pickle.whole(value), storages: ["0": little(Float(3).bitPattern)])
+        let checkpoint = try WeightsTests.open(zip.bytes)
+        #expect(checkpoint.names == ["a.weight"])
+        #expect(checkpoint.numbers == ["a.alpha": 4, "b.alpha": -2, "c.alpha": 0.5])
+    }
+
     @Test func wideZipFields() throws {
         let value = Pickle.dictionary(("a", Pickle.tensor(storage: Pickle.storage(count: 1), shape: [1], strides: [1])))
         var zip = ZipBuilder(Pickle.whole(value), storages: ["0": little(Float(3).bitPattern)])

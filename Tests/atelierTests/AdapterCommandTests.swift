@@ -197,6 +197,38 @@ import Weights
         }
     }
 
+    @Test func `outputs of others are left as they are`() throws {
+        try inTemporaryFolder { folder in
+            let mine = "\(folder)/mine"
+            try FileManager.default.createDirectory(atPath: mine, withIntermediateDirectories: false)
+            let other = "\(mine)/other.pt"
+            try FileManager.default.copyItem(atPath: Self.slider, toPath: other)
+            let kept = "\(mine)/slider-f16.safetensors"
+            try Data("mine".utf8).write(to: URL(filePath: kept))
+            for command in [
+                ["adapters", "merge", Self.model, "\(Self.slider)=1", "-o", mine],
+                ["models", "convert", Self.model, "-o", mine],
+                ["adapters", "orthogonalize", Self.slider, other, "-m", Self.model, "-o", mine],
+                ["adapters", "orthogonalize", Self.slider, other, "-m", Self.model, "-o", kept],
+            ] {
+                let outcome = try commands.run(command)
+                #expect(outcome.code == 1 && outcome.errors.contains("nothing was written"), "\(outcome.errors)")
+                #expect(outcome.errors.split(separator: "\n").count == 1)
+                #expect(
+                    try FileManager.default.contentsOfDirectory(atPath: mine).sorted()
+                        == ["other.pt", "slider-f16.safetensors"])
+                #expect(try Data(contentsOf: URL(filePath: kept)) == Data("mine".utf8))
+            }
+            // Its own results are replaced, its inputs never.
+            let set = "\(folder)/set"
+            let command = ["adapters", "orthogonalize", Self.slider, other, "-m", Self.model, "-o", set]
+            for _ in 0..<2 { #expect(try commands.run(command).code == 0) }
+            let again = try run(
+                "adapters", "orthogonalize", "\(set)/other.safetensors", Self.slider, "-m", Self.model, "-o", set)
+            #expect(again.code == 1 && again.errors.contains("one of the inputs; nothing was written"))
+        }
+    }
+
     @Test func `wrong use is one sentence`() throws {
         for (arguments, code, words) in [
             (["convert", Self.slider, "x.safetensors", "--format", "webui"], 2, "--format: expected any of kohya"),

@@ -9,9 +9,11 @@ extension Adapter {
     /// kinds of change become full differences. Calibrated sliders count in their own units, as where they are used; the
     /// sum is no calibrated slider.
     ///
-    /// - Throws: `AdapterError` for DoRA; resolve it first.
+    /// - Throws: `AdapterError` for DoRA, which is to be resolved first, and for a weight beyond the range of a calibrated
+    ///   slider.
     public static func sum(_ terms: [(adapter: Adapter, weight: Double)]) throws -> Adapter {
-        try combination(terms.map { ($0.adapter, $0.weight * $0.adapter.unit) }).made(
+        for (adapter, weight) in terms { try adapter.check(scale: weight) }
+        return try combination(terms.map { ($0.adapter, $0.weight * $0.adapter.unit) }).made(
             by: Provenance("add", inputs: terms.map { Provenance.Input($0.adapter, weight: $0.weight) }))
     }
 
@@ -39,8 +41,11 @@ extension Adapter {
     public func negated() throws -> Adapter { try scaled(-1) }
 
     /// `(1 - position) * a + position * b`.
+    ///
+    /// - Throws: as `sum` does.
     public static func interpolated(_ a: Adapter, _ b: Adapter, at position: Double) throws -> Adapter {
         let terms = [(adapter: a, weight: 1 - position), (adapter: b, weight: position)]
+        for (adapter, weight) in terms { try adapter.check(scale: weight) }
         return try combination(terms.map { ($0.adapter, $0.weight * $0.adapter.unit) }).made(
             by: Provenance(
                 "interpolate", parameters: ["position": "\(position)"],

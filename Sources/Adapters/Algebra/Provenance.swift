@@ -41,14 +41,30 @@ public struct Provenance: Codable, Sendable, Hashable {
         self.inputs = inputs
     }
 
+    /// The provenance in a file's metadata, or nil when nobody wrote it down.
+    init?(_ metadata: [String: String]) {
+        guard let text = metadata[Self.key],
+            let provenance = try? JSONDecoder().decode(Provenance.self, from: Data(text.utf8))
+        else { return nil }
+        self = provenance
+    }
+
+    /// Whether this is an operation's result, compressed or not.
+    public func isOf(_ name: String) -> Bool {
+        operation == name || (operation == "compress" && inputs.first?.provenance?.isOf(name) == true)
+    }
+
     static let key = "atelier.provenance"
+}
+
+extension AdapterFile {
+    /// How the adapter was made, or nil when nobody wrote it down.
+    public var provenance: Provenance? { Provenance(metadata) }
 }
 
 extension Adapter {
     /// How the adapter was made, or nil when nobody wrote it down.
-    public var provenance: Provenance? {
-        metadata[Provenance.key].flatMap { try? JSONDecoder().decode(Provenance.self, from: Data($0.utf8)) }
-    }
+    public var provenance: Provenance? { Provenance(metadata) }
 
     /// The adapter with its provenance in the metadata, and a name for errors.
     func made(by provenance: Provenance) -> Adapter {
@@ -64,6 +80,8 @@ extension Adapter {
         // Several sliders have no unit in common; of one, the unit still holds, and nobody has measured the effect.
         if ["add", "interpolate"].contains(provenance.operation) {
             copy.metadata[SliderNote.key] = nil
+            // Nor is what one of them was trained by the recipe of the sum; `provenance` names them all.
+            copy.metadata["atelier.recipe"] = nil
         } else if var note = copy.sliderNote {
             (note.curve, note.range) = (nil, SliderNote.widestRange)
             try? copy.setNote(note)

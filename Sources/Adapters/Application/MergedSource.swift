@@ -51,7 +51,13 @@ public struct MergedSource: WeightSource {
             }
             if let change { sum = sum + change.reshaped(stored.shape) * strength }
         }
-        return sum.converted(to: floatingPoint ?? stored.dtype).contiguous().frozen()
+        let result = sum.converted(to: floatingPoint ?? stored.dtype).contiguous().frozen()
+        guard result.isFinite || !stored.isFinite else {
+            throw AdapterError(
+                "\(own.map(\.layer.module.path)[0])", expected: "a sum that \(result.dtype.rawValue) can hold",
+                found: "an infinity or NaN: the strengths are too large")
+        }
+        return result
     }
 
     public func origin(of key: String) -> String { base.origin(of: key) }

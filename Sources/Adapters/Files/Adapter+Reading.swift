@@ -19,6 +19,12 @@ extension Adapter {
                 file.path, expected: "an adapter for this model",
                 found: "one of other layers: \(listed(unmatched, limit: 3))")
         }
+        let biases = unmatched.filter { $0.hasSuffix(".bias") && $0.contains(".lora_") }
+        if !allowsUnmatched, !biases.isEmpty {
+            throw AdapterError(
+                file.path, expected: "keys of the model's layers (--allow-unmatched goes on without the others)",
+                found: "a bias, which no adapter kind here has: \(listed(biases, limit: 3))")
+        }
         if !allowsUnmatched, !unmatched.isEmpty {
             throw AdapterError(
                 file.path, expected: "keys of the model's layers (--allow-unmatched goes on without the others)",
@@ -41,7 +47,7 @@ extension Adapter {
 extension AdapterFile {
     /// The layers with the modules that they change, and the keys that change none.
     ///
-    /// Where a file names a module in both spellings, diffusers' counts and the other is left out, as in diffusers.
+    /// Where a file names a module in both spellings, the model's own counts and the other is left out, as in diffusers.
     public func matches(_ modules: ModuleTable) -> (layers: [(AdaptableModule, Layer)], unmatched: [String]) {
         var found: [String: (AdaptableModule, Layer, isAlias: Bool)] = [:]
         var unmatched = foreignKeys

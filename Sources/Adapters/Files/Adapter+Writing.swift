@@ -11,8 +11,13 @@ extension Adapter {
     /// - Parameter floatingPoint: the number format of the tensors; nil keeps each one's own.
     /// - Throws: `AdapterError` that names the layer for what the format cannot say.
     public func write(to path: String, format: AdapterFormat, floatingPoint: DType? = nil) throws {
+        let tensors = try tensors(in: format)
+        for (key, tensor) in tensors.sorted(by: { $0.key < $1.key }) where !tensor.isFinite {
+            throw AdapterError(
+                "\(path): \(key)", expected: "finite numbers", found: "an infinity or NaN; nothing was written")
+        }
         try writeSafetensors(
-            tensors(in: format), floatingPoint: floatingPoint, metadata: metadata(for: format), to: path)
+            tensors, floatingPoint: floatingPoint, metadata: metadata(for: format), to: path)
     }
 
     /// The tensors under the keys of a format.

@@ -29,7 +29,7 @@ public struct AdapterFile: Sendable {
     public init(path: String) throws {
         let file = try TensorFile(path: path)
         try self.init(
-            path: path, source: file.source, metadata: file.metadata,
+            path: path, source: Self.withAlphas(file.source, file.numbers, path), metadata: file.metadata,
             configuration: PEFTConfiguration(file.metadata, path: path) ?? PEFTConfiguration(beside: path))
     }
 
@@ -48,7 +48,9 @@ public struct AdapterFile: Sendable {
                 foreign.append(key)
                 continue
             }
-            guard tensor.dtype.isFloatingPoint else {
+            // Some trainers keep alpha as a whole number.
+            let isNumber = meaning.role == .alpha ? tensor.dtype != .bool : tensor.dtype.isFloatingPoint
+            guard isNumber else {
                 throw AdapterError("\(path): \(key)", expected: "floating-point numbers", found: tensor.dtype.rawValue)
             }
             // No layer is as wide as the limit; products of sizes below it cannot overflow.
@@ -76,6 +78,17 @@ public struct AdapterFile: Sendable {
         }
         self.layers = layers.values.sorted { $0.keys[0] < $1.keys[0] }
         foreignKeys = foreign
+    }
+
+    /// A file's tensors, and each alpha that is a number of Python's as a tensor of one number.
+    static func withAlphas(
+        _ source: any WeightSource, _ numbers: [String: Double], _ path: String
+    ) -> any WeightSource {
+        let alphas = numbers.filter { !source.keys.contains($0.key) && meaning(of: $0.key)?.1.role == .alpha }
+        guard !alphas.isEmpty else { return source }
+        return LayeredSource([
+            source, DictionarySource(alphas.mapValues { Tensor(scalar: Float($0)) }, name: path),
+        ])
     }
 
     private static func meaning(of key: String) -> (String, AdapterKey)? {

@@ -22,12 +22,19 @@ struct PEFTConfiguration: Sendable {
     /// The configuration in a file's metadata, or nil when there is none.
     ///
     /// - Parameter path: of the file, for messages.
-    /// - Throws: `AdapterError` that names the pattern that is none.
+    /// - Throws: `AdapterError` for text that is no JSON or has no rank, and that names the pattern that is none.
     init?(_ metadata: [String: String], path: String) throws {
-        guard let text = metadata["lora_adapter_metadata"],
-            let fields = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
-        else { return nil }
+        guard let text = metadata["lora_adapter_metadata"] else { return nil }
+        func flaw(_ found: String) -> AdapterError {
+            AdapterError("\(path): lora_adapter_metadata", expected: "a JSON object with the rank `r`", found: found)
+        }
+        guard let fields = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
+            throw flaw("'\(text.prefix(60))'")
+        }
         try self.init(fields: fields, text: Array(text.utf8), path: path)
+        guard parts.values.contains(where: { $0.rank ?? 0 > 0 }) else {
+            throw flaw("none above 0 among \(listed(fields.keys.sorted(), limit: 4))")
+        }
     }
 
     /// The configuration in the folder of a file that PEFT wrote, or nil when there is none.

@@ -33,7 +33,8 @@ extension AdapterFormat {
         else { return nil }
         // What follows is an adapter's name, `weight`, both or nothing.
         let rest = components[(place + 1)...]
-        guard rest.count < 2 || (rest.count == 2 && rest.last == "weight") else { return nil }
+        // `lora_B.bias` is no adapter of that name.
+        guard rest.last != "bias", rest.count < 2 || (rest.count == 2 && rest.last == "weight") else { return nil }
         let (part, name) = partAndName(components[..<place].joined(separator: "."))
         return AdapterKey(part: part, name: name, isFlat: false, role: role)
     }

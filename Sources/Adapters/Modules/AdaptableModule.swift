@@ -17,6 +17,9 @@ public struct AdaptableModule: Sendable, Hashable {
         self.alias = alias
     }
 
+    /// A text encoder's name without `text_model.`, as transformers 5 has it; nil for other parts.
+    var bareName: String? { part.hasPrefix("text_encoder") ? name.dropping(prefix: "text_model.") : nil }
+
     /// The path of the layer, which is its site, too.
     public var path: String { "\(part).\(name)" }
     public var outputs: Int { shape[0] }

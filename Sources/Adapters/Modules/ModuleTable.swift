@@ -4,7 +4,8 @@ public import Weights
 /// The modules of a model that adapters can change, found by any of their names.
 ///
 /// Names with underscores for dots are ambiguous, so they are never taken apart: each is looked up among the flattened
-/// names of the modules that there are.
+/// names of the modules that there are. Text encoders are found with and without `text_model.`, which transformers 5
+/// left out.
 public struct ModuleTable: Sendable {
     public let modules: [AdaptableModule]
     private let dotted: [Key: Entry]
@@ -26,7 +27,7 @@ public struct ModuleTable: Sendable {
         var flat: [Key: Entry] = [:]
         for isAlias in [true, false] {
             for (index, module) in modules.enumerated() {
-                guard let name = isAlias ? module.alias : module.name else { continue }
+                guard let name = isAlias ? module.alias ?? module.bareName : module.name else { continue }
                 let entry = Entry(module: index, isAlias: isAlias)
                 dotted[Key(part: module.part, name: name)] = entry
                 flat[Key(part: module.part, name: flattened(name))] = entry
@@ -60,7 +61,8 @@ public struct ModuleTable: Sendable {
         return module(part: String(path[..<dot]), name: String(path[path.index(after: dot)...]), isFlat: false)?.module
     }
 
-    /// The module of a name, and whether the name is the latent-diffusion code's.
+    /// The module of a name, and whether the name is another one than its own: the latent-diffusion code's, or
+    /// transformers 5's.
     ///
     /// - Parameter part: nil looks in every part, and finds nothing where two have the name.
     func module(part: String?, name: String, isFlat: Bool) -> (module: AdaptableModule, isAlias: Bool)? {

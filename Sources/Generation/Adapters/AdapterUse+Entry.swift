@@ -20,6 +20,13 @@ extension StableDiffusion {
         // A calibrated slider's weights are in its own unit.
         try use.checkScale(adapter.sliderNote)
         try check(use.gains ?? [], use.label)
+        // Strengths are numbers of 32 bits where they meet the layers.
+        let largest = adapter.layers.values.map { abs($0.delta?.scale ?? 1) }.reduce(1, max)
+        let gain = (use.gains ?? []).reduce(1) { $0 * max(abs($1.gain), 1) }
+        guard Float(use.weight * adapter.unit * largest * gain).isFinite else {
+            throw GenerationError(
+                "\(use.label): scale", expected: "a strength that 32 bits can hold", found: "\(use.weight)")
+        }
         let timesteps = scheduler.trainTimesteps
         var entry = StackEntry(
             adapter, weight: use.weight * adapter.unit,
@@ -79,16 +86,7 @@ extension StableDiffusion {
 extension AdapterUse {
     /// Refuses scales beyond what the file of a calibrated slider declares; 0 is always one.
     fileprivate func checkScale(_ note: SliderNote?) throws {
-        guard let note, let unit = note.unit else { return }
-        guard note.range.count == 2, note.range[0] < note.range[1], unit.isFinite else {
-            throw GenerationError(
-                file.path, expected: "a slider with a rising range of two scales and a finite unit",
-                found: "\(note.range), \(unit)")
-        }
-        guard weight == 0 || (note.range[0]...note.range[1]).contains(weight) else {
-            throw GenerationError(
-                label, expected: "a scale from \(note.range[0]) to \(note.range[1]), as the slider's file declares",
-                found: "\(weight)")
-        }
+        guard let flaw = note?.flaw(of: weight) else { return }
+        throw GenerationError(label, expected: flaw.expected, found: flaw.found)
     }
 }

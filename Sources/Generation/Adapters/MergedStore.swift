@@ -14,9 +14,11 @@ public struct MergedStore: ModelStore {
     /// - Parameters:
     ///   - adapters: calibrated sliders with strengths in their own units.
     ///   - floatingPoint: of the sums, where a reader asks for no other; nil rounds each to its base tensor's own.
+    /// - Throws: `AdapterError` for a strength beyond the range that a calibrated slider's file declares.
     public init(
         _ base: any ModelStore, _ adapters: [(adapter: Adapter, strength: Double)], floatingPoint: DType? = nil
-    ) {
+    ) throws {
+        for (adapter, strength) in adapters { try adapter.check(scale: strength) }
         self.base = base
         self.floatingPoint = floatingPoint
         self.adapters = adapters.map { ($0.adapter, $0.strength * $0.adapter.unit) }

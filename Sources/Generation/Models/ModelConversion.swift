@@ -11,8 +11,9 @@ public enum ModelConversion {
     /// Writes a model in the diffusers layout.
     ///
     /// - Parameter floatingPoint: the type of the weights; nil keeps each tensor's own.
+    /// - Throws: `GenerationError` when something stands there that was not written here.
     public static func writeFolder(_ store: any ModelStore, to folder: URL, floatingPoint: DType?) throws {
-        var writer = ModelFolderWriter(folder: folder, floatingPoint: floatingPoint)
+        var writer = try ModelFolderWriter(folder: folder, floatingPoint: floatingPoint)
         do {
             try add("unet", "UNet2DConditionModel", UNet2DConditionConfiguration.self, store, &writer)
             try add("vae", "AutoencoderKL", AutoencoderKLConfiguration.self, store, &writer)
@@ -118,9 +119,12 @@ public enum ModelConversion {
 
     private static func tensors(_ store: any ModelStore, _ part: String) throws -> [String: Tensor] {
         let source = try store.weights(of: part, floatingPoint: nil)
+        // A text encoder saved by itself lacks the prefix that every layout has.
+        let isBare = source.keys.contains("embeddings.token_embedding.weight")
         var tensors: [String: Tensor] = [:]
-        for key in source.keys where !key.hasSuffix(".position_ids") {
-            tensors[key] = try source.tensor(key, shape: nil, initial: nil)
+        for key in source.keys where !key.hasSuffix("position_ids") {
+            let isInner = isBare && key != "text_projection.weight"
+            tensors[isInner ? "text_model.\(key)" : key] = try source.tensor(key, shape: nil, initial: nil)
         }
         return tensors
     }

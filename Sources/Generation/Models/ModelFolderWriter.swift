@@ -6,24 +6,25 @@ import Weights
 
 /// Writes a model in the diffusers layout, as `DiffusionPipeline.from_pretrained` and `ModelFolder` read it.
 ///
-/// The folder appears as a whole: everything is written beside it first, and an old one is replaced only then.
+/// The folder appears as a whole: everything is written beside it first. What stands there is never removed: a folder of
+/// others is refused, and of a model that was written here before, the files of the same names are replaced.
 public struct ModelFolderWriter {
-    private let folder: URL
-    private let staging: URL
+    private let output: OutputFolder
     private let floatingPoint: DType?
     private let metadata: [String: String]
     private var index: [String: [String?]] = [:]
 
     /// - Parameters:
     ///   - floatingPoint: the type that weights are stored in; nil keeps each tensor's own.
-    ///   - metadata: for the header of each weight file.
-    public init(folder: URL, floatingPoint: DType?, metadata: [String: String] = [:]) {
-        self.folder = folder
+    ///   - metadata: for the header of each weight file; a training's names its `recipe`.
+    /// - Throws: `GenerationError` when something stands there that was not written here.
+    public init(folder: URL, floatingPoint: DType?, metadata: [String: String] = [:]) throws {
+        output = try OutputFolder(folder, isOfTraining: metadata["recipe"] != nil)
         self.floatingPoint = floatingPoint
         self.metadata = metadata.merging(["format": "pt"]) { given, _ in given }
-        staging = folder.deletingLastPathComponent()
-            .appending(path: ".\(folder.lastPathComponent)-\(UUID().uuidString)")
     }
+
+    private var staging: URL { output.staging }
 
     /// Adds a network: its `config.json` and its weights.
     ///
@@ -79,23 +80,11 @@ public struct ModelFolderWriter {
         for (part, entry) in index { fields[part] = entry.map { $0 as Any } }
         fields.merge(options) { _, new in new }
         try writeJSON(fields, to: staging.appending(path: "model_index.json"))
-        let manager = FileManager.default
-        // A folder cannot be renamed over another one: the old one steps aside first, and comes back on failure.
-        guard manager.fileExists(atPath: folder.path) else { return try manager.moveItem(at: staging, to: folder) }
-        let aside = folder.deletingLastPathComponent()
-            .appending(path: ".\(folder.lastPathComponent)-old-\(UUID().uuidString)")
-        try manager.moveItem(at: folder, to: aside)
-        do {
-            try manager.moveItem(at: staging, to: folder)
-        } catch {
-            try? manager.moveItem(at: aside, to: folder)
-            throw error
-        }
-        try? manager.removeItem(at: aside)
+        try output.commit()
     }
 
     /// Removes what was written so far.
-    public func abandon() { try? FileManager.default.removeItem(at: staging) }
+    public func abandon() { output.discard() }
 
     private static let diffusersVersion = "0.30.0"
 

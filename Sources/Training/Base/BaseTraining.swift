@@ -1,5 +1,6 @@
 import DiffusionModels
 public import Foundation
+import Generation
 import Imaging
 import Layers
 import Optimizers
@@ -42,7 +43,9 @@ public struct BaseTraining: Sendable {
     }
 
     /// - Returns: the folder of the finished model, or nil when the run was stopped before its end.
+    /// - Throws: before any compute when the model's folder holds something that no training wrote.
     public func run() throws -> URL? {
+        _ = try ModelFolderWriter(folder: modelFolder, floatingPoint: nil, metadata: ["recipe": fingerprint])
         var autoencoder = StageRun(
             trainer: try AutoencoderTrainer(recipe: recipe, warmStart: warmStart), context: context,
             checkpointEvery: recipe.autoencoder.checkpointEvery, samplesEvery: recipe.autoencoder.samplesEvery)
@@ -66,9 +69,8 @@ public struct BaseTraining: Sendable {
         let export = ModelExport(
             recipe: recipe, vaeConfiguration: configuration, vae: vae,
             denoiser: denoiser.trainer.learner.average.parameters, tokenizer: tokenizer)
-        let folder = context.folder.appending(path: "model")
-        try export.write(to: folder, steps: denoiser.trainer.learner.step, fingerprint: fingerprint)
-        return isComplete ? folder : nil
+        try export.write(to: modelFolder, steps: denoiser.trainer.learner.step, fingerprint: fingerprint)
+        return isComplete ? modelFolder : nil
     }
 
     /// The warm start's networks with an autoencoder whose latents are the same.
@@ -80,10 +82,11 @@ public struct BaseTraining: Sendable {
         let denoiser = try DenoiserTrainer.parameters(recipe, warmStart: warmStart, textEncoder: textEncoder)
         let export = ModelExport(
             recipe: recipe, vaeConfiguration: configuration, vae: vae, denoiser: denoiser.tensors, tokenizer: tokenizer)
-        let folder = context.folder.appending(path: "model")
-        try export.write(to: folder, steps: 0, fingerprint: fingerprint)
-        return folder
+        try export.write(to: modelFolder, steps: 0, fingerprint: fingerprint)
+        return modelFolder
     }
+
+    private var modelFolder: URL { context.folder.appending(path: "model") }
 
     /// The text encoder after its own stage; empty without one or when it has learnt already, nil when the run was stopped.
     private func readCaptions() throws -> [String: Tensor]? {

@@ -15,9 +15,9 @@ struct ModelExport {
     let denoiser: [String: Tensor]
     let tokenizer: CLIPTokenizer
 
-    /// Replaces `folder` as a whole.
+    /// Replaces the files of an export that stands there, and nothing else.
     func write(to folder: URL, steps: Int, fingerprint: String) throws {
-        var writer = ModelFolderWriter(
+        var writer = try ModelFolderWriter(
             folder: folder, floatingPoint: .float16, metadata: ["recipe": fingerprint, "steps": String(steps)])
         do {
             try writer.add(

@@ -7,6 +7,8 @@ public struct TensorFile: Sendable {
     public let shapes: [String: [Int]]
     /// What the file says about itself.
     public let metadata: [String: String]
+    /// Numbers beside the tensors, by the same kind of names; only torch's files have some.
+    public let numbers: [String: Double]
 
     /// - Throws: `SafetensorsError` or `TorchCheckpointError` when the file breaks a rule of its format.
     public init(path: String) throws {
@@ -14,6 +16,7 @@ public struct TensorFile: Sendable {
         if Self.isTorch(path) {
             let checkpoint = try TorchCheckpoint(path: path)
             source = TorchCheckpointSource(checkpoint)
+            numbers = checkpoint.numbers
             shapes = Dictionary(
                 checkpoint.names.compactMap { name in checkpoint[name].map { (name, $0.shape) } },
                 uniquingKeysWith: { first, _ in first })
@@ -26,6 +29,7 @@ public struct TensorFile: Sendable {
         }
         let files = try SafetensorsSet(WeightFiles(file: path))
         source = SafetensorsSource(files)
+        numbers = [:]
         shapes = Dictionary(
             files.files.flatMap(\.header.entries).map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
         metadata = files.files.first?.header.metadata ?? [:]

@@ -14,6 +14,8 @@ public struct TorchCheckpoint: Sendable {
     /// Where in `contents` the tensors of `names` lie.
     public let section: [String]
     private let named: [String: TorchTensor]
+    /// The section's numbers that are no tensors, whole ones and others, by names like those of tensors.
+    public let numbers: [String: Double]
     let storages: [String: Range<Int>]
     let mapping: MappedFile
 
@@ -94,7 +96,9 @@ public struct TorchCheckpoint: Sendable {
             throw TorchCheckpointError(
                 .name, path: path, expected: "a section \(keys.joined(separator: "/"))", found: "\(contents)")
         }
-        named = try TensorNames(of: wanted, path: path).tensors
+        let found = try TensorNames(of: wanted, path: path)
+        named = found.tensors
+        numbers = found.numbers
     }
 
     /// The names of the tensors in the section, sorted; those of nested dictionaries and lists are joined by dots.
@@ -121,6 +125,7 @@ extension CheckpointValue {
 /// Collects the tensors in a value by their names.
 private struct TensorNames {
     private(set) var tensors: [String: TorchTensor] = [:]
+    private(set) var numbers: [String: Double] = [:]
     private let path: String
     private var visits = 0
 
@@ -157,7 +162,18 @@ private struct TensorNames {
                 throw TorchCheckpointError(
                     .duplicateKey, path: path, expected: "every tensor's name once", found: "\(quoted(name)) again")
             }
-        case .none, .boolean, .integer, .float, .string, .bytes, .opaque: return
+        case .integer(let number): note(Double(number), keys)
+        case .float(let number): note(number, keys)
+        case .none, .boolean, .string, .bytes, .opaque: return
         }
+    }
+
+    /// Keeps a number where a tensor of its name could stand.
+    private mutating func note(_ number: Double, _ keys: [String]) {
+        let name = keys.joined(separator: ".")
+        guard isPlainTensorName(name), name.utf8.count <= PickleLimits.nameByteCount,
+            numbers.count < PickleLimits.tensorCount
+        else { return }
+        numbers[name] = number
     }
 }

@@ -66,16 +66,35 @@ extension SafetensorsFile {
 }
 
 extension SafetensorsItem {
-    /// - Parameter floatingPoint: the type to store floating-point numbers as; nil keeps the tensor's own.
-    public init(name: String, tensor: Tensor, floatingPoint: DType? = nil) {
+    /// - Parameters:
+    ///   - floatingPoint: the type to store floating-point numbers as; nil keeps the tensor's own.
+    ///   - path: of the file, for messages.
+    ///
+    /// Where a finite number is too large for the type, the bytes are refused with a `SafetensorsError`.
+    public init(name: String, tensor: Tensor, floatingPoint: DType? = nil, path: String = "tensors") {
         let tensor = tensor.detached
         let dtype =
             tensor.dtype.isFloatingPoint
             ? floatingPoint ?? (tensor.dtype.isQuantized ? .float32 : tensor.dtype) : tensor.dtype
         self.init(name: name, dtype: SafetensorsDType(dtype), shape: tensor.shape) { body in
             guard tensor.count > 0 else { return }
-            try tensor.converted(to: dtype).contiguous().withUnsafeBytes { try body($0) }
+            let converted = tensor.converted(to: dtype).contiguous()
+            guard !Self.isOverflow(converted, of: tensor) else {
+                throw SafetensorsError(
+                    .dtype, path: path, place: "tensor \(quoted(name))",
+                    expected: "numbers that \(SafetensorsDType(dtype).rawValue) can hold"
+                        + (dtype == .float16 ? ", at most 65504" : ""),
+                    found: "larger ones; nothing was written")
+            }
+            try converted.withUnsafeBytes { try body($0) }
         }
+    }
+
+    /// Whether finite numbers became infinite in a narrower type.
+    private static func isOverflow(_ converted: Tensor, of tensor: Tensor) -> Bool {
+        guard converted.dtype != tensor.dtype, [.float16, .bfloat16].contains(converted.dtype) else { return false }
+        func isFinite(_ tensor: Tensor) -> Bool { sum(tensor.converted(to: .float32) * 0).item == 0 }
+        return !isFinite(converted) && isFinite(tensor)
     }
 }
 
@@ -86,6 +105,8 @@ extension SafetensorsItem {
 public func writeSafetensors(
     _ tensors: [String: Tensor], floatingPoint: DType? = nil, metadata: [String: String] = [:], to path: String
 ) throws {
-    let items = tensors.map { SafetensorsItem(name: $0.key, tensor: $0.value, floatingPoint: floatingPoint) }
+    let items = tensors.map { name, tensor in
+        SafetensorsItem(name: name, tensor: tensor, floatingPoint: floatingPoint, path: path)
+    }
     try writeSafetensors(items, metadata: metadata, to: path)
 }
