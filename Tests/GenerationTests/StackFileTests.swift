@@ -132,9 +132,10 @@ import Testing
             ("from: 760, to: 800", nil, "from, to: expected a factor other than 0"), ("from: 740, to: 751", nil, nil),
             ("from: 740", 0.5, "740 to the end"), ("axis: fraction, from: 0.3, to: 0.45", nil, "0, 0.25, 0.5, 0.75"),
             ("axis: fraction, from: 0.3, to: 0.5", nil, nil), ("axis: fraction, to: 0.4", 0.5, "fraction 0.5, 0.75)"),
-            ("axis: sigma, from: 500", nil, "sigma"), ("curve: [[510, 0], [600, 1], [740, 0]]", nil, "curve: expected a factor"),
+            ("axis: sigma, from: 500", nil, "(sigma"),
+            ("curve: [[510, 0], [600, 1], [740, 0]]", nil, "curve: expected"),
             ("start: 0.01", nil, nil),
-            ("region: {word: hat}", nil, "region word: expected words of the prompt \"a cat\""),
+            ("region: {word: hat}", nil, "region word: expected words of the prompt"),
             ("region: {word: cat}", nil, nil),
         ] as [(String, Double?, String?)])
     func `what none of the steps comes through is refused before any compute`(
@@ -347,6 +348,19 @@ import Testing
                 Composition(prompt: $0)
             }
         }
+    }
+
+    @Test func `axes that meet in one adapter are refused`() throws {
+        let use = try AdapterUse(path: slider, weight: 1)
+        let axes = try ["slider:slider-bf16=1", "slider:\(slider)=2"].map { try SweepAxis($0) }
+        // The name's own file is another one than that of the option which has its name.
+        let error = #expect(throws: GenerationError.self) {
+            try SweepCell(
+                axes, at: [0, 0], from: request,
+                resolve: { $0.hasPrefix("/") ? $0 : Fixtures.path("adapters/slider-f16.pt") }
+            ) { Composition(prompt: $0, adapters: [use]) }
+        }
+        #expect(error?.description.contains("slider that no other axis moves") == true)
     }
 
     @Test func `one slider by two names is one axis`() throws {

@@ -144,6 +144,7 @@ public struct SweepCell: Sendable {
         self.request = request
         made.apply(to: &self.request)
         adapters = made.adapters
+        var moved: Set<String> = []
         // Starts come after the sliders that they are of.
         let ordered = zip(axes, values).sorted { $0.0.kind != .start && $1.0.kind == .start }
         for (axis, value) in ordered {
@@ -184,6 +185,12 @@ public struct SweepCell: Sendable {
                     index = self.adapters.count - 1
                 }
                 guard let index, let number = Double(value) else { continue }
+                // An option's file may have the name of one axis and be the file of another.
+                guard moved.insert("\(axis.kind.rawValue) \(index)").inserted else {
+                    throw GenerationError(
+                        "axis \(axis.kind.rawValue):\(axis.name)", expected: "a slider that no other axis moves",
+                        found: "\(self.adapters[index].file.path), which one does")
+                }
                 if axis.kind == .slider {
                     self.adapters[index].weight = number
                 } else {
