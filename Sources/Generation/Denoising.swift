@@ -50,6 +50,10 @@ public struct Denoising: Sendable {
         guard picture == nil || request.hires == nil else {
             throw GenerationError("hires", expected: "no starting picture beside it", found: "one")
         }
+        var pass = pass
+        if let stack = pass.adaptation as? AdapterStack {
+            pass.adaptation = stack.softened(width: request.width, height: request.height)
+        }
         self.request = request
         hires = request.hires
         self.model = model

@@ -24,7 +24,9 @@ public struct StartingPicture: Sendable, Equatable {
     /// The step that a trajectory of `steps` begins with: `steps - min(int(steps * strength), steps)`.
     ///
     /// Follows diffusers `StableDiffusionImg2ImgPipeline.get_timesteps`.
-    func firstStep(of steps: Int) -> Int { steps - min(Int(Double(steps) * strength), steps) }
+    func firstStep(of steps: Int) -> Int { Self.firstStep(of: steps, strength: strength) }
+
+    static func firstStep(of steps: Int, strength: Double) -> Int { steps - min(Int(Double(steps) * strength), steps) }
 
     /// The picture in the size of the request: `[1, 3, height, width]` in -1...1.
     func pixels(for request: GenerationRequest) -> Tensor {

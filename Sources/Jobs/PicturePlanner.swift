@@ -102,6 +102,7 @@ public final class PicturePlanner: Sendable {
         recipe.adapters = made.adapters.isEmpty ? nil : made.adapters
         try recipe.request.validate(for: model)
         recipe.sampler = try recipe.request.makeSampler(model.scheduler).method.name
+        try model.checkActing(made.adapters, in: recipe.request, strength: recipe.start?.strength)
         return recipe
     }
 

@@ -90,7 +90,7 @@ struct BatchCommand: AsyncParsableCommand {
     /// Does the jobs of the shard, or prints them; runs on the compute thread.
     private func work(_ list: JobList, _ hash: String) throws -> BatchRun.Report? {
         let name = list.model ?? "mini"
-        let folders = StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+        let folders = try StackFolders(loraModelDir: loraModelDir, assets: assets)
         let folder = URL(filePath: output, directoryHint: .isDirectory)
         let training = TrainingPlanner(folder: list.folder, output: folder) { [assets] name in
             try Assets.store(name, assets: assets)
@@ -136,6 +136,7 @@ struct BatchCommand: AsyncParsableCommand {
     }
 
     private func submit(_ list: JobList) throws {
+        if let loraModelDir { try checkFolder(loraModelDir, option: "--lora-model-dir") }
         guard shard == .whole, !dryRun else {
             throw UsageError(description: "--engine slurm: expected neither --shard nor --dry-run beside it, found one")
         }

@@ -166,6 +166,7 @@ struct Edit: AsyncParsableCommand {
             refinements: refinements, averages: averaging,
             tuning: tuning > 0 && scale > 1 ? NullTextTuning(iterations: tuning) : nil)
         recipe.edit(try .init(path: path), inversion, start: start, strength: strength)
+        try network.checkActing(recipe.adapters ?? [], in: request, strength: recipe.start?.strength)
         return recipe
     }
 

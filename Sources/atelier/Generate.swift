@@ -168,6 +168,7 @@ struct Generate: AsyncParsableCommand {
             recipe.additions = additions.isEmpty ? nil : additions
             recipe.adapters = adapters.isEmpty ? nil : adapters
             recipe.start = origin?.files
+            try network.checkActing(adapters, in: request, strength: origin?.files.strength)
             recipe.device = device.note(backend)
             if dryRun {
                 try origin?.picture.validate(for: request)

@@ -34,14 +34,6 @@ struct GridCommand: AsyncParsableCommand {
             guard (1...3).contains(axes.count) else {
                 throw GenerationError("--axis", expected: "one to three of them", found: "\(axes.count)")
             }
-            for (index, axis) in axes.enumerated() {
-                if axis.kind != .prompt,
-                    axes[..<index].contains(where: { $0.kind == axis.kind && $0.name == axis.name })
-                {
-                    throw GenerationError(
-                        "--axis", expected: "each axis once", found: "\(axis.kind.rawValue) twice")
-                }
-            }
             let count = axes.reduce(1) { $0 * $1.values.count }
             guard count <= 1000 else {
                 throw GenerationError("--axis", expected: "at most 1000 pictures", found: "\(count)")

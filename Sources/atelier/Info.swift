@@ -1,3 +1,4 @@
+import Adapters
 import ArgumentParser
 import Foundation
 import Generation
@@ -31,6 +32,11 @@ struct Info: ParsableCommand {
             }
             for use in recipe.adapters ?? [] {
                 print("adapter \(use.file.path) weight \(use.weight) sha256: \(use.file.hash)")
+                for line in use.details { print("  \(line)") }
+            }
+            for direction in recipe.request.directions ?? [] {
+                let start = direction.start.map { " start \($0)" } ?? ""
+                print("direction \"\(direction.positive)|\(direction.negative)\" scale \(direction.scale)\(start)")
             }
             print("Precision: \(recipe.precision.rawValue)")
             if let hash = recipe.latentsHash { print("Latents sha256: \(hash)") }
@@ -48,5 +54,36 @@ struct Info: ParsableCommand {
         fields["prompt"] = infotext.prompt
         fields["negative_prompt"] = infotext.negativePrompt
         print(String(decoding: try encoder.encode(fields), as: UTF8.self))
+    }
+}
+
+extension AdapterUse {
+    /// When, where and how it acts, as far as it is told: a line each.
+    fileprivate var details: [String] {
+        var lines: [String] = []
+        if let schedule {
+            var parts: [String] = []
+            if let start = schedule.start { parts.append("start \(start)") }
+            if let axis = schedule.axis { parts.append("axis \(axis)") }
+            if let from = schedule.from { parts.append("from \(from)") }
+            if let to = schedule.to { parts.append("to \(to)") }
+            if let curve = schedule.curve { parts.append("curve \(curve)") }
+            lines.append(parts.joined(separator: " "))
+        }
+        if let region {
+            var parts: [String] = []
+            if let box = region.box { parts.append("box \(box)") }
+            if let mask = region.mask { parts.append("mask \(mask.path) sha256: \(mask.hash)") }
+            if let word = region.word { parts.append("word \"\(word)\"") }
+            if let threshold = region.threshold { parts.append("threshold \(threshold)") }
+            if let feather = region.feather { parts.append("feather \(feather)") }
+            if region.lock == true { parts.append("locked") }
+            lines.append("region " + parts.joined(separator: " "))
+        }
+        if let gains { lines.append("gains " + gains.map { "\($0.part)=\($0.gain)" }.joined(separator: " ")) }
+        if let branch { lines.append("branch \(branch.rawValue)") }
+        if let styleBranch { lines.append("style branch \(styleBranch)") }
+        if let combine { lines.append("combine \(combine.rawValue)") }
+        return lines
     }
 }

@@ -29,8 +29,10 @@ struct LoRAOptions: ParsableArguments {
     var allowUnmatched = false
 
     /// Where names are looked up.
-    func folders(assets: String?) -> StackFolders {
-        StackFolders(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+    ///
+    /// - Throws: `GenerationError` for a folder of the user's that is none.
+    func folders(assets: String?) throws -> StackFolders {
+        try StackFolders(loraModelDir: loraModelDir, assets: assets)
     }
 
     /// The prompt without its tags, and what options, stacks and tags add to it.
@@ -40,7 +42,7 @@ struct LoRAOptions: ParsableArguments {
         in prompt: String, for model: ModelIdentity, assets: String?, isQuiet: Bool = false
     ) throws -> Composition {
         let tags = try LoRATags(prompt)
-        let folders = folders(assets: assets)
+        let folders = try folders(assets: assets)
         var made = Composition(prompt: tags.prompt)
         made.adapters = try lora.map { try AdapterUse(path: $0.path, weight: $0.weight) }
         made.adapters += try slider.map { argument in
@@ -63,6 +65,25 @@ struct LoRAOptions: ParsableArguments {
         let remarks = try made.remarks(on: model)
         if !isQuiet { remarks.forEach(complain) }
         return made
+    }
+}
+
+extension StackFolders {
+    /// The folder that the user names, and what ships with the program.
+    ///
+    /// - Throws: `GenerationError` for a folder that is none.
+    init(loraModelDir: String?, assets: String?) throws {
+        if let loraModelDir { try checkFolder(loraModelDir, option: "--lora-model-dir") }
+        self.init(own: loraModelDir.map { [$0] } ?? [], shipped: try? Assets.sliders(assets))
+    }
+}
+
+/// Refuses a folder to read from that is not there, or is a file.
+func checkFolder(_ path: String, option: String) throws {
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    guard exists, isFolder.boolValue else {
+        throw GenerationError("\(option) \(path)", expected: "a folder", found: exists ? "a file" : "nothing there")
     }
 }
 

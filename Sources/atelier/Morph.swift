@@ -14,7 +14,7 @@ struct Morph: AsyncParsableCommand {
             """)
 
     @Option(help: "What moves: slider:NAME=first:last:count, or another axis of `atelier grid`.")
-    var axis: String
+    var axis: [String]
     @Option(name: [.short, .long], help: "The animated PNG, or numbered pictures with %03d.")
     var output = "morph.png"
     @Option(help: "Milliseconds that a frame stays.")
@@ -24,6 +24,10 @@ struct Morph: AsyncParsableCommand {
     @OptionGroup var options: SweepOptions
 
     func validate() throws {
+        guard axis.count == 1 else {
+            throw ValidationError(
+                "--axis: expected one, as a morph has one dimension (`atelier grid` takes three), found \(axis.count)")
+        }
         guard (10...10_000).contains(frameTime) else {
             throw ValidationError("--frame-time: expected 10 to 10000 milliseconds, found \(frameTime)")
         }
@@ -33,7 +37,7 @@ struct Morph: AsyncParsableCommand {
         try useThreads(options.threads)
         let wanted: SweepAxis
         do {
-            wanted = try SweepAxis(axis)
+            wanted = try SweepAxis(axis[0])
         } catch let error as GenerationError {
             throw UsageError(description: error.description)
         }

@@ -15,13 +15,17 @@ struct Rerun: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "The file to write, .png or .jpg.")
     var output: String
     @OptionGroup var device: DeviceOptions
+    @Option(help: "A folder of adapters, for those that are no longer where the recipe says.")
+    var loraModelDir: String?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
 
     func run() async throws {
         let job = self
         let work = { @Sendable in
-            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets, on: job.device)
+            let rerun = try RecipeRun(
+                picture: job.picture, model: job.model, loraModelDir: job.loraModelDir, assets: job.assets,
+                on: job.device)
             for change in rerun.changedInputs { complain("\(job.picture): not the same: \(change)") }
             let denoising = try rerun.redrawn()
             var recipe = rerun.recipe
@@ -47,13 +51,17 @@ struct Verify: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "The model, where it is no longer where the recipe says.")
     var model: String?
     @OptionGroup var device: DeviceOptions
+    @Option(help: "A folder of adapters, for those that are no longer where the recipe says.")
+    var loraModelDir: String?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
 
     func run() async throws {
         let job = self
         let work = { @Sendable () -> PictureVerdict in
-            let rerun = try RecipeRun(picture: job.picture, model: job.model, assets: job.assets, on: job.device)
+            let rerun = try RecipeRun(
+                picture: job.picture, model: job.model, loraModelDir: job.loraModelDir, assets: job.assets,
+                on: job.device)
             return rerun.recipe.verdict(
                 on: rerun.image, against: try rerun.redrawn(), model: rerun.network,
                 changedInputs: rerun.changedInputs)
@@ -80,18 +88,20 @@ private struct RecipeRun {
     let device: String?
     let changedInputs: [String]
 
-    init(picture: String, model: String?, assets: String?, on device: DeviceOptions) throws {
+    init(
+        picture: String, model: String?, loraModelDir: String?, assets: String?, on device: DeviceOptions
+    ) throws {
         let metadata: ImageMetadata
         (image, metadata) = try readImage(at: picture)
         guard let recipe = try PictureRecipe(metadata, path: picture) else {
             throw GenerationError(picture, expected: "a picture with a recipe of this program", found: "none in it")
         }
-        self.recipe = recipe
+        self.recipe = try recipe.located(in: StackFolders(loraModelDir: loraModelDir, assets: assets))
         let store = try Assets.store(model ?? recipe.model, assets: assets)
         modelHash = try store.hash()
         let backend = try device.backend()
         self.device = device.note(backend)
-        changedInputs = recipe.changedInputs(modelHash: modelHash, engine: engineVersion, device: self.device)
+        changedInputs = self.recipe.changedInputs(modelHash: modelHash, engine: engineVersion, device: self.device)
         network = try StableDiffusion(
             store, precision: recipe.precision, additions: recipe.additions ?? [], device: backend)
     }

@@ -122,7 +122,7 @@ struct Stylize: AsyncParsableCommand {
     private func draw(_ files: [String]) throws -> Int {
         let store = try Assets.store(model, assets: assets)
         let planner = try PicturePlanner(
-            store, name: model, precision: .fp32, loras.folders(assets: assets), folder: ".")
+            store, name: model, precision: .fp32, try loras.folders(assets: assets), folder: ".")
         let made = try loras.composition(in: prompt ?? "", for: ModelIdentity(store), assets: assets)
         guard !made.styles.isEmpty || !made.adapters.isEmpty || !made.directions.isEmpty else {
             throw UsageError(description: "--style: expected a style, slider or direction, found none")
@@ -163,6 +163,7 @@ struct Stylize: AsyncParsableCommand {
         own.apply(to: &recipe.request)
         recipe.adapters = made.adapters
         try recipe.request.validate(for: planner.model)
+        try planner.model.checkActing(made.adapters, in: recipe.request, strength: recipe.start?.strength)
         func drawn(_ recipe: PictureRecipe) throws -> (picture: Image, recipe: PictureRecipe) {
             guard let drawn = try planner.draw(recipe, isStopped: { Interrupt.isRequested }) else {
                 throw Interrupted()

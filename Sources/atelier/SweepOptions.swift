@@ -45,23 +45,37 @@ struct SweepOptions: ParsableArguments {
         let store = try Assets.store(model, assets: assets)
         let identity = try ModelIdentity(store)
         let modelHash = identity.hash
-        let made = try loras.composition(in: prompt, for: identity, assets: assets)
-        let folders = loras.folders(assets: assets)
+        let folders = try loras.folders(assets: assets)
+        let resolve = { try folders.file(of: $0) }
+        do {
+            try SweepAxis.checkDistinct(axes, resolve: resolve)
+        } catch let error as GenerationError where error.subject == "--axis" {
+            throw UsageError(description: error.description)
+        }
         let network = try StableDiffusion(store)
         let defaults = try store.samplingDefaults()
-        var base = GenerationRequest(
-            prompt: made.prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
+        let base = GenerationRequest(
+            prompt: prompt, negativePrompt: negativePrompt, steps: steps ?? defaults.steps,
             guidanceScale: cfgScale ?? defaults.guidanceScale, seed: seed, width: width ?? network.defaultSize,
             height: height ?? network.defaultSize)
-        made.apply(to: &base)
+        // Cells whose prompts have the same tags have the same adapters; their files are read once.
+        var known: [[LoRATags.Tag]: Composition] = [:]
         let cells = try places.map { place in
-            try SweepCell(axes, at: place, from: base, made.adapters) { try folders.file(of: $0) }
+            try SweepCell(axes, at: place, from: base, resolve: resolve) { prompt in
+                let tags = try LoRATags(prompt)
+                var made =
+                    try known[tags.tags]
+                    ?? loras.composition(in: prompt, for: identity, assets: assets, isQuiet: true)
+                known[tags.tags] = made
+                made.prompt = tags.prompt
+                return made
+            }
         }
-        let others = cells.flatMap(\.adapters).filter { use in !made.adapters.contains { $0.file == use.file } }
-        try Composition(prompt: "", adapters: others).remarks(on: identity).forEach(complain)
+        try Composition(prompt: "", adapters: cells.flatMap(\.adapters)).remarks(on: identity).forEach(complain)
         for cell in cells {
             try cell.request.validate(for: network)
             _ = try cell.request.makeSampler(network.scheduler)
+            try network.checkActing(cell.adapters, in: cell.request)
         }
         let stacks = try cells.map { try network.adapters($0.adapters) }
         var progress = TerminalProgress()

@@ -101,6 +101,11 @@ import Testing
         ("axis: fraction, from: 2, to: 3", "2.0 to 3.0"), ("axis: sigma, to: -0.5", "never acts"),
         ("curve: [[0, 0], [999, 0]]", "0 all the time"), ("curve: [[2000, 0], [3000, 1]]", "0 all the time"),
         ("curve: [[500, 0], [900, 1]], to: 400", "0 all the time"), ("curve: []", "curve"),
+        // A start is a share of timesteps, and an axis is one of something.
+        ("start: 0.5, axis: sigma", "no axis of sigma"), ("start: 0.5, axis: fraction", "no axis of fraction"),
+        ("axis: sigma", "axis: expected `from`"),
+        // Between the places that regions are drawn on.
+        ("region: {box: [0.5, 0.5, 0.501, 0.501]}", "region box: expected something"),
     ])
     func `numbers out of range are refused before any compute`(_ fields: String, _ word: String) throws {
         let found = try uses("schema: 1\nentries: [{slider: slider-bf16, scale: 1, \(fields)}]")
@@ -119,6 +124,55 @@ import Testing
         let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         let stack = try model.adapters(found)
         #expect(stack?.entries.count == 1)
+    }
+
+    /// The request's Euler steps are at timesteps 751, 501, 251 and 1, of which a strength of a half leaves two.
+    @Test(
+        arguments: [
+            ("from: 760, to: 800", nil, "from, to: expected a factor other than 0"), ("from: 740, to: 751", nil, nil),
+            ("from: 740", 0.5, "740 to the end"), ("axis: fraction, from: 0.3, to: 0.45", nil, "0, 0.25, 0.5, 0.75"),
+            ("axis: fraction, from: 0.3, to: 0.5", nil, nil), ("axis: fraction, to: 0.4", 0.5, "fraction 0.5, 0.75)"),
+            ("axis: sigma, from: 500", nil, "(sigma"),
+            ("curve: [[510, 0], [600, 1], [740, 0]]", nil, "curve: expected"),
+            ("start: 0.01", nil, nil),
+            ("region: {word: hat}", nil, "region word: expected words of the prompt"),
+            ("region: {word: cat}", nil, nil),
+        ] as [(String, Double?, String?)])
+    func `what none of the steps comes through is refused before any compute`(
+        _ fields: String, _ strength: Double?, _ word: String?
+    ) throws {
+        var found = try uses("schema: 1\nentries: [{slider: slider-bf16, scale: 1, \(fields)}]")
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        let request = GenerationRequest(prompt: "a cat", steps: 4, width: 64, height: 64, sampler: "euler")
+        guard let word else { return try model.checkActing(found, in: request, strength: strength) }
+        let error = #expect(throws: GenerationError.self) {
+            try model.checkActing(found, in: request, strength: strength)
+        }
+        #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("a.stack.yaml: entry 1 (slider-bf16): ") == true)
+        found[0].weight = 0
+        try model.checkActing(found, in: request, strength: strength)
+    }
+
+    @Test(
+        arguments: [(nil, nil), ("heun", nil), ("euler", HiresFix(scale: 2, steps: 5, denoisingStrength: 0.5))]
+            as [(String?, HiresFix?)])
+    func `the moments that are planned are those of the run`(_ sampler: String?, _ hires: HiresFix?) throws {
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        var request = GenerationRequest(prompt: "a cat", steps: 3, width: 32, height: 32, sampler: sampler)
+        request.hires = hires
+        var run = try Denoising(request, model: model)
+        var seen: [[Double]] = []
+        while !run.isComplete {
+            let step = Double(run.step) / Double(run.totalSteps)
+            // The second pass has its own timesteps, which are known once it has begun.
+            let before = run.nextTimesteps
+            run.advance()
+            seen += before.map { [Double($0), step] }
+        }
+        let planned = try request.moments(for: model).map { [$0.timestep, $0.fraction] }
+        #expect(planned.map { $0[1] } == (hires == nil ? seen.map { $0[1] } : [0, 0.2, 0.4, 0.6, 0.8]))
+        if hires == nil { #expect(planned.map { $0[0] } == seen.map { $0[0] }) }
     }
 
     @Test func `entries are combined as the stack says`() throws {
@@ -185,6 +239,65 @@ import Testing
         #expect(columns.allSatisfy { $0 < 32 + cell })
     }
 
+    @Test func `in a softened edge a locked slider acts as a free one`() throws {
+        let base = try latents([])
+        var use = try AdapterUse(path: Self.slider, weight: 1)
+        use.region = StackRegion(box: [0, 0, 0.5, 1], feather: 0.12)
+        let free = try latents([use])
+        let mask = try #require(try use.region?.regionMask("x"))
+        use.region?.lock = true
+        let locked = try latents([use])
+        let (height, width) = (base.size(2), base.size(3))
+        let shares = mask.resized(height: height, width: width).floats
+        func effect(_ tensor: Tensor, where isMeant: (Float) -> Bool) -> Double {
+            let changes = (tensor - base).floats.enumerated().filter { isMeant(shares[$0.offset % (height * width)]) }
+            return changes.reduce(0) { $0 + Double(abs($1.element)) }
+        }
+        let band: (Float) -> Bool = { $0 > 0.05 && $0 < 0.95 }
+        #expect(shares.contains(where: band) && shares.contains(0))
+        #expect(effect(locked, where: band) > 0.8 * effect(free, where: band))
+        #expect(effect(locked) { $0 == 0 } == 0 && effect(free) { $0 == 0 } > 0)
+    }
+
+    @Test func `an edge is softened equally far in both directions of the picture`() throws {
+        let region = StackRegion(box: [0.4, 0.4, 0.6, 0.6], feather: 0.1)
+        let mask = try #require(try region.regionMask("x"))
+        /// How far the mask reaches beyond the box, as shares of a width of 2 and a height of 1.
+        func reach(_ mask: RegionMask, across: Double, down: Double) -> (across: Double, down: Double) {
+            let side = 128
+            let inside = mask.values.floats.enumerated().filter { $0.element > 0 }.map(\.offset)
+            let columns = inside.map { $0 % side }
+            let rows = inside.map { $0 / side }
+            func length(_ places: [Int]) -> Double {
+                Double((places.max() ?? 0) - (places.min() ?? 0) + 1) / Double(side)
+            }
+            return ((length(columns) - 0.2) / 2 * across, (length(rows) - 0.2) / 2 * down)
+        }
+        let square = reach(mask, across: 1, down: 1)
+        #expect(abs(square.across - 0.2) < 0.02 && square.across == square.down)
+        let wide = reach(mask.softened(width: 256, height: 128), across: 2, down: 1)
+        #expect(abs(wide.across - 0.2) < 0.03 && abs(wide.down - 0.2) < 0.02, "\(wide)")
+        // The run does it for its own size.
+        let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
+        var use = try AdapterUse(path: Self.slider, weight: 1)
+        use.region = region
+        let run = try Denoising(
+            GenerationRequest(prompt: "a cat", steps: 2, width: 128, height: 64, sampler: "euler"), model: model,
+            pass: Pass(adaptation: model.adapters([use])))
+        let drawn = reach(try #require(run.adapterRegion), across: 2, down: 1)
+        #expect(drawn == wide)
+    }
+
+    @Test func `a mask without white is refused`() throws {
+        try inFolder("") { path in
+            let mask = URL(filePath: path).deletingLastPathComponent().appending(path: "black.png").path
+            try writeImage(Image(width: 8, height: 8, pixels: [UInt8](repeating: 0, count: 3 * 64)), to: mask)
+            let region = StackRegion(mask: try PictureRecipe.InputFile(path: mask))
+            let error = #expect(throws: GenerationError.self) { try region.regionMask("x") }
+            #expect(error?.description.contains("x: region mask: expected something of the picture inside") == true)
+        }
+    }
+
     @Test func `feathers soften an edge and keep its middle`() throws {
         let sharp = try #require(try StackRegion(box: [0, 0, 0.5, 1]).regionMask("x")?.values)
         let soft = try #require(try StackRegion(box: [0, 0, 0.5, 1], feather: 0.1).regionMask("x")?.values)
@@ -220,16 +333,48 @@ import Testing
         let axes = try [
             "start:\(slider)=0.5,1", "slider:\(slider)=-1,2", "seed=7,9", "prompt=old|young",
         ].map { try SweepAxis($0) }
-        let cell = try SweepCell(axes, at: [0, 1, 1, 1], from: request, []) { $0 }
+        let cell = try SweepCell(axes, at: [0, 1, 1, 1], from: request, resolve: { $0 }) { Composition(prompt: $0) }
         #expect(cell.request.seed == 9 && cell.request.prompt == "an young cat")
         #expect(cell.adapters.count == 1 && cell.adapters[0].weight == 2)
         #expect(cell.adapters[0].schedule == StackSchedule(start: 0.5))
         #expect(cell.values == ["0.5", "2", "9", "young"])
         #expect(throws: GenerationError.self) {
-            try SweepCell([SweepAxis("prompt=dog|cat")], at: [1], from: request, []) { $0 }
+            try SweepCell([SweepAxis("prompt=dog|cat")], at: [1], from: request, resolve: { $0 }) {
+                Composition(prompt: $0)
+            }
         }
         #expect(throws: GenerationError.self) {
-            try SweepCell([SweepAxis("steps=1.5")], at: [0], from: request, []) { $0 }
+            try SweepCell([SweepAxis("steps=1.5")], at: [0], from: request, resolve: { $0 }) {
+                Composition(prompt: $0)
+            }
         }
+    }
+
+    @Test func `axes that meet in one adapter are refused`() throws {
+        let use = try AdapterUse(path: slider, weight: 1)
+        let axes = try ["slider:slider-bf16=1", "slider:\(slider)=2"].map { try SweepAxis($0) }
+        // The name's own file is another one than that of the option which has its name.
+        let error = #expect(throws: GenerationError.self) {
+            try SweepCell(
+                axes, at: [0, 0], from: request,
+                resolve: { $0.hasPrefix("/") ? $0 : Fixtures.path("adapters/slider-f16.pt") }
+            ) { Composition(prompt: $0, adapters: [use]) }
+        }
+        #expect(error?.description.contains("slider that no other axis moves") == true)
+    }
+
+    @Test func `one slider by two names is one axis`() throws {
+        func check(_ axes: String...) throws {
+            try SweepAxis.checkDistinct(axes.map { try SweepAxis($0) }) {
+                $0.hasPrefix("/") ? $0 : "/sliders/" + ($0.hasSuffix(".pt") ? $0 : $0 + ".pt")
+            }
+        }
+        try check("slider:age=1,2", "start:age=0.5,1", "slider:smile=0,1", "prompt=a|b", "prompt=c|d")
+        for other in ["age", "age.pt", "/sliders/age.pt", "/sliders/./age.pt"] {
+            let error = #expect(throws: GenerationError.self) { try check("slider:age=1,2", "slider:\(other)=0") }
+            #expect(
+                error?.description.contains("slider twice: age and \(other)") == true, "\(error?.description ?? "")")
+        }
+        #expect(throws: GenerationError.self) { try check("seed=1,2", "seed=3") }
     }
 }

@@ -227,7 +227,7 @@ import Weights
 
     @Test func `an axis moves a style's strength`() throws {
         let axes = [try SweepAxis("style:\(Self.style)=0,2"), try SweepAxis("start:\(Self.style)=0.5")]
-        let cell = try SweepCell(axes, at: [1, 0], from: request(), []) { $0 }
+        let cell = try SweepCell(axes, at: [1, 0], from: request(), resolve: { $0 }) { Composition(prompt: $0) }
         #expect(cell.request.styles?.map(\.strength) == [2] && cell.request.styles?.map(\.start) == [0.5])
         #expect(cell.adapters.map(\.styleBranch) == [0])
     }

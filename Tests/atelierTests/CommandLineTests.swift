@@ -29,8 +29,10 @@ import Weights
 
     static let model = Fixtures.path("tiny-sd")
 
-    func run(_ arguments: [String]) throws -> Outcome {
+    /// - Parameter folder: that the program starts in; nil for this process's own.
+    func run(_ arguments: [String], in folder: URL? = nil) throws -> Outcome {
         let process = Process()
+        if let folder { process.currentDirectoryURL = folder }
         process.executableURL = Self.executable
         process.arguments = arguments
         let (output, errors) = (Pipe(), Pipe())

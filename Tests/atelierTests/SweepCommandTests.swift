@@ -57,8 +57,58 @@ import Testing
         }
     }
 
+    @Test func `a prompt axis names adapters as a prompt does`() throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "g.png").path
+            try FileManager.default.copyItem(atPath: slider, toPath: folder.appending(path: "age.pt").path)
+            let names = ["--lora-model-dir", folder.path]
+            var arguments = base + names + ["--axis", "prompt=<lora:age:0.5>|<lora:age:1>|", "-o", path]
+            arguments[arguments.firstIndex(of: "an old cat") ?? 0] = "an old cat <lora:age:0.5>"
+            var run = try program.run(["grid"] + arguments)
+            #expect(run.code == 0, "\(run.errors)")
+            struct Index: Decodable {
+                struct Entry: Decodable {
+                    struct Recipe: Decodable {
+                        struct Request: Decodable { let prompt: String }
+                        struct Use: Decodable { let weight: Double }
+                        let request: Request
+                        let adapters: [Use]?
+                        let latentsHash: String
+                    }
+                    let recipe: Recipe
+                }
+                let pictures: [Entry]
+            }
+            func pictures() throws -> [Index.Entry.Recipe] {
+                try JSONDecoder().decode(Index.self, from: Data(contentsOf: folder.appending(path: "g.json")))
+                    .pictures.map(\.recipe)
+            }
+            let tagged = try pictures()
+            #expect(tagged.map(\.request.prompt) == ["an old cat", "an old cat", "an old cat "])
+            #expect(tagged.map { $0.adapters?.map(\.weight) } == [[0.5], [1], nil])
+            // The same pictures as from an axis of the slider's own.
+            run = try program.run(["grid"] + base + names + ["--axis", "slider:age=0.5,1,0", "-o", path])
+            #expect(run.code == 0, "\(run.errors)")
+            #expect(try pictures().map(\.latentsHash) == tagged.map(\.latentsHash))
+            // A name that there is not is refused before anything is drawn.
+            run = try program.run(
+                ["grid"] + base + names
+                    + ["--axis", "prompt=cat|cat <lora:nosuch:1>", "-o", folder.appending(path: "h.png").path])
+            #expect(run.code == 1 && run.errors.contains("<lora:nosuch>") && !run.errors.contains("drawing"))
+        }
+    }
+
     @Test(arguments: [
         (["grid"], ["--axis", "seed=1,2", "--axis", "seed=3"], 2),
+        (["morph"], ["--axis", "seed=1,2", "--axis", "steps=3"], 2),
+        (
+            ["grid"],
+            [
+                "--lora-model-dir", Fixtures.path("adapters"), "--axis", "slider:slider-bf16=1,2", "--axis",
+                "slider:slider-bf16.pt=0",
+            ], 2
+        ),
+        (["grid"], ["--axis", "seed=1,2", "--lora-model-dir", "/nowhere/loras"], 1),
         (["grid"], ["--axis", "hue=1"], 2), (["grid"], ["--axis", "slider:nothing=1,2"], 1),
         (["grid"], ["--axis", "prompt=dog|cat"], 1), (["morph"], ["--axis", "seed=1,2", "-o", "x.jpg"], 2),
     ])

@@ -7,12 +7,33 @@ public import TensorCore
 public struct RegionMask: Sendable {
     /// `[height, width]`, from 0 to 1.
     public let values: Tensor
+    /// The mask before its edge was softened; nil for one that is as it was given.
+    public var unsoftened: Unsoftened?
     private let cache = Cache()
 
     /// - Parameter values: `[height, width]`, from 0 to 1.
     public init(_ values: Tensor) {
         precondition(values.rank == 2 && values.count > 0, "region mask: shape \(values.shape)")
         self.values = values.converted(to: .float32).contiguous().frozen()
+    }
+
+    /// A mask with a sharp edge, and how far it is softened. How many places that is depends on the picture's shape.
+    public struct Unsoftened: Sendable {
+        /// `side · side`, row by row.
+        public var values: [Float]
+        /// As a share of the picture's shorter side.
+        public var feather: Double
+
+        public init(values: [Float], feather: Double) {
+            self.values = values
+            self.feather = feather
+        }
+    }
+
+    /// 1 where the mask in another size is over 0, however little, 0 elsewhere: `[height, width]`.
+    public func support(height: Int, width: Int) -> Tensor {
+        let shares = resized(height: height, width: width)
+        return Tensor(shares.floats.map { $0 > 0 ? 1 : 0 } as [Float], shape: shares.shape)
     }
 
     /// Whether no place is inside.

@@ -41,19 +41,21 @@ public struct Schedule: Sendable, Hashable {
     /// The same factor at every moment of every run.
     public var isConstant: Bool { window == nil && points.allSatisfy { $0.factor == points[0].factor } }
 
+    /// Where a moment is on the axis; nil for sigma where the sampler has none.
+    public func position(at moment: SamplingMoment) -> Double? {
+        switch axis {
+        case .timestep: moment.timestep
+        case .fraction: moment.fraction
+        case .sigma: moment.sigma
+        }
+    }
+
     /// The factor at a moment. Without a moment there is no run, only a text that is encoded once for the whole of it:
     /// a schedule that changes then counts as 0.
     public func factor(at moment: SamplingMoment?) -> Double {
         if isConstant { return points.first?.factor ?? 1 }
         guard let moment else { return 0 }
-        let position: Double
-        switch axis {
-        case .timestep: position = moment.timestep
-        case .fraction: position = moment.fraction
-        case .sigma:
-            guard let sigma = moment.sigma else { return 0 }
-            position = sigma
-        }
+        guard let position = position(at: moment) else { return 0 }
         if let window, !window.contains(position) { return 0 }
         guard let first = points.first, let last = points.last else { return 1 }
         if position <= first.position { return first.factor }

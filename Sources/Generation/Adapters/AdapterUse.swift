@@ -25,15 +25,23 @@ public struct AdapterUse: Codable, Sendable, Hashable {
     /// The rows in which it acts.
     var rows: RowWeights { styleBranch.map { .only([.style($0)]) } ?? (branch ?? .all).rows }
 
+    /// - Parameter path: is kept as an absolute one, for pictures are made again from anywhere.
     /// - Throws: when there is no such file.
     public init(path: String, weight: Double, allowsUnmatched: Bool = false) throws {
-        file = try PictureRecipe.InputFile(path: path)
+        file = try PictureRecipe.InputFile(
+            path: path.hasPrefix("/") ? path : URL(filePath: path).standardizedFileURL.path)
         self.weight = weight
         self.allowsUnmatched = allowsUnmatched ? true : nil
     }
 
     /// The file's name without its ending, as prompts call it.
     public var name: String { URL(filePath: file.path).deletingPathExtension().lastPathComponent }
+
+    /// Whether a path, relative or not, is that of its file.
+    func isFile(at path: String) -> Bool {
+        func resolved(_ path: String) -> String { URL(filePath: path).resolvingSymlinksInPath().path }
+        return resolved(path) == resolved(file.path)
+    }
 
     /// As messages call it.
     var label: String { named.text ?? name }

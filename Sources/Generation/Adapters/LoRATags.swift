@@ -2,7 +2,7 @@ import Foundation
 
 /// The adapters that a prompt names, as A1111 writes them: `<lora:name:weight>`, `<lora:name>` for weight 1.
 public struct LoRATags: Sendable, Equatable {
-    public struct Tag: Sendable, Equatable {
+    public struct Tag: Sendable, Hashable {
         public var name: String
         public var weight: Double
     }

@@ -8,7 +8,10 @@ import TensorCore
 /// The picture without the adapters that are locked into a region, drawn beside the picture with them: after each
 /// evaluation the latents outside the region are its own.
 ///
-///     latents = mask · latents + (1 - mask) · base
+///     latents = support · latents + (1 - support) · base    where support is 1 wherever the mask is over 0
+///
+/// The mask itself has its say in the layers: were it multiplied in here again at each evaluation, nothing of the slider
+/// would be left in a softened edge.
 struct LockedBase: Sendable {
     /// Of the picture without the locked adapters.
     private(set) var latents: Tensor
@@ -54,7 +57,7 @@ struct LockedBase: Sendable {
             input, timestep: sampler.evaluations[index].timestep, model.unet, pass, unconditional: context)
         latents = sampler.step(output, latents: latents, at: index, random: &random)
         guard let region else { return latents }
-        let mask = region.resized(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)
+        let mask = region.support(height: latents.size(2), width: latents.size(3)).unsqueezed(0).unsqueezed(0)
         return mask * other + (1 - mask) * latents
     }
 }
@@ -66,10 +69,10 @@ extension Image {
     ///     pixel = share · this + (1 - share) · other
     ///
     /// - Parameters:
-    ///   - region: averaged down to the latents, between whose places the share is bilinear.
+    ///   - region: its support among the latents, between whose places the share is bilinear.
     ///   - height, width: of the latents.
     func kept(in region: RegionMask, over other: Image, height: Int, width: Int) -> Image {
-        let map = region.resized(height: height, width: width).floats.map(Double.init)
+        let map = region.support(height: height, width: width).floats.map(Double.init)
         var pixels = other.pixels
         for y in 0..<self.height {
             let row = (Double(y) + 0.5) * Double(height) / Double(self.height) - 0.5

@@ -39,7 +39,16 @@ public struct StackSchedule: Codable, Sendable, Hashable {
             guard from == nil, to == nil, curve == nil else {
                 throw GenerationError("\(name): start", expected: "no window and no curve beside it", found: "one")
             }
+            guard kind == .timestep else {
+                throw GenerationError(
+                    "\(name): start",
+                    expected: "no axis of \(axisName) beside it, as a start is a share of the training timesteps "
+                        + "(a window of \(axisName) has `from` and `to`)", found: "\(start)")
+            }
             return .starting(atNoise: start * Double(timesteps))
+        }
+        guard axis == nil || from != nil || to != nil || curve != nil else {
+            throw GenerationError("\(name): axis", expected: "`from`, `to` or a `curve` beside it", found: "none")
         }
         let points = try (curve ?? []).map { point in
             guard point.count == 2, point.allSatisfy(\.isFinite) else {

@@ -13,9 +13,10 @@ public struct StackRegion: Codable, Sendable, Hashable {
     public var word: String?
     /// How much of the highest probability a place of the word has; a half when nil.
     public var threshold: Double?
-    /// How far the edge is softened, as a share of the picture's shorter side.
+    /// How far the edge is softened, as a share of the picture's shorter side: the radius of two box blurs, so that some of
+    /// it is felt twice as far to either side.
     public var feather: Double?
-    /// Whether the latents outside stay those of the picture without the stack.
+    /// Whether the picture stays as it is without the stack wherever the softened mask is 0.
     public var lock: Bool?
 
     public init(
@@ -82,6 +83,13 @@ public struct StackRegion: Codable, Sendable, Hashable {
                 Float((0..<3).reduce(0) { $0 + Int(picture.pixels[3 * index + $1]) }) / (3 * 255)
             }
         }
+        guard values.contains(where: { $0 > 0 }) else {
+            throw GenerationError(
+                "\(name): region \(box == nil ? "mask" : "box")",
+                expected: "something of the picture inside, drawn on \(side) places along each side",
+                found: box.map { "\($0), in which none of them lies" } ?? "a picture without white: \(mask?.path ?? "")"
+            )
+        }
         return RegionMask(values, feather: feather ?? 0)
     }
 }
@@ -91,17 +99,28 @@ extension RegionMask {
     ///
     /// - Parameters:
     ///   - values: `side · side`, row by row.
-    ///   - feather: how far, as a share of the side.
-    init(_ values: [Float], feather: Double) {
+    ///   - feather: how far, as a share of the picture's shorter side.
+    ///   - width, height: of the picture that the grid is stretched over, in any unit.
+    init(_ values: [Float], feather: Double, width: Int = 1, height: Int = 1) {
         let side = Int(Double(values.count).squareRoot())
-        let radius = Int((feather * Double(side)).rounded())
-        let soft = radius > 0 ? Self.blurred(values, side: side, radius: radius) : values
+        func radius(_ length: Int) -> Int {
+            Int((feather * Double(side) * Double(min(width, height)) / Double(length)).rounded())
+        }
+        let soft = Self.blurred(values, side: side, across: radius(width), down: radius(height))
         self.init(Tensor(soft, shape: [side, side]))
+        if feather > 0 { unsoftened = Unsoftened(values: values, feather: feather) }
     }
 
-    /// Two box blurs along each side: nearly a tent.
-    private static func blurred(_ values: [Float], side: Int, radius: Int) -> [Float] {
-        func pass(_ source: [Float], step: Int, line: Int) -> [Float] {
+    /// The mask with its edge softened equally far in both directions of a picture.
+    func softened(width: Int, height: Int) -> RegionMask {
+        guard let unsoftened, width != height else { return self }
+        return RegionMask(unsoftened.values, feather: unsoftened.feather, width: width, height: height)
+    }
+
+    /// Two box blurs along each side: nearly a tent, which reaches twice the radius to either side of an edge.
+    private static func blurred(_ values: [Float], side: Int, across: Int, down: Int) -> [Float] {
+        func pass(_ source: [Float], radius: Int, step: Int, line: Int) -> [Float] {
+            guard radius > 0 else { return source }
             var result = source
             for row in 0..<side {
                 for column in 0..<side {
@@ -117,9 +136,21 @@ extension RegionMask {
         }
         var result = values
         for _ in 0..<2 {
-            result = pass(result, step: 1, line: side)
-            result = pass(result, step: side, line: 1)
+            result = pass(result, radius: across, step: 1, line: side)
+            result = pass(result, radius: down, step: side, line: 1)
         }
         return result
+    }
+}
+
+extension AdapterStack {
+    /// The stack with the edges of its regions softened for a picture of this size.
+    func softened(width: Int, height: Int) -> AdapterStack {
+        guard width != height else { return self }
+        var soft: [Int: RegionMask] = [:]
+        for (number, entry) in entries.enumerated() where entry.region?.unsoftened != nil {
+            soft[number] = entry.region?.softened(width: width, height: height)
+        }
+        return soft.isEmpty ? self : placed(soft)
     }
 }

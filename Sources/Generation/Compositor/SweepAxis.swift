@@ -6,7 +6,8 @@ import Foundation
 ///     style:ink=0,2,4        three strengths of a style
 ///     seed=1,2,3             steps=10,20      cfg=2,4,8      sampler=euler,ddim      prompt=cat|dog|bird
 ///
-/// `prompt` replaces its first text, which the prompt must hold, by each of its texts.
+/// `prompt` replaces its first text, which the prompt must hold, by each of its texts. Adapters that these name act as in
+/// any prompt: `<lora:age:0.5>|<lora:age:1>`.
 public struct SweepAxis: Sendable, Hashable, Codable {
     public enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
         case slider, style, start, seed, steps, cfg, sampler, prompt
@@ -77,6 +78,35 @@ public struct SweepAxis: Sendable, Hashable, Codable {
         return Int(exactly: rounded).map(String.init) ?? String(rounded)
     }
 
+    /// The prompt with the text that this axis has in a place; axes of other kinds leave it alone.
+    ///
+    /// - Throws: `GenerationError` where the prompt has not the axis's first text.
+    fileprivate func replaced(_ prompt: String, with value: String) throws -> String {
+        guard kind == .prompt else { return prompt }
+        guard prompt.contains(values[0]) else {
+            throw GenerationError(
+                "axis prompt", expected: "its first text in the prompt '\(prompt)'",
+                found: "'\(values[0])', which is not in it")
+        }
+        return prompt.replacing(values[0], with: value)
+    }
+
+    /// Refuses two axes of one slider or style, however they call it, and two of any other kind but prompts.
+    ///
+    /// - Parameter resolve: the file of a slider's name; a name without one, as a style's own, stands for itself.
+    /// - Throws: `GenerationError` that names both.
+    public static func checkDistinct(_ axes: [SweepAxis], resolve: (String) throws -> String) throws {
+        var known: [String: SweepAxis] = [:]
+        for axis in axes where axis.kind != .prompt {
+            let path = axis.name.isEmpty ? nil : try? resolve(axis.name)
+            let subject = path.map { URL(filePath: $0).resolvingSymlinksInPath().path } ?? axis.name
+            guard let other = known.updateValue(axis, forKey: "\(axis.kind.rawValue) \(subject)") else { continue }
+            let names = axis.name.isEmpty ? "" : ": \(other.name) and \(axis.name) are one file"
+            throw GenerationError(
+                "--axis", expected: "each axis once", found: "\(axis.kind.rawValue) twice\(names)")
+        }
+    }
+
     /// What stands over a column or beside a row.
     public func label(_ index: Int) -> String {
         switch kind {
@@ -95,17 +125,26 @@ public struct SweepCell: Sendable {
     /// The value of each axis.
     public var values: [String]
 
+    /// Texts take their places in the prompt first, so that what they name acts as in a prompt of its own; then come the
+    /// other axes.
+    ///
     /// - Parameters:
     ///   - place: the index on each axis.
+    ///   - request: with the prompt as the user wrote it, its tags in it.
     ///   - resolve: the file of a slider's name.
-    /// - Throws: `GenerationError` for values that the request cannot have.
+    ///   - compose: what the options and a prompt's tags add to a picture.
+    /// - Throws: `GenerationError` for values that the request cannot have; the errors of `compose`.
     public init(
-        _ axes: [SweepAxis], at place: [Int], from request: GenerationRequest, _ adapters: [AdapterUse],
-        resolve: (String) throws -> String
+        _ axes: [SweepAxis], at place: [Int], from request: GenerationRequest, resolve: (String) throws -> String,
+        compose: (String) throws -> Composition
     ) throws {
-        self.request = request
-        self.adapters = adapters
         values = zip(axes, place).map { $0.values[$1] }
+        let prompt = try zip(axes, values).reduce(request.prompt) { try $1.0.replaced($0, with: $1.1) }
+        let made = try compose(prompt)
+        self.request = request
+        made.apply(to: &self.request)
+        adapters = made.adapters
+        var moved: Set<String> = []
         // Starts come after the sliders that they are of.
         let ordered = zip(axes, values).sorted { $0.0.kind != .start && $1.0.kind == .start }
         for (axis, value) in ordered {
@@ -120,13 +159,7 @@ public struct SweepCell: Sendable {
             case .steps: self.request.steps = try whole()
             case .cfg: self.request.guidanceScale = Double(value) ?? 0
             case .sampler: self.request.sampler = value
-            case .prompt:
-                guard self.request.prompt.contains(axis.values[0]) else {
-                    throw GenerationError(
-                        "axis prompt", expected: "its first text in the prompt '\(self.request.prompt)'",
-                        found: "'\(axis.values[0])', which is not in it")
-                }
-                self.request.prompt = self.request.prompt.replacing(axis.values[0], with: value)
+            case .prompt: continue
             case .style:
                 var styles = self.request.styles ?? []
                 if !styles.contains(where: { $0.name == axis.name }) {
@@ -146,12 +179,18 @@ public struct SweepCell: Sendable {
                 }
             case .slider, .start:
                 let path = try resolve(axis.name)
-                var index = self.adapters.firstIndex { $0.name == axis.name || $0.file.path == path }
+                var index = self.adapters.firstIndex { $0.name == axis.name || $0.isFile(at: path) }
                 if index == nil {
                     self.adapters.append(try AdapterUse(path: path, weight: 1))
                     index = self.adapters.count - 1
                 }
                 guard let index, let number = Double(value) else { continue }
+                // An option's file may have the name of one axis and be the file of another.
+                guard moved.insert("\(axis.kind.rawValue) \(index)").inserted else {
+                    throw GenerationError(
+                        "axis \(axis.kind.rawValue):\(axis.name)", expected: "a slider that no other axis moves",
+                        found: "\(self.adapters[index].file.path), which one does")
+                }
                 if axis.kind == .slider {
                     self.adapters[index].weight = number
                 } else {

@@ -74,6 +74,6 @@ struct WordPlaces: Sendable {
             let value = bilinear(entry.sum, height: size.height, width: size.width, row: row, column: column)
             return (value - low) / (high - low) >= entry.region.threshold ? 1 : 0
         }
-        return RegionMask(values, feather: entry.region.feather)
+        return RegionMask(values, feather: entry.region.feather, width: size.width, height: size.height)
     }
 }

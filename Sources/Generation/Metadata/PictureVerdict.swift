@@ -27,7 +27,9 @@ extension PictureRecipe {
         }
         var files = [("the starting picture", start?.picture), ("the mask", start?.mask)]
         files += (additions ?? []).map { ("the \($0.role.rawValue)", $0.file) }
-        files += (adapters ?? []).map { ("the adapter", $0.file) }
+        for use in adapters ?? [] {
+            files += [("the adapter", use.file), ("the region's mask", use.region?.mask)]
+        }
         for (name, file) in files {
             guard let file else { continue }
             let hash = (try? InputFile(path: file.path))?.hash
@@ -38,6 +40,20 @@ extension PictureRecipe {
         if device != self.device { changed.append("the device (\(self.device ?? "cpu") then, \(device ?? "cpu") now)") }
         if engine != self.engine { changed.append("the engine (\(self.engine) then, \(engine) now)") }
         return changed
+    }
+
+    /// The recipe with the adapters that are gone from their paths where files of their names and hashes are now.
+    public func located(in folders: StackFolders) -> PictureRecipe {
+        var copy = self
+        for (number, use) in (adapters ?? []).enumerated() where !FileManager.default.fileExists(atPath: use.file.path)
+        {
+            let name = URL(filePath: use.file.path).lastPathComponent
+            guard let path = try? folders.file(of: name),
+                let found = try? AdapterUse(path: path, weight: use.weight).file, found.hash == use.file.hash
+            else { continue }
+            copy.adapters?[number].file = found
+        }
+        return copy
     }
 
     /// Prepares the picture again: the same request from the same files.
