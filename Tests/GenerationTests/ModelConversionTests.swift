@@ -134,12 +134,21 @@ import Weights
         let list = output.appending(path: OutputFolder.manifestName)
         let names = String(decoding: try Data(contentsOf: list), as: UTF8.self)
         try Data(names.replacing("\"unet/config.json\",", with: "").utf8).write(to: list)
-        let before = try contents(output)
-        let error = #expect(throws: GenerationError.self) {
-            try ModelConversion.writeFolder(original, to: output, floatingPoint: .bfloat16)
+        func expectRefused(_ found: String) throws {
+            let before = try contents(output)
+            let error = #expect(throws: GenerationError.self) {
+                try ModelConversion.writeFolder(original, to: output, floatingPoint: .bfloat16)
+            }
+            #expect(error?.description.contains(found) == true, "\(error?.description ?? "")")
+            #expect(try contents(output) == before)
         }
-        #expect(error?.description.contains("'unet/config.json' of another origin") == true)
-        #expect(try contents(output) == before)
+        try expectRefused("'unet/config.json' of another origin")
+        // A former model's part that the new one has not is neither removed nor mixed with the new one's.
+        try Data(names.replacing("\"unet/config.json\"", with: "\"unet/config.json\", \"unet/notes.txt\"").utf8)
+            .write(to: list)
+        try expectRefused("'unet/notes.txt', which the new one has not")
+        try Data("no list".utf8).write(to: list)
+        try expectRefused("a .atelier-files.json that is no list of files")
         #expect(try FileManager.default.contentsOfDirectory(atPath: work.path) == ["model"])
     }
 
