@@ -11,6 +11,12 @@ public func sha256Hex(of bytes: some ContiguousBytes) -> String {
 /// - Throws: `RecipeError` for a file that cannot be read.
 public func sha256Hex(ofFile path: String) throws -> String {
     var hash = SHA256()
+    // A device never ends, and a pipe waits for its writer.
+    let real = URL(filePath: path).resolvingSymlinksInPath().path
+    let type = try? FileManager.default.attributesOfItem(atPath: real)[.type] as? FileAttributeType
+    guard type == nil || type == .typeRegular else {
+        throw RecipeError(path: path, expected: "a regular file", found: "something else")
+    }
     do {
         let file = try FileHandle(forReadingFrom: URL(filePath: path))
         defer { try? file.close() }

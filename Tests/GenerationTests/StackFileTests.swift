@@ -376,5 +376,10 @@ import Testing
                 error?.description.contains("slider twice: age and \(other)") == true, "\(error?.description ?? "")")
         }
         #expect(throws: GenerationError.self) { try check("seed=1,2", "seed=3") }
+        try check("slider:age=1,2", "prompt=a|a <lora:smile:1>", "start:age=0.5,1")
+        let error = #expect(throws: GenerationError.self) {
+            try check("slider:age=1,2", "prompt=a|a <lora:age.pt:1>")
+        }
+        #expect(error?.description.contains("slider:age beside a prompt axis") == true)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Recipes
 import TestSupport
 import Testing
 
@@ -16,6 +17,13 @@ import Testing
             try Data("x".utf8).write(to: url)
         }
         try body(folder.path)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a device is no file, and nothing waits for its end`() throws {
+        let folders = StackFolders(own: [], shipped: nil)
+        #expect(throws: GenerationError.self) { try folders.file(of: "/dev/zero", beside: "/tmp") }
+        #expect(throws: GenerationError.self) { try fileHash("/dev/zero") }
+        #expect(throws: RecipeError.self) { try sha256Hex(ofFile: "/dev/zero") }
     }
 
     @Test func `names go through the folders in turn, with dots or without`() throws {

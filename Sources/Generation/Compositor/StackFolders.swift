@@ -75,8 +75,10 @@ public struct StackFolders: Sendable {
 
     private static func candidates(_ path: String) -> [String] { [path] + endings.map { "\(path).\($0)" } }
 
+    /// Whether a regular file stands there, behind links: a device never ends, and a pipe waits for its writer.
     private static func isFile(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+        let real = URL(filePath: path).resolvingSymlinksInPath().path
+        let type = try? FileManager.default.attributesOfItem(atPath: real)[.type] as? FileAttributeType
+        return type == .typeRegular
     }
 }

@@ -96,11 +96,23 @@ public struct SweepAxis: Sendable, Hashable, Codable {
     /// - Parameter resolve: the file of a slider's name; a name without one, as a style's own, stands for itself.
     /// - Throws: `GenerationError` that names both.
     public static func checkDistinct(_ axes: [SweepAxis], resolve: (String) throws -> String) throws {
+        func subject(_ name: String) -> String {
+            let path = name.isEmpty ? nil : try? resolve(name)
+            return path.map { URL(filePath: $0).resolvingSymlinksInPath().path } ?? name
+        }
+        // What a text's tag sets, a slider's axis would set again, and the text would stand over it all the same.
+        let tags = axes.filter { $0.kind == .prompt }.flatMap(\.values).flatMap { (try? LoRATags($0).tags) ?? [] }
+        let tagged = Set(tags.map { subject($0.name) })
         var known: [String: SweepAxis] = [:]
         for axis in axes where axis.kind != .prompt {
-            let path = axis.name.isEmpty ? nil : try? resolve(axis.name)
-            let subject = path.map { URL(filePath: $0).resolvingSymlinksInPath().path } ?? axis.name
-            guard let other = known.updateValue(axis, forKey: "\(axis.kind.rawValue) \(subject)") else { continue }
+            guard axis.kind != .slider || !tagged.contains(subject(axis.name)) else {
+                throw GenerationError(
+                    "--axis", expected: "one axis for each adapter",
+                    found: "slider:\(axis.name) beside a prompt axis whose texts name it")
+            }
+            guard let other = known.updateValue(axis, forKey: "\(axis.kind.rawValue) \(subject(axis.name))") else {
+                continue
+            }
             let names = axis.name.isEmpty ? "" : ": \(other.name) and \(axis.name) are one file"
             throw GenerationError(
                 "--axis", expected: "each axis once", found: "\(axis.kind.rawValue) twice\(names)")

@@ -31,6 +31,10 @@ func fileHash(_ path: String) throws -> String {
     guard let attributes = try? FileManager.default.attributesOfItem(atPath: file.path) else {
         throw GenerationError(path, expected: "a file that can be read", found: "nothing there")
     }
+    // A device never ends, and a pipe waits for its writer.
+    guard attributes[.type] as? FileAttributeType == .typeRegular else {
+        throw GenerationError(path, expected: "a regular file", found: "something else")
+    }
     var cache = HashCache()
     let hash = try cache.hash(of: file.path, attributes)
     cache.save()
