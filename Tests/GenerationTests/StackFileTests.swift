@@ -363,6 +363,16 @@ import Testing
         #expect(error?.description.contains("slider that no other axis moves") == true)
     }
 
+    @Test func `an axis of a slider that a stack has twice is refused`() throws {
+        let uses = try [1, 0.5].map { try AdapterUse(path: slider, weight: $0) }
+        let error = #expect(throws: GenerationError.self) {
+            try SweepCell([SweepAxis("slider:\(slider)=0")], at: [0], from: request, resolve: { $0 }) {
+                Composition(prompt: $0, adapters: uses)
+            }
+        }
+        #expect(error?.description.contains("one entry of that slider in the stack, found 2") == true)
+    }
+
     @Test func `one slider by two names is one axis`() throws {
         func check(_ axes: String...) throws {
             try SweepAxis.checkDistinct(axes.map { try SweepAxis($0) }) {

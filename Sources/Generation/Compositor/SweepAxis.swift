@@ -191,7 +191,16 @@ public struct SweepCell: Sendable {
                 }
             case .slider, .start:
                 let path = try resolve(axis.name)
-                var index = self.adapters.firstIndex { $0.name == axis.name || $0.isFile(at: path) }
+                let entries = self.adapters.indices.filter { number in
+                    self.adapters[number].name == axis.name || self.adapters[number].isFile(at: path)
+                }
+                // A scale of 0 for one of two would not turn the slider off.
+                guard entries.count < 2 else {
+                    throw GenerationError(
+                        "axis \(axis.kind.rawValue):\(axis.name)", expected: "one entry of that slider in the stack",
+                        found: "\(entries.count)")
+                }
+                var index = entries.first
                 if index == nil {
                     self.adapters.append(try AdapterUse(path: path, weight: 1))
                     index = self.adapters.count - 1
