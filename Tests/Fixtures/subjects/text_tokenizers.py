@@ -141,8 +141,6 @@ def make():
         cases[name] = rows
     if len(texts) < 300:
         raise SystemExit(f"{len(texts)} strings; expected at least 300")
-    head = {"metadata": metadata(SCRIPT, 7), "strings": texts}
-    lines = [f" {json.dumps(name)}: [\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=True, separators=(",", ":"))
-             for row in rows) + "\n ]" for name, rows in cases.items()]
-    text = json.dumps(head, ensure_ascii=True)[:-1] + ',\n "cases": {\n' + ",\n".join(lines) + "\n}}\n"
+    golden = {"metadata": metadata(SCRIPT, 7), "strings": texts, "cases": cases}
+    text = json.dumps(golden, ensure_ascii=True, separators=(",", ":")) + "\n"
     (folder / "cases.json").write_text(text, encoding="utf-8")
