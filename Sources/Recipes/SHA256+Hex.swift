@@ -12,9 +12,7 @@ public func sha256Hex(of bytes: some ContiguousBytes) -> String {
 public func sha256Hex(ofFile path: String) throws -> String {
     var hash = SHA256()
     // A device never ends, and a pipe waits for its writer.
-    let real = URL(filePath: path).resolvingSymlinksInPath().path
-    let type = try? FileManager.default.attributesOfItem(atPath: real)[.type] as? FileAttributeType
-    guard type == nil || type == .typeRegular else {
+    guard [nil, .typeRegular].contains(fileType(of: path)) else {
         throw RecipeError(path: path, expected: "a regular file", found: "something else")
     }
     do {
@@ -27,6 +25,12 @@ public func sha256Hex(ofFile path: String) throws -> String {
         throw RecipeError(path: path, expected: "a readable file", found: FileReason.of(error))
     }
     return hash.hexadecimal
+}
+
+/// What stands at a path, behind links; nil for nothing.
+public func fileType(of path: String) -> FileAttributeType? {
+    let real = URL(filePath: path).resolvingSymlinksInPath().path
+    return (try? FileManager.default.attributesOfItem(atPath: real))?[.type] as? FileAttributeType
 }
 
 extension SHA256 {

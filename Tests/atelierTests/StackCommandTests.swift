@@ -9,13 +9,6 @@ import Testing
     private let base = ["-m", Fixtures.path("tiny-sd"), "-p", "an old cat", "--steps", "2", "-W", "64", "-H", "64"]
     private let slider = Fixtures.path("adapters/slider-bf16.pt")
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func write(_ text: String, _ name: String, in folder: URL) throws -> String {
         let url = folder.appending(path: name)
         try Data(text.utf8).write(to: url)

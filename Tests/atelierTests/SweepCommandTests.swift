@@ -9,13 +9,6 @@ import Testing
     private let base = ["-m", Fixtures.path("tiny-sd"), "-p", "an old cat", "--steps", "2", "-W", "32", "-H", "32"]
     private let slider = Fixtures.path("adapters/slider-bf16.pt")
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     @Test func `a grid has a sheet, and an index with the recipe of every picture`() throws {
         try inTemporaryFolder { folder in
             let path = folder.appending(path: "g.png").path

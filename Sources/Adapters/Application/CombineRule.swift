@@ -11,15 +11,7 @@ public enum CombineRule: String, Codable, Sendable, Hashable, CaseIterable {
 }
 
 extension CombineRule {
-    /// Says which rules there are for a word that is none.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        guard let rule = CombineRule(rawValue: try container.decode(String.self)) else {
-            throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: Self.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        self = rule
-    }
+    public init(from decoder: any Decoder) throws { try self.init(wordFrom: decoder) }
 
     /// What each of several entries keeps of its strength beside the others.
     ///
@@ -97,5 +89,17 @@ enum PlaceShare: Sendable {
             return .map(share / maximum(total, Tensor.ones(total.shape)))
         case (.map(let share), .map(let total)): return .map(share / maximum(total, Tensor.ones(total.shape)))
         }
+    }
+}
+
+extension CaseIterable where Self: RawRepresentable, RawValue == String {
+    /// Reads a word, and says which words there are for one that is none.
+    package init(wordFrom decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let value = Self(rawValue: try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: Self.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        self = value
     }
 }

@@ -126,15 +126,7 @@ public struct StackGain: Codable, Sendable, Hashable {
 public enum StackBranch: String, Codable, Sendable, CaseIterable {
     case all, conditional, unconditional
 
-    /// Says which branches there are for a word that is none.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        guard let branch = StackBranch(rawValue: try container.decode(String.self)) else {
-            throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: Self.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        self = branch
-    }
+    public init(from decoder: any Decoder) throws { try self.init(wordFrom: decoder) }
 
     var rows: RowWeights {
         switch self {

@@ -1,4 +1,5 @@
 import Foundation
+import Recipes
 
 /// Where names of sliders and styles are looked up.
 ///
@@ -76,9 +77,5 @@ public struct StackFolders: Sendable {
     private static func candidates(_ path: String) -> [String] { [path] + endings.map { "\(path).\($0)" } }
 
     /// Whether a regular file stands there, behind links: a device never ends, and a pipe waits for its writer.
-    private static func isFile(_ path: String) -> Bool {
-        let real = URL(filePath: path).resolvingSymlinksInPath().path
-        let type = try? FileManager.default.attributesOfItem(atPath: real)[.type] as? FileAttributeType
-        return type == .typeRegular
-    }
+    private static func isFile(_ path: String) -> Bool { fileType(of: path) == .typeRegular }
 }
