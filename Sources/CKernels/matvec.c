@@ -4,7 +4,7 @@
 #include "half_math.h"
 
 // Rows are read eight at a time: a processor fetches ahead within a page of memory alone, so that a single row, which
-// ends soon after it has begun, leaves it waiting.
+// ends soon after it has begun, leaves it waiting. The next eight rows are fetched while these are multiplied.
 enum { GRAIN = 16, TILE = 8, LANES = 16 };
 
 typedef float lanes __attribute__((vector_size(64), aligned(4)));
@@ -68,6 +68,7 @@ TK_INLINE float lane_sum(const lanes *total) {
                 memcpy(&factor, x + j, sizeof factor);                                                       \
                 for (size_t r = 0; r < rows; r++) {                                                          \
                     lanes weights;                                                                           \
+                    __builtin_prefetch(w + (r + TILE) * c->k + j);                                           \
                     LOAD(&weights, w + r * c->k + j);                                                        \
                     total[r] += factor * weights;                                                            \
                 }                                                                                            \

@@ -243,6 +243,46 @@ import Weights
         }
     }
 
+    @Test func `an anchor holds the latents of plain pictures while both halves learn styles`() throws {
+        let (first, second) = (try temporaryFolder(), try temporaryFolder())
+        defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }
+        let model = try #require(try train(first))
+        /// The mean distance from the warm start's latents that a training of 24 steps reports at its end.
+        func distance(anchor: Double, styled: Double) throws -> Double {
+            let keys = "kl_weight: 0\n  decoder_noise: 0.2\n  latent_anchor: \(anchor)\n  styled_share: \(styled)"
+            let recipe = try decodeRecipe(
+                BaseRecipe.self,
+                yaml: Self.yaml.replacing("kl_weight: 0.0001", with: keys)
+                    .replacing("steps: 4\n  batch: 2\n  crop", with: "steps: 24\n  batch: 2\n  crop"))
+            var trainer = try AutoencoderTrainer(recipe: recipe, warmStart: try WarmStart(path: model.path))
+            return try ComputeThread.shared.run {
+                let steps = try (0..<24).map { _ in try trainer.trainStep()["anchor"] ?? -1 }
+                #expect(steps[0] < 1e-9 * anchor)
+                return (steps.last ?? -1) / anchor
+            }
+        }
+        let (loose, held) = try (distance(anchor: 0.001, styled: 0), distance(anchor: 100, styled: 0))
+        #expect(held < loose / 2 && loose > 0)
+        #expect(try distance(anchor: 1, styled: 1) == 0)
+
+        let recipe = try decodeRecipe(
+            BaseRecipe.self,
+            yaml: Self.yaml.replacing("kl_weight: 0.0001", with: "kl_weight: 0\n  latent_anchor: 1")
+                .replacing("steps: 4\n  batch: 2\n  optimizer", with: "steps: 0\n  batch: 2\n  optimizer"))
+        let context = TrainingContext(folder: second, report: { _ in })
+        let error = #expect(throws: TrainingError.self) { try BaseTraining(recipe: recipe, context: context) }
+        #expect(error?.description.contains("denoiser.steps") == true || error?.description.contains("anchor") == true)
+        let training = try BaseTraining(
+            recipe: recipe, context: context, warmStart: try WarmStart(path: model.path))
+        let continued = try #require(try ComputeThread.shared.run { try training.run() })
+        let weights = try [model, continued].map {
+            try SafetensorsFile(path: $0.appending(path: "vae/diffusion_pytorch_model.safetensors").path).tensors()
+        }
+        for half in ["encoder.conv_in.weight", "decoder.conv_in.weight"] {
+            #expect(weights[0][half]?.floats != weights[1][half]?.floats)
+        }
+    }
+
     @Test func `a warm start of another shape is refused by the parameter's name`() throws {
         let (first, second) = (try temporaryFolder(), try temporaryFolder())
         defer { for folder in [first, second] { try? FileManager.default.removeItem(at: folder) } }

@@ -1,5 +1,6 @@
 // Weights in blocks of a few bits a number, as GGUF files hold them.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,3 +22,11 @@ void tk_gather_rows_quantized(float *out, const void *table, const int64_t *indi
 void tk_matvec_quantized(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
                          size_t n, size_t k, float *scratch);
 size_t tk_matvec_quantized_scratch(size_t m, size_t k);
+
+// The same product from weights that were packed for processors that multiply and add bytes; whether this one does.
+bool tk_has_packed_rows(void);
+size_t tk_packed_rows_bytes(tk_block_format format, size_t n, size_t k);
+void tk_pack_rows(void *out, const void *w, tk_block_format format, size_t n, size_t k);
+void tk_matvec_packed(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
+                      size_t n, size_t k, float *scratch);
+size_t tk_matvec_packed_scratch(size_t m, size_t k);

@@ -2,8 +2,9 @@ internal import CKernels
 
 /// Products with quantised weights, and products of single vectors with any frozen weights.
 ///
-/// One vector a row reads every weight once, so the weights' bytes set the pace and no packed copy is made. For more,
-/// a tile of rows is widened into memory that stays in the cache, and multiplied by all vectors.
+/// One vector a row reads every weight once, so the weights' bytes set the pace. Where the processor multiplies bytes,
+/// quantised rows are packed for that, of about their own size, and the file's pages go back to the system. For more
+/// vectors, a tile of rows is widened into memory that stays in the cache, and multiplied by all of them.
 extension CPUBackend {
     /// Numbers of a tile of widened weights: 2 MiB.
     private static let tileCount = 1 << 19
@@ -15,11 +16,17 @@ extension CPUBackend {
         precondition(k % weight.dtype.blockCount == 0, "linear: \(k) inputs in blocks of \(weight.dtype.blockCount)")
         guard m > 1 else {
             return kernel(into: out, from: x, weight, bias) {
+                let format = weight.dtype.blockFormat
+                if let packed = packedRows(weight) {
+                    withScratch(tk_matvec_packed_scratch(batch, k)) { scratch in
+                        tk_matvec_packed(
+                            out.pointer(), x.pointer(), packed.rawPointer, bias?.pointer(), format, batch, n, k, scratch)
+                    }
+                    return withExtendedLifetime(packed) {}
+                }
                 withScratch(tk_matvec_quantized_scratch(batch, k)) { scratch in
                     tk_matvec_quantized(
-                        out.pointer(), x.pointer(), weight.blocks, bias?.pointer(), weight.dtype.blockFormat, batch, n,
-                        k,
-                        scratch)
+                        out.pointer(), x.pointer(), weight.blocks, bias?.pointer(), format, batch, n, k, scratch)
                 }
             }
         }
@@ -47,6 +54,18 @@ extension CPUBackend {
                     }
                 }
             }
+        }
+    }
+
+    /// Quantised rows in the form that products of bytes read; nil where the processor has none, or memory no room.
+    private func packedRows(_ weight: Tensor) -> Tensor? {
+        guard tk_has_packed_rows(), weight.layout.isContiguous else { return nil }
+        let (format, n, k) = (weight.dtype.blockFormat, weight.size(0), weight.size(1))
+        let byteCount = tk_packed_rows_bytes(format, n, k)
+        return products.packedIfRoom(weight, format: .byteProducts, byteCount: byteCount) {
+            let packed = Tensor.empty([byteCount], dtype: .uint8)
+            tk_pack_rows(packed.rawPointer, weight.blocks, format, n, k)
+            return packed
         }
     }
 

@@ -11,11 +11,13 @@ enum PackedFormat: Hashable, Sendable {
     case primitive(Int)
     /// Transformed by `tk_winograd_transform_weights_f32` for tiles of a size; reversed for input gradients.
     case winograd(tile: Int, isReversed: Bool)
+    /// Quantised rows by `tk_pack_rows`.
+    case byteProducts
 
     /// Whether it takes several times the memory of the weights.
     var isEnlarged: Bool {
         switch self {
-        case .primitive: false
+        case .primitive, .byteProducts: false
         case .winograd: true
         }
     }
@@ -63,8 +65,11 @@ final class PackedWeightStore: Sendable {
 
     subscript(key: Key) -> Tensor? { state.withLock { $0.entries[key] } }
 
-    func hasRoom(forEnlarged count: Int) -> Bool {
-        state.withLock { $0.enlargedByteCount + count <= enlargedByteBudget }
+    func hasRoom(for count: Int, isEnlarged: Bool) -> Bool {
+        state.withLock { state in
+            isEnlarged
+                ? state.enlargedByteCount + count <= enlargedByteBudget : state.byteCount + count <= byteBudget
+        }
     }
 
     /// A third of the machine's memory, at least 4 GiB: SDXL's UNet in bf16 takes 5.

@@ -63,16 +63,17 @@ final class ProductEngine: @unchecked Sendable {
         return made
     }
 
-    /// The form of frozen weights in a format that is several times larger than the weights: kept only for small layers, and
-    /// where a small budget of its own has room left. Nil where it is not kept.
+    /// The form of frozen weights in a format that kernels can do without; nil where it is not kept. A format that is
+    /// several times larger than the weights is kept only for small layers, within a small budget of its own.
     func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, make: () -> Tensor) -> Tensor? {
         guard weight.storage.isFrozen else { return nil }
         let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
         if let found = packedWeights[key] { return found }
-        let isSmall = byteCount <= Self.largestEnlarged
-        return isSmall && packedWeights.hasRoom(forEnlarged: byteCount)
-            ? packed(weight, format: format, make: make) : nil
+        let isKept =
+            (!format.isEnlarged || byteCount <= Self.largestEnlarged)
+            && packedWeights.hasRoom(for: byteCount, isEnlarged: format.isEnlarged)
+        return isKept ? packed(weight, format: format, make: make) : nil
     }
 }
 

@@ -13,6 +13,7 @@ public struct AutoencoderTrainer: StageTrainer {
     public private(set) var learner: Learner
     private let recipe: BaseRecipe
     private let pictures: SceneSampler
+    private let anchor: LatentAnchor?
 
     public init(recipe: BaseRecipe, warmStart: WarmStart? = nil) throws {
         self.recipe = recipe
@@ -24,6 +25,13 @@ public struct AutoencoderTrainer: StageTrainer {
         let start = PyramidStart(recipe.vae, logVariance: recipe.autoencoder.initialLogVariance)
         start?.apply(to: &parameters)
         try warmStart?.replace("vae", prefix: "", in: &parameters)
+        let trained = parameters.tensors
+        anchor = try recipe.autoencoder.latentAnchor.map { weight in
+            LatentAnchor(
+                weight: weight,
+                reference: try AutoencoderKL(
+                    recipe.vae, weights: ParameterSet(trained.mapValues(\.detached)).weights))
+        }
         learner = Learner(
             parameters: parameters.tensors, recipe: recipe.autoencoder.optimizer,
             totalSteps: recipe.autoencoder.steps, random: TorchGenerator(seed: recipe.seed),
@@ -36,44 +44,52 @@ public struct AutoencoderTrainer: StageTrainer {
 
     public mutating func trainStep() throws -> [String: Double] {
         let stage = recipe.autoencoder
-        let original = drawCrops(count: stage.batch, crop: stage.crop)
+        let (original, isPlain) = drawCrops(count: stage.batch, crop: stage.crop)
         let factor = recipe.vae.downsamplingFactor
         let noise = learner.random.normal(
             [stage.batch, recipe.vae.latentChannels, stage.crop / factor, stage.crop / factor])
         let strengths = stage.decoderNoise.map { learner.random.uniform([stage.batch, 1, 1, 1]) * $0 }
         let step = try ShardedGradient(
             of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
-        ) { [recipe] rows, parameters in
+        ) { [recipe, anchor, trainsDecoderAlone] rows, parameters in
             func part(_ tensor: Tensor) -> Tensor { tensor.narrowed(0, start: rows.lowerBound, count: rows.count) }
             let autoencoder = try AutoencoderKL(recipe.vae, weights: parameters.weights)
-            let posterior: DiagonalGaussian
-            let latents: Tensor
-            if let strengths {
+            var encoder = autoencoder
+            if trainsDecoderAlone {
                 let frozen = ParameterSet(parameters.tensors.mapValues(\.detached)).weights
-                posterior = try AutoencoderKL(recipe.vae, weights: frozen).encode(part(original), Pass())
-                let spread = Double(variance(posterior.mean).item).squareRoot()
+                encoder = try AutoencoderKL(recipe.vae, weights: frozen)
+            }
+            let posterior = encoder.encode(part(original), Pass())
+            var latents = posterior.sample(noise: part(noise))
+            if let strengths {
+                let spread = Double(variance(posterior.mean.detached).item).squareRoot()
                 latents = posterior.mean + part(strengths) * spread * part(noise)
-            } else {
-                posterior = autoencoder.encode(part(original), Pass())
-                latents = posterior.sample(noise: part(noise))
             }
             let loss = ReconstructionLoss(
                 original: part(original), decoded: autoencoder.decode(latents, Pass()), posterior: posterior,
                 stage: recipe.autoencoder)
-            return .init(
-                total: loss.total,
-                values: ["absolute": Double(loss.absolute.item), "kl": Double(loss.divergence.item)])
+            var total = loss.total
+            var values = ["absolute": Double(loss.absolute.item), "kl": Double(loss.divergence.item)]
+            if let anchor {
+                let held = anchor.loss(of: posterior.mean, original: part(original), isPlain: part(isPlain))
+                values["anchor"] = Double(held.item)
+                total = total + held
+            }
+            return .init(total: total, values: values)
         }
         let isDecoder = { (path: String) in path.hasPrefix("decoder.") || path.hasPrefix("post_quant_conv.") }
-        let gradients = strengths == nil ? step.gradients : step.gradients.filter { isDecoder($0.key) }
+        let gradients = trainsDecoderAlone ? step.gradients.filter { isDecoder($0.key) } : step.gradients
         var values = step.values
         values["learning_rate"] = learner.learningRate
         values["gradient_norm"] = try learner.update(gradients: gradients)
         return values
     }
 
-    /// `[count, 3, crop, crop]` in -1...1, each from another scene.
-    private mutating func drawCrops(count: Int, crop: Int) -> Tensor {
+    /// With noise on its latents and nothing that holds them, an encoder stays as it is.
+    private var trainsDecoderAlone: Bool { recipe.autoencoder.decoderNoise != nil && anchor == nil }
+
+    /// `[count, 3, crop, crop]` in -1...1, each from another scene, and 1 for each that is plain, else 0, `[count]`.
+    private mutating func drawCrops(count: Int, crop: Int) -> (pictures: Tensor, isPlain: Tensor) {
         let size = recipe.data.size
         let scenes = learner.random.integers(below: recipe.data.count, count: count)
         let corners = learner.random.integers(below: size - crop + 1, count: 2 * count)
@@ -82,7 +98,7 @@ public struct AutoencoderTrainer: StageTrainer {
             render(pictures.sample(index: scene), style: styles[index], size: size)
                 .cropped(x: corners[2 * index], y: corners[2 * index + 1], width: crop, height: crop)
         }
-        return Tensor(images: images)
+        return (Tensor(images: images), Tensor(styles.map { Float($0 == .plain ? 1 : 0) }, shape: [count]))
     }
 
     private mutating func drawStyles(count: Int) -> [SceneStyle] {

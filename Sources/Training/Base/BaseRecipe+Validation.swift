@@ -40,13 +40,20 @@ extension BaseRecipe {
             ("autoencoder.batch", autoencoder.batch), ("reading.batch", reading?.batch ?? 1),
             ("denoiser.batch", denoiser.batch),
         ] { try require((1...4096).contains(value), key, "1 to 4096", value) }
-        let keepsLatents = hasDenoiser && (autoencoder.steps == 0 || autoencoder.decoderNoise != nil)
+        let holdsLatents = autoencoder.decoderNoise != nil || autoencoder.latentAnchor != nil
+        let keepsLatents = hasDenoiser && (autoencoder.steps == 0 || holdsLatents)
         try require(
             ((keepsLatents ? 0 : 1)...100_000_000).contains(denoiser.steps), "denoiser.steps",
             keepsLatents ? "0 or more" : "at least 1 (0 needs a warm start whose latents stay)", denoiser.steps)
         try require(
             (0...2).contains(autoencoder.decoderNoise ?? 0), "autoencoder.decoder_noise", "0 to 2",
             autoencoder.decoderNoise ?? 0)
+        try require(
+            autoencoder.latentAnchor == nil || hasAutoencoder, "autoencoder.latent_anchor",
+            "a warm start with a vae, whose latents it holds", "none")
+        try require(
+            (0...1000).contains(autoencoder.latentAnchor ?? 0), "autoencoder.latent_anchor", "0 to 1000",
+            autoencoder.latentAnchor ?? 0)
         try require(
             (0...1).contains(autoencoder.styledShare ?? 0), "autoencoder.styled_share", "0 to 1",
             autoencoder.styledShare ?? 0)

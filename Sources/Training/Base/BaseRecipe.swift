@@ -74,6 +74,9 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
         /// from latents that are a little off, as a UNet's are; the encoder, and so the latents, stay as they are. Nil
         /// trains both halves.
         public var decoderNoise: Double?
+        /// Trains both halves but holds the latents of plain pictures where the warm start has them, so that the encoder
+        /// may learn styles and the UNet keeps its meaning: the weight of `LatentAnchor`'s loss. Nil holds nothing.
+        public var latentAnchor: Double?
         /// The share of the crops that are drawn in a style other than the plain one, so that styles learnt later have
         /// latents; nil for none.
         public var styledShare: Double?
