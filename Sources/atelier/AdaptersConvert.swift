@@ -11,14 +11,15 @@ struct AdaptersConvert: ParsableCommand {
     var input: String
     @Argument(help: "The file to write, .safetensors.")
     var output: String
-    @Option(help: "How keys are spelled: \(AdapterFormat.all.map(\.name).joined(separator: ", ")).")
-    var format: String
+    @Option(
+        help: "How keys are spelled: \(AdapterFormat.all.map(\.name).joined(separator: ", ")) (default: as they are).")
+    var format: String?
     @Option(help: "The number format of the tensors: f32, f16 or bf16 (default: as they are).")
     var dtype: StoredType?
     @OptionGroup var model: AdapterModelOptions
 
     func validate() throws {
-        do { _ = try AdapterFormat.find(format) } catch { throw ValidationError("--\(error)") }
+        do { _ = try format.map(AdapterFormat.find) } catch { throw ValidationError("--\(error)") }
         guard output.hasSuffix(".safetensors") else {
             throw ValidationError("\(output): expected a name that ends in .safetensors")
         }
@@ -26,6 +27,7 @@ struct AdaptersConvert: ParsableCommand {
 
     func run() throws {
         let adapter = try model.adapter(input, resolvesDecomposition: false)
+        let format = try format ?? AdapterFile(path: input).format
         try adapter.write(to: output, format: .find(format), floatingPoint: dtype?.dtype)
         print(output)
     }

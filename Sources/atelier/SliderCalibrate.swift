@@ -65,10 +65,12 @@ struct SliderCalibrate: AsyncParsableCommand {
             return (change.effect, change.drift)
         }
         guard calibration.isExact || rounds == 0 else {
-            let error = calibration.error.map { "\(($0 * 1000).rounded() / 10) %" } ?? "an unknown error"
+            let found = calibration.nearest.map {
+                "\(($0.error * 1000).rounded() / 10) % at scale \($0.scale), the nearest"
+            }
             throw UsageError(
                 description: "\(slider): expected a unit within \(SliderCalibration.tolerance * 100) % after \(rounds) "
-                    + "rounds, found \(error); give more --rounds, or closer --scales. Nothing was written")
+                    + "rounds, found \(found ?? "none"); give more --rounds, or closer --scales. Nothing was written")
         }
         var note = adapter.sliderNote ?? SliderNote(name: name, base: bench.modelHash)
         note.unit = calibration.unit

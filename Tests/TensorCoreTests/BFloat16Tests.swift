@@ -59,4 +59,42 @@ import Testing
         let alone = convolution(x.narrowed(0, start: 1, count: 1), weight, bias, geometry)
         #expect(alone.floats == rounded.narrowed(0, start: 1, count: 1).floats)
     }
+
+    /// A gradient packs the weights from the form that the forward pass keeps, or from the weights where there is none.
+    @Test(arguments: [(16, 1), (16, 2), (5, 1)], [3, 1])
+    func `input gradients round their operands, from kept and from fresh weights alike`(
+        _ map: (size: Int, stride: Int), _ kernel: Int
+    ) throws {
+        var generator = Generator(seed: 8)
+        let x = generator.normals([2, 32, map.size, map.size])
+        let weight = generator.normals([48, 32, kernel, kernel]).converted(to: .bfloat16)
+        let geometry = ConvolutionGeometry(stride: map.stride, padding: kernel / 2)
+        let shape = convolution(x, weight, nil, geometry).shape
+        let gradient = generator.normals(shape)
+        func gradientOfInput(_ weight: Tensor) -> Tensor {
+            CPUBackend.shared.convolutionInputGradient(gradient, weight: weight, inputShape: x.shape, geometry)
+        }
+        let used = (weight.converted(to: .float32) + 0).converted(to: .bfloat16).frozen()
+        _ = convolution(x, used, nil, geometry)
+        let (kept, fresh) = (gradientOfInput(used), gradientOfInput(weight.frozen()))
+        #expect(kept.floats == fresh.floats)
+        #expect(relativeL2(kept, gradientOfInput(weight.converted(to: .float32))) < tolerance)
+        #expect(gradientOfInput(used).floats == kept.floats)
+    }
+
+    @Test(arguments: [1, 70]) func `a product's input gradient is the same from kept and from fresh weights`(
+        _ rows: Int
+    ) {
+        var generator = Generator(seed: 9)
+        let weight = generator.normals([80, 96]).converted(to: .bfloat16)
+        let used = (weight.converted(to: .float32) + 0).converted(to: .bfloat16).frozen()
+        let gradient = generator.normals([2, rows, 80])
+        _ = linear(generator.normals([2, 70, 96]), used)
+        func gradientOfInput(_ weight: Tensor) -> Tensor {
+            CPUBackend.shared.linear(gradient, weight: weight.transposed(0, 1), bias: nil)
+        }
+        let (kept, fresh) = (gradientOfInput(used), gradientOfInput(weight.frozen()))
+        #expect(kept.floats == fresh.floats)
+        #expect(relativeL2(kept, gradientOfInput(weight.converted(to: .float32))) < tolerance)
+    }
 }

@@ -24,6 +24,15 @@ public struct SliderCalibration: Sendable, Codable, Equatable {
         scales.firstIndex(of: unit).map { abs(effects[$0] - Self.standardEffect) / Self.standardEffect }
     }
 
+    /// The scale measured whose effect is nearest to the standard one, and how far off that is; nil where none is above 0.
+    public var nearest: (scale: Double, error: Double)? { Self.nearest(scales, effects) }
+
+    private static func nearest(_ scales: [Double], _ effects: [Double]) -> (scale: Double, error: Double)? {
+        zip(scales, effects).filter { $0.0 > 0 }
+            .map { (scale: $0.0, error: abs($0.1 - standardEffect) / standardEffect) }
+            .min { $0.error < $1.error }
+    }
+
     public var isExact: Bool { (error ?? 1) <= Self.tolerance }
 
     /// Pairs of a scale in units and its effect.
@@ -53,10 +62,8 @@ public struct SliderCalibration: Sendable, Codable, Equatable {
         }
         let fitted = a.0 + (b.0 - a.0) * (Self.standardEffect - a.1) / (b.1 - a.1)
         // A scale that was measured and is near enough is the unit.
-        let near = points.filter { $0.scale > 0 }
-            .filter { abs($0.effect - Self.standardEffect) <= Self.tolerance * Self.standardEffect }
-            .min { abs($0.effect - Self.standardEffect) < abs($1.effect - Self.standardEffect) }
-        let unit = near?.scale ?? fitted
+        let near = Self.nearest(scales, effects).flatMap { $0.error <= Self.tolerance ? $0.scale : nil }
+        let unit = near ?? fitted
         self.unit = unit
         func reach(_ sign: Double) -> Double {
             var last = (scale: 0.0, effect: 0.0)

@@ -43,20 +43,23 @@ extension CPUBackend {
             return asMap(linear(rows(gradient), weight: matrix(weight).transposed(0, 1), bias: nil), like: inputShape)
         }
         if gradient.count == 0 { return full(0, shape: inputShape, dtype: .float32) }
+        let usesTiles = weight.dtype == .bfloat16 && hasBFloat16Tiles
         return convolutionInputGradient(
-            gradient, weight: weight, key(.inputGradient, inputShape, weight.shape, geometry))
+            gradient, weight: weight,
+            key(.inputGradient, inputShape, weight.shape, geometry, table: usesTiles ? bfloat16Table : nil))
     }
 
     func convolutionInputGradient(_ gradient: Tensor, weight: Tensor, _ key: ConvolutionKey) -> Tensor {
         if let tile = key.kernel.winogradTile {
             return winogradInputGradient(gradient, weight: weight, tile: tile, key)
         }
-        let gradient = gradient.channelsLast()
+        let gradient = gradient.channelsLast().converted(to: key.operandType)
         let out = Tensor.empty(Layout(shape: key.inputShape, order: [0, 2, 3, 1]))
         return kernel(into: out, from: gradient, weight) {
             let plan = products.convolutionPlan(key)
             let output = plan.packedOutput(gradient)
-            let packedWeight = packed(weight, plan)
+            let packedWeight =
+                products.repacked(weight, isTransposed: false, format: plan.formats.weight) ?? packed(weight, plan)
             plan.writing(input: out) { input in
                 plan.primitive.execute(input.rawPointer, packedWeight.rawPointer, output.rawPointer)
             }

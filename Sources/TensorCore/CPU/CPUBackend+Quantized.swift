@@ -20,7 +20,8 @@ extension CPUBackend {
                 if let packed = packedRows(weight) {
                     withScratch(tk_matvec_packed_scratch(batch, k)) { scratch in
                         tk_matvec_packed(
-                            out.pointer(), x.pointer(), packed.rawPointer, bias?.pointer(), format, batch, n, k, scratch)
+                            out.pointer(), x.pointer(), packed.rawPointer, bias?.pointer(), format, batch, n, k, scratch
+                        )
                     }
                     return withExtendedLifetime(packed) {}
                 }

@@ -14,8 +14,13 @@ struct ConvolutionKey: Hashable {
     var hasBias: Bool
     var kernel: ConvolutionKernel
 
-    /// The number format of input and weights; the output is fp32.
+    /// The number format of the weights and of the map that they multiply; the product is fp32.
     var operandType: DType { kernel == .directBFloat16 ? .bfloat16 : .float32 }
+
+    /// The number formats of the input map and the output map, one of which is the product.
+    var mapTypes: (input: DType, output: DType) {
+        pass == .inputGradient ? (.float32, operandType) : (operandType, .float32)
+    }
 
     var outputShape: [Int] {
         [inputShape[0], weightShape[0]]
@@ -46,9 +51,9 @@ final class ConvolutionPlan {
         }
         let weightShape = ConvolutionPlan.groupedShape(key.weightShape, key.geometry.groups)
         plain = (
-            channelsLast(key.inputShape, operandType),
+            channelsLast(key.inputShape, key.mapTypes.input),
             DNNL.memory(weightShape, strides: Layout.rowMajorStrides(weightShape), operandType),
-            channelsLast(key.outputShape, .float32)
+            channelsLast(key.outputShape, key.mapTypes.output)
         )
         let descriptor =
             ConvolutionPlan.descriptor(key, key.kernel) ?? ConvolutionPlan.descriptor(key, .directBlocked)
@@ -126,6 +131,8 @@ final class ConvolutionPlan {
         switch key.pass {
         case .forward: return forwardDescriptor
         case .inputGradient:
+            input = map(key.inputShape, key.mapTypes.input)
+            output = map(key.outputShape, key.mapTypes.output)
             DNNL.check(
                 dnnl_dilated_convolution_backward_data_desc_init(
                     &backward, algorithm, &input, &weight, &output, strides, dilation, before, after),

@@ -60,6 +60,13 @@ enum DNNL {
         withUnsafePointer(to: a) { a in withUnsafePointer(to: b) { b in dnnl_memory_desc_equal(a, b) != 0 } }
     }
 
+    /// The same memory of a matrix, read as its transpose.
+    static func transposed(_ matrix: dnnl_memory_desc_t) -> dnnl_memory_desc_t {
+        var (matrix, turned) = (matrix, dnnl_memory_desc_t())
+        check(dnnl_memory_desc_permute_axes(&turned, &matrix, [1, 0]), "transposed")
+        return turned
+    }
+
     static func byteCount(_ descriptor: dnnl_memory_desc_t) -> Int {
         withUnsafePointer(to: descriptor) { dnnl_memory_desc_get_size($0) }
     }

@@ -32,5 +32,7 @@ extension KernelTable {
         Row("avx512-bf16", .forward, .other, .directBFloat16),
         Row("amx-bf16", .forward, .unitStride3x3, .directBFloat16),
         Row("amx-bf16", .forward, .other, .directBFloat16),
+        Row("amx-bf16", .inputGradient, .unitStride3x3, .directBFloat16),
+        Row("amx-bf16", .inputGradient, .other, .directBFloat16),
     ]
 }

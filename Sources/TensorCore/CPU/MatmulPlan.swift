@@ -124,6 +124,8 @@ extension CPUBackend {
         let source = weight.transposed(0, 1)
         let plain = DNNL.memory(source.shape, strides: source.layout.strides, operandType)
         if weight.dtype == operandType && DNNL.equal(plain, format) { return weight }
+        // A gradient reads the weights the other way round.
+        if let turned = products.repacked(weight, isTransposed: true, format: format) { return turned }
         return products.packed(weight, format: .primitive(plan.packedFormatID)) {
             let typed = weight.transient.converted(to: operandType)
             let view = typed.transposed(0, 1)

@@ -27,6 +27,10 @@ enum PackedFormat: Hashable, Sendable {
 final class FormatIndex: Sendable {
     private let known = Mutex<[dnnl_memory_desc_t]>([])
 
+    var count: Int { known.withLock(\.count) }
+
+    subscript(id: Int) -> dnnl_memory_desc_t { known.withLock { $0[id] } }
+
     func id(of format: dnnl_memory_desc_t) -> Int {
         known.withLock { known in
             if let found = known.firstIndex(where: { DNNL.equal($0, format) }) { return found }

@@ -8,6 +8,9 @@ import Synchronization
 final class ProductEngine: @unchecked Sendable {
     private var matmulPlans: [MatmulKey: MatmulPlan] = [:]
     private var convolutionPlans: [ConvolutionKey: ConvolutionPlan] = [:]
+    private var reorders: [Reorder: DNNLPrimitive] = [:]
+    /// Where weights are packed for one use, as large as the largest were.
+    private var packingRoom = Tensor.empty([1], dtype: .uint8)
     private var plannedThreads = 0
     private let formats: FormatIndex
     private let packedWeights: PackedWeightStore
@@ -18,6 +21,13 @@ final class ProductEngine: @unchecked Sendable {
 
     /// Compiled primitives kept before the caches start over.
     private let planLimit = 2048
+
+    /// From one format to another, whose axes are those of the first in turn or, transposed, the other way round.
+    private struct Reorder: Hashable {
+        let source: Int
+        let isTransposed: Bool
+        let destination: Int
+    }
 
     init(formats: FormatIndex, packedWeights: PackedWeightStore) {
         self.formats = formats
@@ -48,6 +58,7 @@ final class ProductEngine: @unchecked Sendable {
         guard threads != plannedThreads else { return }
         matmulPlans.removeAll()
         convolutionPlans.removeAll()
+        reorders.removeAll()
         plannedThreads = threads
     }
 
@@ -57,10 +68,43 @@ final class ProductEngine: @unchecked Sendable {
         let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
         if let found = packedWeights[key] { return found }
-        let made = make()
+        // The weights as they are read are larger than anything else of a network, each size for a few layers.
+        let made = MemoryPool.shared.givingBack(make)
         // What a packed form replaces is not read again.
         if packedWeights.insert(made, for: key) && !format.isEnlarged { weight.storage.dropPages() }
         return made
+    }
+
+    /// Frozen weights in the format of a gradient, made for one use from the form that the forward pass keeps: two kept
+    /// forms would take twice the memory, and one pass over the weights is a small part of a step. The next use takes its
+    /// place. Nil where no form is kept.
+    ///
+    /// - Parameter isTransposed: whether the kept form is that of the transposed matrix.
+    func repacked(_ weight: Tensor, isTransposed: Bool, format: dnnl_memory_desc_t) -> Tensor? {
+        guard weight.storage.isFrozen else { return nil }
+        let (storage, destination) = (ObjectIdentifier(weight.storage), formats.id(of: format))
+        func key(_ layout: Layout, _ id: Int) -> PackedWeightStore.Key {
+            .init(storage: storage, layout: layout, format: .primitive(id))
+        }
+        // What is kept in this very format, the forward pass's own, serves as it is.
+        if packedWeights[key(weight.layout, destination)] != nil { return nil }
+        let layout = isTransposed ? weight.transposed(0, 1).layout : weight.layout
+        for id in 0..<formats.count where isTransposed || id != destination {
+            guard let kept = packedWeights[key(layout, id)] else { continue }
+            let reorder = Reorder(source: id, isTransposed: isTransposed, destination: destination)
+            refreshForThreads()
+            let primitive =
+                reorders[reorder]
+                ?? DNNLPrimitive(
+                    reorder: isTransposed ? DNNL.transposed(formats[id]) : formats[id], to: format)
+            reorders[reorder] = primitive
+            let byteCount = DNNL.byteCount(format)
+            if packingRoom.count < byteCount { packingRoom = Tensor.empty([byteCount], dtype: .uint8) }
+            primitive.execute(kept.rawPointer, packingRoom.rawPointer)
+            withExtendedLifetime(kept) {}
+            return packingRoom
+        }
+        return nil
     }
 
     /// The form of frozen weights in a format that kernels can do without; nil where it is not kept. A format that is

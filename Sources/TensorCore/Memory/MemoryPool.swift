@@ -26,6 +26,8 @@ public final class MemoryPool: Sendable {
 
     private struct State: ~Copyable {
         var free: [Int: [UInt]] = [:]
+        /// Calls of `givingBack` that run.
+        var givingBack = 0
         var statistics = Statistics()
     }
 
@@ -53,6 +55,15 @@ public final class MemoryPool: Sendable {
         }
         for buffer in buffers { free(UnsafeMutableRawPointer(bitPattern: buffer)) }
     }
+
+    /// Runs `body`, in which very large buffers that are let go return to the system: for sizes that are seldom asked for.
+    func givingBack<Result>(_ body: () -> Result) -> Result {
+        state.withLock { $0.givingBack += 1 }
+        defer { state.withLock { $0.givingBack -= 1 } }
+        return body()
+    }
+
+    private static let veryLargeSize = 32 << 20
 
     /// The class size that serves a request, at least 64 bytes and at most a quarter more than asked.
     static func roundedSize(_ byteCount: Int) -> Int {
@@ -83,7 +94,8 @@ public final class MemoryPool: Sendable {
         let size = MemoryPool.roundedSize(byteCount)
         let keep = state.withLock { state in
             state.statistics.liveBytes -= size
-            guard state.statistics.retainedBytes + size <= retainedByteLimit else { return false }
+            let isKept = state.givingBack == 0 || size < MemoryPool.veryLargeSize
+            guard isKept, state.statistics.retainedBytes + size <= retainedByteLimit else { return false }
             state.free[size, default: []].append(UInt(bitPattern: pointer))
             state.statistics.retainedBytes += size
             return true

@@ -49,6 +49,10 @@ extension BaseRecipe {
             (0...2).contains(autoencoder.decoderNoise ?? 0), "autoencoder.decoder_noise", "0 to 2",
             autoencoder.decoderNoise ?? 0)
         try require(
+            (0...1000).contains(autoencoder.textureWeight ?? 0)
+                && (autoencoder.textureWeight == nil || autoencoder.crop > 8),
+            "autoencoder.texture_weight", "0 to 1000, and crops of more than 8", autoencoder.textureWeight ?? 0)
+        try require(
             autoencoder.latentAnchor == nil || hasAutoencoder, "autoencoder.latent_anchor",
             "a warm start with a vae, whose latents it holds", "none")
         try require(

@@ -58,6 +58,7 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
     /// How the autoencoder learns: reconstruction, plus a little pull towards a normal distribution of latents.
     ///
     ///     loss = |x - y| + squared · (x - y)² + edge · |∇x - ∇y| + coarse · Σ |pool(x) - pool(y)| + kl · KL
+    ///          + texture · |pool₈(|∇x|) - pool₈(|∇y|)|
     public struct AutoencoderStage: Codable, Sendable {
         public var steps: Int
         public var batch: Int
@@ -69,6 +70,9 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
         public var squaredWeight: Double
         public var edgeWeight: Double
         public var coarseWeight: Double
+        /// Asks for as much detail as there was, wherever in an 8x8 square it lies: what latents do not say of a hatching or
+        /// a grain is then drawn somehow instead of as grey. Nil for 0.
+        public var textureWeight: Double?
         public var klWeight: Double
         /// Trains the decoder alone, on latents with noise of up to this share of their spread, so that it draws well
         /// from latents that are a little off, as a UNet's are; the encoder, and so the latents, stay as they are. Nil

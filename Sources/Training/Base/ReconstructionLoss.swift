@@ -28,6 +28,11 @@ struct ReconstructionLoss {
                 total = total + stage.coarseWeight * coarse
             }
         }
+        if let weight = stage.textureWeight {
+            for axis in [2, 3] {
+                total = total + weight * mean(abs(texture(original, axis) - texture(decoded, axis)))
+            }
+        }
         self.total = total
     }
 }
@@ -36,4 +41,14 @@ struct ReconstructionLoss {
 private func difference(_ x: Tensor, _ axis: Int) -> Tensor {
     let size = x.size(axis)
     return x.narrowed(axis, start: 1, count: size - 1) - x.narrowed(axis, start: 0, count: size - 1)
+}
+
+/// How much neighbours along an axis differ, the mean over squares of 8x8.
+private func texture(_ x: Tensor, _ axis: Int) -> Tensor {
+    let square = 8
+    let steps = abs(difference(x, axis))
+    let whole = [2, 3].reduce(steps) { map, axis in
+        map.narrowed(axis, start: 0, count: map.size(axis) / square * square)
+    }
+    return resample(whole, .averagePool(size: square))
 }

@@ -1,12 +1,13 @@
 """A Llama of SmolLM2-135M's shape, Atelier and PyTorch in turn in one run; prints tokens a second and their ratios.
 
     python Tests/Fixtures/peers/compare_text_model.py [--threads 2] [--repeats 3] [--prefill 512] [--decode 32]
-        [--gguf FILE] [--cpu] [--binary .build/release/atelier]
+        [--gguf FILE [--llama-bench PATH]] [--cpu] [--binary .build/release/atelier]
 
 The engines take turns, each counting with its best and its median time, because the times of a shared machine drift.
 On a machine that is busy with other work, `--cpu` compares the processor time of one thread instead: each engine runs
 twice with different counts of runs and of tokens, and the differences leave out loading and packing.
-Random weights in fp32; with `--gguf`, ours as the file stores them and as fp32, and PyTorch's from the same file.
+Random weights in fp32; with `--gguf`, ours as the file stores them and as fp32, and PyTorch's from the same file, and, where
+`--llama-bench` says where llama.cpp's benchmark is, llama.cpp's, which rounds what it multiplies with blocks to eight bits.
 """
 
 import json
@@ -22,6 +23,17 @@ from peer_timing import options, require
 def measure(command):
     line = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1]
     return json.loads(line)
+
+
+def measure_llama(binary, chosen):
+    """The same row from llama.cpp's own benchmark: one prompt, then tokens from an empty context."""
+    output = subprocess.run(
+        [binary, "-m", chosen.gguf, "-p", str(chosen.prefill), "-n", str(chosen.decode), "-t", str(chosen.threads),
+         "-r", "2", "-o", "json"], check=True, capture_output=True, text=True).stdout
+    row = {"prefill_seconds": [], "decode_seconds": []}
+    for test in json.loads(output):
+        row["prefill_seconds" if test["n_prompt"] else "decode_seconds"] += [ns / 1e9 for ns in test["samples_ns"]]
+    return row
 
 
 def processor_seconds(command, threads, repeats, prefill, decode):
@@ -54,7 +66,7 @@ def compare_processor_time(engines, chosen):
 def main():
     chosen = options("Time a language model beside PyTorch's.", prefill={"type": int, "default": 512},
                      decode={"type": int, "default": 32}, gguf={"default": None}, cpu={"action": "store_true"},
-                     binary={"default": ".build/release/atelier"})
+                     llama_bench={"default": None}, binary={"default": ".build/release/atelier"})
     require("torch", "transformers")
     sizes = ["--prefill", str(chosen.prefill), "--decode", str(chosen.decode), "--threads", str(chosen.threads),
              "--repeats", "2", "--json"]
@@ -67,10 +79,12 @@ def main():
     if chosen.cpu:
         compare_processor_time(engines, chosen)
         return
+    if chosen.gguf and chosen.llama_bench:
+        engines["llama.cpp"] = None
     seconds = {name: {"prefill": [], "decode": []} for name in engines}
     for _ in range(max(1, chosen.repeats)):
         for name, command in engines.items():
-            row = measure([*command, *sizes])
+            row = measure([*command, *sizes]) if command else measure_llama(chosen.llama_bench, chosen)
             for phase in ("prefill", "decode"):
                 seconds[name][phase] += row[f"{phase}_seconds"]
         for phase, tokens in (("prefill", chosen.prefill), ("decode", chosen.decode)):
