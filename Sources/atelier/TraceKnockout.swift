@@ -18,8 +18,12 @@ struct TraceKnockout: AsyncParsableCommand {
     var window = 5
     @Option(help: "Middle layers of the windows, as 0,4,8-11 (default: all).")
     var layers: NumberList?
-    @Option(help: "For Mamba: shadow, edge or ablation.")
-    var mode = "shadow"
+    @Option(help: "For Mamba: shadow, edge or ablation (default: shadow).")
+    var mode: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: "For Mamba: texts whose mean activation takes the place of what is cut (default: zero).")
+    var meanOver: [String] = []
     @OptionGroup var result: TraceOutput
 
     func run() async throws {
@@ -27,19 +31,24 @@ struct TraceKnockout: AsyncParsableCommand {
         guard (1...1000).contains(window) else {
             throw UsageError(description: "--window: expected 1 to 1000, found \(window)")
         }
-        guard let mode = MambaKnockout.Mode(rawValue: mode) else {
+        guard let chosen = MambaKnockout.Mode(rawValue: mode ?? "shadow") else {
             let known = MambaKnockout.Mode.allCases.map(\.rawValue).joined(separator: ", ")
-            throw UsageError(description: "--mode: expected one of \(known), found \(mode)")
+            throw UsageError(description: "--mode: expected one of \(known), found \(mode ?? "")")
         }
         let text = try model.load()
         let traced = try TracedTextModel(text)
         let (input, subject) = (PromptInput(text: prompt), try traced.tokens(of: subject, in: prompt))
         if text.configuration is MambaConfiguration {
             var options = MambaKnockout.Options()
-            (options.mode, options.window, options.layers) = (mode, window, layers?.numbers)
+            (options.mode, options.window, options.layers) = (chosen, window, layers?.numbers)
+            options.baseline = meanOver.map { PromptInput(text: $0) }
             options.answer = try answer.map(text.answerToken)
             try result.give(MambaKnockout.changes(traced, input, subject: subject, options))
         } else {
+            guard mode == nil, meanOver.isEmpty else {
+                throw UsageError(
+                    description: "--mode, --mean-over: expected a Mamba model, found one with attention")
+            }
             try result.give(
                 AttentionKnockout.changes(
                     traced, input, subject: subject, window: window, layers: layers?.numbers,

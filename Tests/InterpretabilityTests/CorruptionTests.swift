@@ -98,6 +98,19 @@ import Testing
                 "\($0)".contains(words)
             }
         }
+        let misspelt = #"{"version": 1, "prompts": [{"tokens": [1]}], "nodes": [{"operation": "get", "site": "embed", "#
+        for (text, words) in [
+            (misspelt + #""prompt": 0, "selections": []}]}"#, "graph.nodes[0].selections: expected a key"),
+            (misspelt + #""prompt": "a"}]}"#, "another value than Int at nodes[0].prompt"),
+            (#"{"version": 1, "nodes": []}"#, "no prompts"), ("{", "what is no JSON"),
+        ] {
+            #expect {
+                _ = try InterventionGraph(json: Data(text.utf8))
+            } throws: {
+                "\($0)".contains(words)
+            }
+        }
+        #expect(try InterventionGraph(json: Data((misspelt + #""prompt": 0}]}"#).utf8)).steps == 1)
         #expect(throws: TraceError.self) { try EditSet(json: Data(#"{"edits": 3}"#.utf8)) }
         #expect(throws: TraceError.self) { try EditSet(json: InterventionGraph().json()) }
     }

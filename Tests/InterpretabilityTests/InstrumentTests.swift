@@ -86,6 +86,13 @@ import Testing
             expect(ScoreGrid(title: "mlp", rows: [], columns: [], values: values)) { layer, token in
                 (1...2).contains(layer) && token == 0
             }
+            // Odd windows l-1 ..< l+2 reach one layer further up.
+            options.window = 3
+            let odd = try CausalTrace(model, Self.clean, subject: 0..<1, corruption: corruption, options)
+            let wide = odd.effects.map { $0.map { $0 / total } }
+            expect(ScoreGrid(title: "mlp", rows: [], columns: [], values: wide)) { layer, token in
+                (0...2).contains(layer) && token == 0
+            }
             // The fact reaches the subject's stream through layer 1's feed-forward part, so without it nothing comes back.
             options = CausalTrace.Options()
             options.severed = .mlp

@@ -65,6 +65,43 @@ import Testing
         #expect(third.tokens[0].prefix(3) == plain.tokens[0].prefix(3))
     }
 
+    /// What is read and written in each step is read from the run that the steps before have changed: the same as reading and
+    /// writing in one step after the other.
+    @Test(arguments: ["layers.2.resid_post", "layers.0.mlp.out"]) func eachStepAfterTheOther(_ site: String) throws {
+        let model = try TinyModels.text("llama")
+        func run(_ write: (TracedPrompt) -> Void) throws -> TraceResult {
+            try model.trace { t in
+                t.steps = 5
+                let prompt = t.prompt(Self.prompts[0])
+                write(prompt)
+                t.save("logits", prompt["logits", token: -1, steps: .each])
+            }
+        }
+        let each = try run { $0[site, token: -1, steps: .each] = $0[site, token: -1, steps: .each] * -3 }
+        let apart = try run { prompt in
+            for step in 0..<5 {
+                prompt[site, token: -1, steps: .only(step)] = prompt[site, token: -1, steps: .only(step)] * -3
+            }
+        }
+        let skipped = try run { $0["layers.2.resid_pre", steps: .each] = $0["layers.0.resid_post", steps: .each] }
+        #expect(each.passes == 1 && apart.passes == 1 && skipped.passes == 1)
+        #expect(each.tokens == apart.tokens)
+        for step in 0..<5 {
+            #expect(isBitEqual(try #require(each.values["logits"])[step], try #require(apart.values["logits"])[step]))
+        }
+        // An edit that stays does so in every step without saying so.
+        let graph = InterventionGraph.written { t in
+            t.steps = 5
+            t.save("logits", t.prompt(Self.prompts[0])["logits", token: -1, steps: .each])
+        }
+        let edits = EditSet([.written { t in t.prompt([0]).skip(layer: 1) }])
+        let stayed = try model.run(edits.applied(to: graph))
+        #expect(stayed.tokens == skipped.tokens && stayed.passes == 1)
+        #expect(isBitEqual(try #require(stayed.values["logits"])[4], try #require(skipped.values["logits"])[4]))
+        let placed = EditSet([.written { t in t.prompt([0])["layers.1.mlp.out", token: 0] *= 2 }])
+        #expect(throws: Never.self) { try model.run(placed.applied(to: graph)) }
+    }
+
     /// A value of one step put into an earlier one takes a second run.
     @Test func laterIntoEarlier() throws {
         let model = try TinyModels.text("gpt2")

@@ -4,7 +4,9 @@
 ///
 /// - a set is in the pass of its value if that is there in time, else in the next one;
 /// - a get is in the latest pass of the sets upstream that stand before it in the graph, which it must see;
-/// - a set is in a later pass than the gets downstream that stand before it, which must not see it;
+/// - a set is in a later pass than the gets downstream that stand before it, which must not see it; a get and a set that both
+///   act in each of some steps are compared within a step, for the steps after it go on from what was written, as they do
+///   with a hook that stays;
 /// - a gradient is there at the end of the pass of what it is of and of what it is edited by.
 struct PassScheduler {
     let graph: InterventionGraph
@@ -60,7 +62,7 @@ struct PassScheduler {
                 let moment = Moment(step: nodes[id].steps.from, order: entry.order)
                 let isInTime = own.moment <= moment && own.orderInStep <= entry.order
                 own.pass += isInTime ? 0 : 1
-                for get in gets[prompt, default: []] where isUpstream(id, of: get, nodes, orEqual: false) {
+                for get in gets[prompt, default: []] where mustNotSee(get, id, nodes) {
                     own.pass = max(own.pass, there[get].pass + 1)
                 }
                 sets[prompt, default: []].append(id)
@@ -82,6 +84,19 @@ struct PassScheduler {
         return Availability(
             pass: pass, moment: latest.map(\.moment).max() ?? Moment(step: -1, order: -1),
             orderInStep: latest.map(\.orderInStep).max() ?? -1)
+    }
+
+    /// Whether a get that stands before a set is downstream of it.
+    private func mustNotSee(_ get: Int, _ set: Int, _ nodes: [PlannedNode]) -> Bool {
+        guard nodes[get].isStepwise, nodes[set].isStepwise, overlap(nodes[get].steps, nodes[set].steps) else {
+            return isUpstream(set, of: get, nodes, orEqual: false)
+        }
+        guard let a = nodes[set].entry, let b = nodes[get].entry else { return false }
+        return a.order < b.order
+    }
+
+    private func overlap(_ a: StepSelection, _ b: StepSelection) -> Bool {
+        max(a.from, b.from) < min(a.to ?? .max, b.to ?? .max)
     }
 
     /// Whether what a set does can reach a get of the same prompt.

@@ -38,11 +38,7 @@ public struct InterventionSession: Codable, Sendable, Hashable {
             self.init([try InterventionGraph(json: json)])
             return
         }
-        do {
-            self = try JSONDecoder().decode(InterventionSession.self, from: json)
-        } catch {
-            throw TraceError(.format, "session", expected: "the JSON of graphs", found: "\(error)")
-        }
+        self = try decodeStrictly(InterventionSession.self, json, "session", expected: "the JSON of graphs")
         for (index, graph) in graphs.enumerated() where graph.version != 1 {
             throw TraceError(.format, "graph \(index), version", expected: "1", found: "\(graph.version)")
         }

@@ -7,6 +7,8 @@ public import Foundation
 ///     edits.add(.written { t in t.prompt([0]).skip(layer: 3) })
 ///     try model.run(edits.applied(to: graph))
 ///
+/// An edit acts in every step, but for what says its own `steps` or names a token of the prompt by its place.
+///
 /// What an edit reads is the model's own value, with the edits before it and without what the graph sets; what it writes, the
 /// graph reads. The model stays as it is: edits are a value that can be stacked, stored as JSON and left out again.
 public struct EditSet: Codable, Sendable, Hashable {
@@ -18,15 +20,17 @@ public struct EditSet: Codable, Sendable, Hashable {
     ///
     /// - Throws: `TraceError` where the data are neither.
     public init(json: Data) throws {
-        if let set = try? JSONDecoder().decode(EditSet.self, from: json) {
-            self = set
+        struct Keys: Decodable { let edits: [Empty] }
+        struct Empty: Decodable {}
+        if (try? JSONDecoder().decode(Keys.self, from: json)) != nil {
+            self = try decodeStrictly(EditSet.self, json, "edits", expected: "the JSON of edits")
         } else {
             self.init([try InterventionGraph(json: json)])
         }
         try check()
     }
 
-    /// Each edit acts on the first of its prompts, in one step.
+    /// Each edit acts on the first of its prompts.
     private func check() throws {
         for (index, edit) in edits.enumerated() where edit.prompts.isEmpty || edit.version != 1 {
             throw TraceError(
@@ -51,6 +55,7 @@ public struct EditSet: Codable, Sendable, Hashable {
                 let start = result.nodes.count
                 result.nodes += edit.nodes.map { node in
                     var node = node.moved(by: start)
+                    if node.prompt == 0 && node.mayStay { node.steps = .each }
                     node.prompt = node.prompt.map { $0 == 0 ? prompt : helpers + $0 - 1 }
                     return node
                 }
@@ -64,6 +69,12 @@ public struct EditSet: Codable, Sendable, Hashable {
 }
 
 extension Node {
+    /// Whether it may act in further steps, which have one token, too.
+    fileprivate var mayStay: Bool {
+        let places = (selection ?? []).filter { $0.axis == "token" || $0.axis == "key" }
+        return (operation == .get || operation == .set) && steps == nil && places.allSatisfy { $0.start < 0 }
+    }
+
     /// The same node with all nodes before it moved on.
     func moved(by count: Int) -> Node {
         var node = self

@@ -68,13 +68,19 @@ public struct InterventionGraph: Codable, Sendable, Hashable {
 
     public init() {}
 
-    /// - Throws: `TraceError` where the data are no graph; an unknown operation is named.
+    /// Graphs of one step and without saved values need not say so.
+    public init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        version = try keys.decode(Int.self, forKey: .version)
+        prompts = try keys.decode([PromptInput].self, forKey: .prompts)
+        nodes = try keys.decode([Node].self, forKey: .nodes)
+        saves = try keys.decodeIfPresent([String: Int].self, forKey: .saves) ?? [:]
+        steps = try keys.decodeIfPresent(Int.self, forKey: .steps) ?? 1
+    }
+
+    /// - Throws: `TraceError` where the data are no graph; an unknown operation and a key that means nothing are named.
     public init(json: Data) throws {
-        do {
-            self = try JSONDecoder().decode(InterventionGraph.self, from: json)
-        } catch {
-            throw TraceError(.format, "graph", expected: "the JSON of a graph", found: "\(error)")
-        }
+        self = try decodeStrictly(InterventionGraph.self, json, "graph", expected: "the JSON of a graph")
         guard version == 1 else { throw TraceError(.format, "graph.version", expected: "1", found: "\(version)") }
     }
 

@@ -49,6 +49,11 @@ public struct ContrastPair: Sendable, Hashable {
         width = model.width
         cleanMetric = Double(x[right] - x[wrong])
         corruptedMetric = Double(y[right] - y[wrong])
+        guard cleanMetric != corruptedMetric else {
+            throw TraceError(
+                .input, "answers", expected: "a corruption that moves the preference for \(model.label(right))",
+                found: "the same with and without it", advice: "corrupt what the answer depends on")
+        }
     }
 
     /// The spoilt prompt, in a graph being written.

@@ -227,10 +227,11 @@ struct CausalRun {
         return result
     }
 
-    /// `max(0, l - w/2) ..< min(L, l + w/2)`, at least the layer itself; for the residual stream one layer.
+    /// As many layers as the options say around one, ROME's `l - ⌊w/2⌋ ..< l + ⌈w/2⌉` within the model; for the residual
+    /// stream one layer.
     private func window(_ layer: Int, _ options: CausalTrace.Options, _ layers: Int) -> Range<Int> {
         guard options.kind != .residual else { return layer..<layer + 1 }
-        let half = options.window / 2
-        return max(0, layer - half)..<min(layers, max(layer + half, layer + 1))
+        let before = options.window / 2
+        return max(0, layer - before)..<min(layers, layer + max(options.window - before, 1))
     }
 }
