@@ -65,6 +65,8 @@ train-mini: build
 	    --warm-start out/mini-decoder/model --tf32
 	$(ATELIER) train base Assets/recipes/mini-faces.yaml --output out/mini-faces \
 	    --warm-start out/mini-continued/model
+	$(ATELIER) train base Assets/recipes/mini-styles.yaml --output out/mini-styles \
+	    --warm-start out/mini-faces/model
 
 train-probes: build
 	for name in portrait-a portrait-b landscape-a landscape-b; do \

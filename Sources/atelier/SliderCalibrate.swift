@@ -73,6 +73,7 @@ struct SliderCalibrate: AsyncParsableCommand {
                     + "rounds, found \(found ?? "none"); give more --rounds, or closer --scales. Nothing was written")
         }
         var note = adapter.sliderNote ?? SliderNote(name: name, base: bench.modelHash)
+        note.base = bench.modelHash
         note.unit = calibration.unit
         note.range = calibration.range
         note.curve = calibration.curve
