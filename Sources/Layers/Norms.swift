@@ -82,7 +82,9 @@ public struct RMSNorm: Layer {
 
     /// - Parameter x: `[..., channels]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        pass.visit(site, .output, rmsNorm(x, weight: offset == 0 ? weight : weight + offset, epsilon: epsilon))
+        // In 32 bits: a type of 16 would round the sum, and with it every channel's scale.
+        let scale = offset == 0 ? weight : weight.converted(to: .float32) + offset
+        return pass.visit(site, .output, rmsNorm(x, weight: scale, epsilon: epsilon))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -26,9 +26,11 @@ struct Edit: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
     @OptionGroup(title: "Parts of the model") var parts: ModelOptions
-    @Option(name: [.short, .long], help: "What the pictures show (default: what they say of themselves, or nothing).")
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: "What the pictures show (default: what they say of themselves, or nothing).")
     var prompt: String?
-    @Option(name: [.customShort("n"), .long], help: "What to avoid.")
+    @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "What to avoid.")
     var negativePrompt: String?
     @OptionGroup(title: "Sliders and styles") var loras: LoRAOptions
     @Option(

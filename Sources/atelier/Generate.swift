@@ -15,9 +15,11 @@ struct Generate: AsyncParsableCommand {
     var model = "mini"
     @OptionGroup(title: "Parts of the model") var parts: ModelOptions
     @OptionGroup(title: "Adapters") var loras: LoRAOptions
-    @Option(name: [.short, .long], help: "What to draw; <lora:name:0.8> applies an adapter of --lora-model-dir.")
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: "What to draw; <lora:name:0.8> applies an adapter of --lora-model-dir.")
     var prompt: String
-    @Option(name: [.customShort("n"), .long], help: "What to avoid.")
+    @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "What to avoid.")
     var negativePrompt: String?
     @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own, mostly 20).")
     var steps: Int?

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Generation
 import Imaging
+import Layers
 import Measurement
 import TensorCore
 import World
@@ -95,7 +96,7 @@ struct SliderTest: AsyncParsableCommand {
             }
             return bank
         } catch let error as DecodingError {
-            throw GenerationError(path, expected: "a slider's bank", found: "\(error)")
+            throw ConfigurationError(path: path, error, in: data)
         }
     }
 }

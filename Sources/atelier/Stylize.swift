@@ -22,7 +22,9 @@ struct Stylize: AsyncParsableCommand {
     var output: String
     @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
-    @Option(name: [.short, .long], help: "What the pictures show (default: what they say of themselves, or nothing).")
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: "What the pictures show (default: what they say of themselves, or nothing).")
     var prompt: String?
     @OptionGroup(title: "Styles and sliders") var loras: LoRAOptions
     @Option(help: "inversion, which finds the noise that gives the picture, or sdedit, which adds some.")

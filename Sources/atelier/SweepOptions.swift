@@ -9,9 +9,9 @@ import TensorCore
 struct SweepOptions: ParsableArguments {
     @Option(name: [.short, .long], help: "A folder in the diffusers layout, a checkpoint file, or an embedded model.")
     var model = "mini"
-    @Option(name: [.short, .long], help: "What to draw.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "What to draw.")
     var prompt: String
-    @Option(name: [.customShort("n"), .long], help: "What to avoid.")
+    @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "What to avoid.")
     var negativePrompt: String?
     @Option(parsing: .unconditional, help: "Sampling steps (default: the model's own).")
     var steps: Int?

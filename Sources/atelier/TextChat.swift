@@ -9,9 +9,9 @@ struct TextChat: AsyncParsableCommand {
         commandName: "chat", abstract: "Talk with a model; a line is a turn, an empty input ends.")
 
     @OptionGroup var model: TextModelOptions
-    @Option(help: "What the model is told before the conversation.")
+    @Option(parsing: .unconditional, help: "What the model is told before the conversation.")
     var system: String?
-    @Option(name: [.short, .long], help: "One message, instead of reading lines.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "One message, instead of reading lines.")
     var prompt: String?
     @OptionGroup(title: "Sampling") var sampling: SamplingArguments
 

@@ -9,7 +9,7 @@ struct TextGenerate: AsyncParsableCommand {
         commandName: "generate", abstract: "Continue a text; tokens are printed as they come.")
 
     @OptionGroup var model: TextModelOptions
-    @Option(name: [.short, .long], help: "The text to continue.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The text to continue.")
     var prompt: String
     @OptionGroup(title: "Sampling") var sampling: SamplingArguments
     @Flag(help: "Print one JSON object at the end: the tokens, the text and the times.")

@@ -7,7 +7,7 @@ struct TraceAttention: AsyncParsableCommand {
         commandName: "attention", abstract: "Where each head of attention looks.")
 
     @OptionGroup var model: TextModelOptions
-    @Option(name: [.short, .long], help: "The text to read.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The text to read.")
     var prompt: String
     @Option(help: "Layers, as 0,4,8-11 (default: all).")
     var layers: NumberList?

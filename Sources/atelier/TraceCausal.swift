@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Imaging
 import Interpretability
+import Layers
 import TextModels
 
 /// `atelier trace causal`: where a fact is, or where many are.
@@ -13,11 +14,11 @@ struct TraceCausal: AsyncParsableCommand {
     )
 
     @OptionGroup var model: TextModelOptions
-    @Option(name: [.short, .long], help: "The prompt of one fact.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The prompt of one fact.")
     var prompt: String?
-    @Option(help: "The part of the prompt that is the subject.")
+    @Option(parsing: .unconditional, help: "The part of the prompt that is the subject.")
     var subject: String?
-    @Option(help: "The answer (default: what the model says).")
+    @Option(parsing: .unconditional, help: "The answer (default: what the model says).")
     var answer: String?
     @Option(help: "Another subject of as many tokens, instead of noise.")
     var swap: String?
@@ -113,9 +114,11 @@ struct TraceCausal: AsyncParsableCommand {
             guard let data = FileManager.default.contents(atPath: facts) else {
                 throw UsageError(description: "\(facts): expected a file of facts, found none that can be read")
             }
-            do { return try JSONDecoder().decode([Fact].self, from: data) } catch {
-                throw UsageError(
-                    description: "\(facts): expected an array of objects with prompt and subject, found \(error)")
+            do {
+                return try JSONDecoder().decode([Fact].self, from: data)
+            } catch let error as DecodingError {
+                let flaw = ConfigurationError(path: facts, error, in: data)
+                throw UsageError(description: "\(flaw) (facts are an array of objects with prompt and subject)")
             }
         }
         guard let prompt, let subject else {

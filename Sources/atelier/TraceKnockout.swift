@@ -8,11 +8,11 @@ struct TraceKnockout: AsyncParsableCommand {
         commandName: "knockout", abstract: "Cut edges of attention to the last token, in windows of layers.")
 
     @OptionGroup var model: TextModelOptions
-    @Option(name: [.short, .long], help: "The prompt.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The prompt.")
     var prompt: String
-    @Option(help: "The part of the prompt that is the subject.")
+    @Option(parsing: .unconditional, help: "The part of the prompt that is the subject.")
     var subject: String
-    @Option(help: "The answer (default: what the model says).")
+    @Option(parsing: .unconditional, help: "The answer (default: what the model says).")
     var answer: String?
     @Option(parsing: .unconditional, help: "Layers that are cut at once.")
     var window = 5

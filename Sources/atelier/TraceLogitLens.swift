@@ -7,7 +7,7 @@ struct TraceLogitLens: AsyncParsableCommand {
         commandName: "logit-lens", abstract: "What the model would say if it stopped after each layer.")
 
     @OptionGroup var model: TextModelOptions
-    @Option(name: [.short, .long], help: "The text to read.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The text to read.")
     var prompt: String
     @Option(help: "Layers, as 0,4,8-11 (default: all).")
     var layers: NumberList?

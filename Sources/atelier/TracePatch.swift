@@ -5,21 +5,21 @@ import TextModels
 
 /// A prompt, how it is spoilt, and what should follow.
 struct ContrastOptions: ParsableArguments {
-    @Option(name: [.short, .long], help: "The clean prompt.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The clean prompt.")
     var prompt: String
-    @Option(help: "The corrupted prompt, of as many tokens.")
+    @Option(parsing: .unconditional, help: "The corrupted prompt, of as many tokens.")
     var corrupted: String?
     @Option(help: "Instead of another prompt: noise, mean or zero on the subject, or a graph as JSON.")
     var corrupt: String?
-    @Option(help: "The part of the prompt that noise, mean and zero spoil.")
+    @Option(parsing: .unconditional, help: "The part of the prompt that noise, mean and zero spoil.")
     var subject: String?
     @Option(parsing: .unconditional, help: "The noise's deviation, in deviations of the subject's embeddings.")
     var noise = 3.0
     @Option(name: [.short, .long], parsing: .unconditional, help: "The seed of the noise.")
     var seed: UInt64 = 1
-    @Option(help: "What should follow the clean prompt (default: what the model says).")
+    @Option(parsing: .unconditional, help: "What should follow the clean prompt (default: what the model says).")
     var answer: String?
-    @Option(help: "What should follow the corrupted prompt (default: what the model says).")
+    @Option(parsing: .unconditional, help: "What should follow the corrupted prompt (default: what the model says).")
     var otherAnswer: String?
     @Option(help: "What is patched: resid_post, attn.out, mlp.out or another site of a token; or heads.")
     var site = "resid_post"

@@ -18,7 +18,9 @@ struct TraceScan: AsyncParsableCommand {
         name: [.short, .long],
         help: "A language model, or a model that draws: a folder, a file, or the name of an embedded or cached one.")
     var model: String
-    @Option(name: [.short, .long], help: "The text whose shapes are told (default: one token).")
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: "The text whose shapes are told (default: one token).")
     var prompt: String?
     @Option(
         parsing: .unconditional, help: "Pixels of a picture's sides, for models that draw (default: the model's own).")

@@ -16,7 +16,7 @@ struct TraceWords: AsyncParsableCommand {
 
     @Option(name: [.short, .long], help: "A model folder or file, or the name of an embedded model.")
     var model = "mini"
-    @Option(name: [.short, .long], help: "What to draw.")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "What to draw.")
     var prompt: String
     @Option(name: [.short, .long], parsing: .unconditional, help: "The seed of the picture.")
     var seed: UInt64 = 42

@@ -43,6 +43,15 @@ import Weights
         #expect(maximumDifference(rms(x, Pass()), x * (2 / 12.5.squareRoot())) < 1e-5)
     }
 
+    /// The offset is added in 32 bits, whatever the weights are stored as.
+    @Test(arguments: [DType.bfloat16, .float16]) func rmsNormWithAnOffset(_ dtype: DType) throws {
+        let x = tensor([1, -2, 3, 6], [1, 4])
+        let weight = tensor([0.01, -0.013, 0.0007, 0.3]).converted(to: dtype)
+        let stored = try RMSNorm(4, offset: 1, weights(["weight": weight]))
+        let widened = try RMSNorm(4, offset: 1, weights(["weight": weight.converted(to: .float32)]))
+        #expect(isBitEqual(stored(x, Pass()), widened(x, Pass())))
+    }
+
     @Test func embeddingWidensItsRows() throws {
         let table = tensor([1, 2, 3, 4, 5, 6], [3, 2]).converted(to: .float16)
         let layer = try Embedding(3, 2, weights(["weight": table]))

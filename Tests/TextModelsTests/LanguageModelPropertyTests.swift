@@ -68,6 +68,18 @@ import Weights
             (#"{"model_type": "mamba", "hidden_size": 9223372036854775807}"#, "hidden_size"),
             (#"{"model_type": "llama", "head_dim": 9223372036854775807}"#, "head_dim"),
             (#"{"model_type": "gpt_neox", "hidden_act": "x"}"#, "hidden_act"),
+            (#"{"model_type": "llama", "rms_norm_eps": -1}"#, "rms_norm_eps: expected 0 or"),
+            (#"{"model_type": "gpt_neox", "layer_norm_eps": -1e-5}"#, "layer_norm_eps"),
+            (#"{"model_type": "gpt2", "eos_token_id": [3, -2]}"#, "eos_token_id: expected a token, 0 or more"),
+            (#"{"model_type": "mamba", "bos_token_id": -1}"#, "bos_token_id"),
+            (
+                #"{"model_type": "llama", "partial_rotary_factor": 0.5, "rope_scaling": {"type": "yarn", "factor": 2}}"#,
+                "partial_rotary_factor: expected 1"
+            ),
+            (#"{"model_type": 7}"#, "model_type: expected String"),
+            ("{\"model_type\": \"llama\",\n \"vocab_size\": x}", "JSON, found something else at line 2, column 16"),
+            (#"{"model_type": "llama""#, "config.json: expected JSON, found text that ends too early"),
+            ("", "config.json: expected JSON, found an empty file"),
         ])
     func refusals(_ json: String, _ words: String) {
         #expect {
@@ -75,6 +87,28 @@ import Weights
         } throws: {
             "\($0)".contains(words)
         }
+    }
+
+    /// transformers reads these two keys and passes over them.
+    @Test func keysWithoutEffect() throws {
+        func model(_ name: String, _ change: (inout [String: JSONValue]) -> Void) throws -> any LanguageModel {
+            let path = "tiny-lm/\(name)/config.json"
+            var json = try JSONDecoder().decode([String: JSONValue].self, from: Fixtures.data(path))
+            change(&json)
+            let configuration = try LanguageModels.configuration(JSONEncoder().encode(json), path: path)
+            let source = DictionarySource(try Fixtures.tensors("tiny-lm/\(name)/model.safetensors"))
+            return try configuration.model(ScopedWeights(source))
+        }
+        let tokens = TokenBatch([[5, 9, 20, 31, 8, 4, 77]])
+        for (name, key, value) in [
+            ("llama", "partial_rotary_factor", 0.5), ("gemma3", "attn_logit_softcapping", 0.01),
+        ] as [(String, String, JSONValue)] {
+            let (plain, changed) = (try model(name) { _ in }, try model(name) { $0[key] = value })
+            #expect(isBitEqual(plain(tokens).logits, changed(tokens).logits), "\(name)")
+        }
+        let loose = try model("gemma2") { _ in }
+        let tight = try model("gemma2") { $0["attn_logit_softcapping"] = 0.01 }
+        #expect(!isBitEqual(loose(tokens).logits, tight(tokens).logits))
     }
 
     /// A row's bits do not depend on its neighbours, and the state of a call can be gone on from twice.

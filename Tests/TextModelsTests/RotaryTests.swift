@@ -66,6 +66,67 @@ import Weights
         #expect(try difference(concatenated(steps, axis: 1), "decode/logits") <= 1e-4)
     }
 
+    /// A model reads as far as its scaling stretches it.
+    @Test(
+        arguments: [
+            (#"{"rope_type": "default"}"#, 64), (#"{"rope_type": "dynamic", "factor": 4}"#, 256),
+            (#"{"rope_type": "linear", "factor": 2.5}"#, 160), (#"{"rope_type": "yarn", "factor": 4}"#, 256),
+            (#"{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 16}"#, 64),
+            (#"{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32}"#, 128),
+            (#"{"rope_type": "dynamic", "factor": 2, "original_max_position_embeddings": 16}"#, 128),
+            (#"{"rope_type": "linear", "factor": 1e300}"#, 1 << 24),
+            (
+                #"""
+                {"rope_type": "longrope", "factor": 16, "original_max_position_embeddings": 8,
+                 "short_factor": [1, 1, 1, 1], "long_factor": [2, 2, 2, 2]}
+                """#, 128
+            ),
+            (
+                #"""
+                {"rope_type": "longrope", "original_max_position_embeddings": 8, "short_factor": [1, 1, 1, 1],
+                 "long_factor": [2, 2, 2, 2]}
+                """#, 64
+            ),
+        ])
+    func limits(_ parameters: String, _ most: Int) throws {
+        for type in ["llama", "gpt_neox", "gemma3_text"] {
+            let json = """
+                {"model_type": "\(type)", "hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2,
+                 "head_dim": 8, "num_hidden_layers": 1, "intermediate_size": 8, "vocab_size": 9, "rotary_pct": 1,
+                 "max_position_embeddings": 64, "rope_scaling": \(parameters)}
+                """
+            let configuration = try LanguageModels.configuration(Data(json.utf8), path: "config.json")
+            let model = try configuration.model(ScopedWeights(CountingSource()))
+            // Gemma's configurations state the stretched length beside a linear factor.
+            let isStated = type == "gemma3_text" && parameters.contains("linear")
+            #expect(model.maximumTokens == (isStated ? 64 : most), "\(type)")
+        }
+    }
+
+    /// Text goes on beyond the length of training.
+    @Test func generationBeyondTraining() throws {
+        let model = try LanguageModelGoldenTests.load("llama-dynamic", isFrozen: true).model
+        #expect(model.maximumTokens == 16)
+        #expect(Array(TokenStream(model, prompt: [5, 9, 20], limit: 100)).count == 13)
+    }
+
+    /// Each row of a batch has the angles that it has alone, bit for bit.
+    @Test func rowsHaveAnglesOfTheirOwn() throws {
+        for kind in [RotaryParameters.Kind.dynamic, .longrope] {
+            var parameters = RotaryParameters()
+            (parameters.kind, parameters.factor, parameters.originalMaximumTokens) = (kind, 4, 8)
+            (parameters.shortFactors, parameters.longFactors) = ([1, 1.1, 1.3, 1.7], [1.5, 2, 4, 7])
+            let rotary = parameters.frequencies(headDimension: 8, maximumTokens: 8)
+            let rows = [Array(0..<12), Array(repeating: 0, count: 7) + Array(0..<5)]
+            let both = rotary.rotation(rows)
+            for (index, row) in rows.enumerated() {
+                let alone = rotary.rotation([row])
+                #expect(isBitEqual(both.cosines.narrowed(0, start: index, count: 1), alone.cosines))
+                #expect(isBitEqual(both.sines.narrowed(0, start: index, count: 1), alone.sines))
+            }
+        }
+    }
+
     @Test(
         arguments: [
             (#"{"rope_type": "longrope", "short_factor": [1, 1, 1, 1]}"#, "long_factor"),

@@ -125,6 +125,67 @@ import Tokenizers
         #expect(throws: TokenizerError.self) { try TextTokenizer(metadata, path: "x.gguf") }
     }
 
+    /// Texts that Unicode calls equivalent are tokens of their own: the kelvin sign and K, the ohm sign and omega, the
+    /// Greek question mark and a semicolon, an accent apart and composed.
+    static let equivalent = [
+        "K", "\u{212A}", ";", "\u{37E}", "\u{3A9}", "\u{2126}", "e", "\u{301}", "e\u{301}", "\u{E9}",
+    ]
+
+    private func expectOwnTokens(_ tokenizer: TextTokenizer, first: Int) {
+        for (index, text) in Self.equivalent.enumerated() {
+            #expect(tokenizer.encode(text, addsSpecials: false).map(\.id) == [first + index], "\(text.unicodeScalars)")
+            #expect(tokenizer.id(of: text) == first + index)
+            #expect(Array(tokenizer.decode([first + index]).unicodeScalars) == Array(text.unicodeScalars))
+        }
+        let all = Self.equivalent.enumerated().filter { $0.element.unicodeScalars.first != "\u{301}" }
+        let text = all.map(\.element).joined(separator: "xx")
+        let found = tokenizer.encode(text, addsSpecials: false).map(\.id).filter { $0 >= first }
+        #expect(found == all.map { first + $0.offset })
+    }
+
+    @Test func equivalentSpellings() throws {
+        // Written with escapes, in full and by surrogates, which are read as well.
+        let vocabulary = ["<unk>", "x", "\u{1D11E}"] + Self.equivalent
+        func quoted(_ text: String) -> String {
+            "\"" + text.utf16.map { String(format: "\\u%04x", $0) }.joined() + "\""
+        }
+        for quote in [quoted, { "\"\($0)\"" }] as [(String) -> String] {
+            let entries = vocabulary.enumerated().map { "\(quote($0.element)): \($0.offset)" }.joined(separator: ", ")
+            let merges = ["[\(quote("e")), \(quote("\u{301}"))]", "\"e \u{301}\""]
+            for merge in merges {
+                let json = """
+                    {"a": [1, {"vocab": {"no": "}"}}], "model": {"note": "\\"}{", "unk_token": "<unk>", "type": "BPE",
+                     "vocab": {\(entries)}, "merges": [\(merge)]}, "decoder": null}
+                    """
+                let tokenizer = try TextTokenizer(json: Data(json.utf8), path: "tokenizer.json")
+                expectOwnTokens(tokenizer, first: 3)
+                #expect(tokenizer.id(of: "\u{1D11E}") == 2)
+            }
+        }
+    }
+
+    @Test func equivalentSpellingsInGGUF() throws {
+        var metadata = GGUFTokenizerMetadata(model: "llama", tokens: ["<unk>", "x"] + Self.equivalent)
+        metadata.types = [2] + [Int](repeating: 1, count: metadata.tokens.count - 1)
+        metadata.scores = (0..<metadata.tokens.count).map { -Float($0) }
+        (metadata.addsBegin, metadata.addsSpace) = (false, false)
+        expectOwnTokens(try TextTokenizer(metadata, path: "x.gguf"), first: 2)
+    }
+
+    /// Marks after the sign of a space, and added tokens of equivalent spellings.
+    @Test func marksAndAddedTokens() throws {
+        var metadata = GGUFTokenizerMetadata(
+            model: "llama", tokens: ["<unk>", "▁", "▁\u{301}", "a\u{301}", "\u{E1}", "\u{301}", "a"])
+        metadata.types = [2, 1, 1, 4, 4, 1, 1]
+        metadata.scores = [0, -5, -1, 0, 0, -6, -7]
+        (metadata.addsBegin, metadata.addsSpace) = (false, true)
+        let tokenizer = try TextTokenizer(metadata, path: "x.gguf")
+        #expect(tokenizer.encode("\u{E1}").map(\.id).last == 4)
+        #expect(tokenizer.encode("a\u{301}").map(\.id).last == 3)
+        #expect(Array(tokenizer.decode([1, 2]).unicodeScalars) == [" ", "\u{301}"])
+        #expect(Array(tokenizer.decode([2]).unicodeScalars) == ["\u{301}"])
+    }
+
     /// SentencePiece's scores: the best union first.
     @Test func scores() throws {
         let bytes = (0..<256).map { String(format: "<0x%02X>", $0) }

@@ -73,6 +73,30 @@ import Weights
         #expect(try weights.optionalTensor("weight")?.shape == [2, 9, 1, 1])
     }
 
+    /// Integers that no layer asks for, such as position ids, stay.
+    @Test func parametersAreOfAFloatingPointType() throws {
+        let source = DictionarySource([
+            "a.weight": Tensor([1, 2] as [Int32]), "a.bias": Tensor([true]),
+            "a.position_ids": Tensor([0, 1] as [Int64]),
+        ])
+        let weights = ScopedWeights(source, root: "m").scope("a")
+        #expect(
+            message { _ = try weights.tensor("weight", shape: [2], initial: .zeros) }
+                == "m.a.weight: expected a floating-point type, found int32 in memory")
+        #expect(
+            message { _ = try weights.optionalTensor("bias") }
+                == "m.a.bias: expected a floating-point type, found bool in memory")
+        let all = message {
+            _ = try ScopedWeights.load(source, root: "m", ignoring: ["*.position_ids"]) { weights in
+                let bias = try weights.scope("a").optionalTensor("bias")
+                #expect(bias?.shape == [1])
+                return try weights.scope("a").tensor("weight", shape: [2], initial: .zeros)
+            }
+        }
+        #expect(
+            all == "m.a.bias: expected a floating-point type, found bool in memory; also wrong or missing: m.a.weight")
+    }
+
     @Test func theReportSaysWhatWasUsed() throws {
         let source = source(["a.weight": [1], "a.bias": [1], "b.weight": [1], "c.position_ids": [1]])
         let (sum, report) = try ScopedWeights.load(source, root: "m", ignoring: ["*.position_ids"]) { weights in

@@ -28,6 +28,9 @@ import Testing
             (["generate", "-m", Fixtures.path("tokenizer_cases.json"), "-p", "x"], 1, "the letters GGUF"),
             (["generate", "-m", "x", "-p", "x", "--top-p", "2"], 2, "--top-p: expected above 0 up to 1, found 2"),
             (["generate", "-m", "x", "-p", "x", "--temperature", "-1"], 2, "--temperature"),
+            (["generate", "-m", "/nowhere/at/all", "-p", "- item"], 1, "a GGUF file, found nothing there"),
+            (["generate", "-m", "/nowhere/at/all", "-p", "-5 degrees"], 1, "a GGUF file, found nothing there"),
+            (["chat", "-m", "/nowhere/at/all", "-p", "--x", "--system", "-y"], 1, "a GGUF file, found nothing there"),
             (["perplexity", "-m", "x", "/nowhere/at/all"], 2, "a text file"),
             (["generate", "-p", "x"], 2, "--model"),
         ] {

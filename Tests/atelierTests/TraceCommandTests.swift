@@ -131,8 +131,15 @@ import Testing
             #"{"version":1,"steps":1,"prompts":[{"text":"abc"}],"nodes":[{"operation":"get","site":"embd","prompt":0}],"saves":{"x":0}}"#
                 .utf8
         ).write(to: graph)
+        let facts = folder.appending(path: "facts.json")
+        try Data(#"[{"prompt": "abc", "subject": "a"}, {"prompt": "abc"}]"#.utf8).write(to: facts)
         for (arguments, code, words) in [
             (["logit-lens", "-m", folder.path, "-p", "ab", "--layers", "99"], 1, "layers below"),
+            (["logit-lens", "-m", "/nowhere", "-p", "- ab"], 1, "found nothing there"),
+            (
+                ["causal", "-m", folder.path, "--facts", facts.path], 2,
+                "facts.json: [1].subject: expected a value, found none"
+            ),
             (["logit-lens", "-m", folder.path, "-p", "ab", "-o", "x.gif"], 2, "--output"),
             (["patch", "-m", folder.path, "-p", "ab", "--corrupted", "abc"], 1, "2 tokens"),
             (

@@ -57,7 +57,7 @@ extension ModelConfiguration {
             error.path = path
             throw error
         } catch let error as DecodingError {
-            throw ConfigurationError(path: path, error)
+            throw ConfigurationError(path: path, error, in: json)
         }
     }
 
@@ -66,25 +66,6 @@ extension ModelConfiguration {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return try encoder.encode(self)
-    }
-}
-
-extension ConfigurationError {
-    fileprivate init(path: String, _ error: DecodingError) {
-        func key(_ context: DecodingError.Context) -> String {
-            context.codingPath.map(\.stringValue).joined(separator: ".")
-        }
-        switch error {
-        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-            self.init(path: path, key: key(context), expected: "\(type)", found: context.debugDescription)
-        case .keyNotFound(let missing, let context):
-            let name = (context.codingPath + [missing]).map(\.stringValue).joined(separator: ".")
-            self.init(path: path, key: name, expected: "a value", found: "none")
-        case .dataCorrupted(let context):
-            self.init(path: path, key: key(context), expected: "valid JSON", found: context.debugDescription)
-        @unknown default:
-            self.init(path: path, key: "", expected: "valid JSON", found: "\(error)")
-        }
     }
 }
 

@@ -26,7 +26,12 @@ public enum LanguageModels {
     ///
     /// - Throws: `ConfigurationError` for a family that is not built here, and as `ModelConfiguration.decode`.
     public static func configuration(_ json: Data, path: String) throws -> any LanguageModelConfiguration {
-        let type = (try? JSONDecoder().decode(ModelTypeEntry.self, from: json))?.modelType
+        let type: String?
+        do {
+            type = try JSONDecoder().decode(ModelTypeEntry.self, from: json).modelType
+        } catch let error as DecodingError {
+            throw ConfigurationError(path: path, error, in: json)
+        }
         guard let family = families.first(where: { $0.modelTypes.contains(type ?? "") }) else {
             let known = families.flatMap { $0.modelTypes }.joined(separator: ", ")
             throw ConfigurationError(
@@ -76,6 +81,22 @@ extension LanguageModelConfiguration {
             guard (1...most).contains(value) else {
                 throw ConfigurationError(key: key, expected: "1 to \(most)", found: "\(value)")
             }
+        }
+    }
+
+    /// Throws unless a norm's epsilon is a number that keeps the root real.
+    func checkEpsilon(_ key: String, _ epsilon: Float) throws {
+        guard epsilon >= 0, epsilon.isFinite else {
+            throw ConfigurationError(key: key, expected: "0 or a small positive number", found: "\(epsilon)")
+        }
+    }
+
+    /// Throws where a token that begins or ends a text is none.
+    func checkTokens() throws {
+        let tokens = [("bos_token_id", beginTokenID)] + endTokenIDs.map { ("eos_token_id", Optional($0)) }
+        for (key, token) in tokens {
+            guard let token, token < 0 else { continue }
+            throw ConfigurationError(key: key, expected: "a token, 0 or more", found: "\(token)")
         }
     }
 

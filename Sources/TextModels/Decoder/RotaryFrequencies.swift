@@ -53,7 +53,7 @@ struct RotaryFrequencies: Sendable {
         return (1 - smooth) * frequency / factor + smooth * frequency
     }
 
-    /// For `dynamic` and `longrope` by the length of the longest text; the same for all others.
+    /// For `dynamic` and `longrope` by the length of the text; the same for all others.
     func frequencies(length: Int) -> [Float] {
         if parameters.kind == .longrope {
             let rule = LongRopeRule(parameters, maximumTokens: maximumTokens)
@@ -66,13 +66,17 @@ struct RotaryFrequencies: Sendable {
         return Self.plain(parameters.theta * pow(growth, dimension / (dimension - 2)), pairs)
     }
 
+    /// Each row has the frequencies of its own length, as if it were alone.
+    ///
     /// - Parameter positions: of each row's tokens; one row when all are alike.
     func rotation(_ positions: [[Int]]) -> DecoderContext.Rotation {
-        let frequencies = frequencies(length: (positions.lazy.flatMap { $0 }.max() ?? 0) + 1)
-        let shape = [positions.count, positions.first?.count ?? 0, pairs]
-        let angles =
-            Tensor(positions.flatMap { $0.map(Float.init) }, shape: [shape[0], shape[1], 1])
-            * Tensor(frequencies)
+        let rows = positions.map { frequencies(length: ($0.max() ?? 0) + 1) }
+        let isShared = rows.allSatisfy { $0 == rows[0] }
+        let turning =
+            isShared ? Tensor(rows[0]) : Tensor(rows.flatMap { $0 }, shape: [rows.count, 1, pairs])
+        let places = Tensor(
+            positions.flatMap { $0.map(Float.init) }, shape: [positions.count, positions[0].count, 1])
+        let angles = places * turning
         guard attentionFactor != 1 else { return DecoderContext.Rotation(cosines: cos(angles), sines: sin(angles)) }
         let factor = Double(attentionFactor)
         return DecoderContext.Rotation(cosines: cos(angles) * factor, sines: sin(angles) * factor)

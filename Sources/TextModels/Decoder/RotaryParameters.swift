@@ -196,6 +196,36 @@ public struct RotaryParameters: Codable, Sendable, Equatable {
     /// Pairs of channels of a head that turn.
     func pairs(_ headDimension: Int) -> Int { Int(Double(headDimension) * (partialFactor ?? 1)) / 2 }
 
+    /// The most tokens that a model can read: its positions, or what a scaling stretches them to.
+    ///
+    ///     max(positions, length of training * factor)
+    ///
+    /// For `dynamic`, and where the length of training is not named, it is the positions themselves.
+    ///
+    /// - Parameter positions: `max_position_embeddings`.
+    func maximumTokens(positions: Int) -> Int {
+        guard kind != .standard, let factor else { return positions }
+        let trained = kind == .dynamic ? positions : originalMaximumTokens ?? positions
+        // Places up to 2^24 are exact in the 32 bits of an angle.
+        return max(positions, Int(min(Double(trained) * factor, 0x1p24)))
+    }
+
+    /// The parameters of families that turn whole heads: transformers passes over `partial_rotary_factor` there.
+    ///
+    /// - Throws: `ConfigurationError` for a share beside a scaling, with which transformers turns part of the angles and
+    ///   then fails.
+    func ofWholeHeads() throws -> Self {
+        guard let partialFactor else { return self }
+        guard kind == .standard || partialFactor == 1 else {
+            throw ConfigurationError(
+                key: "partial_rotary_factor", expected: "1, or none, beside the rope_type \(kind.rawValue)",
+                found: "\(partialFactor)")
+        }
+        var whole = self
+        whole.partialFactor = nil
+        return whole
+    }
+
     /// - Parameter maximumTokens: the length of training, beyond which `dynamic` acts.
     func frequencies(headDimension: Int, maximumTokens: Int) -> RotaryFrequencies {
         RotaryFrequencies(self, pairs: pairs(headDimension), maximumTokens: maximumTokens)

@@ -46,6 +46,8 @@ extension GGUFGrammar {
             configuration.endTokenIDs = try metadata.endTokens()
             return configuration
         },
-        // The file's norms hold 1 + weight.
-        translate: { tensor, key, _ in key.hasSuffix("norm.weight") ? (tensor - 1).frozen() : tensor })
+        // The file's norms hold 1 + weight. In 32 bits, as what is left of 1 is small.
+        translate: { tensor, key, _ in
+            key.hasSuffix("norm.weight") ? (tensor.converted(to: .float32) - 1).frozen() : tensor
+        })
 }

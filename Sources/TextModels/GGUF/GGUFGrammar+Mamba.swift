@@ -29,7 +29,7 @@ extension GGUFGrammar {
         },
         translate: { tensor, key, _ in
             // The file has -exp(A_log), and no dimension of size 1 in the kernel.
-            if key.hasSuffix(".A_log") { return log(-tensor).frozen() }
+            if key.hasSuffix(".A_log") { return log(-tensor.converted(to: .float32)).frozen() }
             if key.hasSuffix(".conv1d.weight"), tensor.rank == 2 { return tensor.unsqueezed(1) }
             return tensor
         })

@@ -13,8 +13,8 @@ public struct GGUFModel: Sendable {
     /// Tensors that no key stands for.
     public let unused: [String]
 
-    /// - Parameter floatingPoint: the type that all numbers are widened to, which gradients by weights need; nil keeps
-    ///   them as they are stored, and mapped.
+    /// - Parameter floatingPoint: the type that all numbers are converted to, which gradients by weights need; nil keeps
+    ///   them as they are stored, and mapped, but for bfloat16, which is widened to float32.
     /// - Throws: `GGUFError` for an architecture that is not built here and for metadata that is missing.
     public init(_ file: GGUFFile, floatingPoint: DType? = nil) throws {
         let header = file.header
@@ -40,7 +40,13 @@ public struct GGUFModel: Sendable {
                 if !grammar.ignored.contains(entry.name) { unused.append(entry.name) }
                 continue
             }
-            tensors[key] = try grammar.translated(tensor, key, configuration, path: file.path).loaded(as: floatingPoint)
+            // Integers are no weights; building the model refuses them by name.
+            guard tensor.dtype.isFloatingPoint else {
+                tensors[key] = tensor
+                continue
+            }
+            let stored = try grammar.translated(tensor, key, configuration, path: file.path)
+            tensors[key] = floatingPoint == nil ? stored.widenedFromBFloat16 : stored.loaded(as: floatingPoint)
         }
         source = DictionarySource(tensors, name: file.path)
         self.unused = unused
@@ -95,6 +101,11 @@ struct GGUFMetadata {
     /// What Llama 3 divides its frequencies by.
     func frequencyDivisors() throws -> [Float]? {
         guard let tensor = file.tensor("rope_freqs.weight") else { return nil }
+        guard tensor.dtype.isFloatingPoint else {
+            throw GGUFError(
+                .type, path: header.path, place: "tensor \"rope_freqs.weight\"", expected: "a floating-point type",
+                found: "\(tensor.dtype)")
+        }
         return tensor.floats
     }
 

@@ -37,6 +37,8 @@ public struct GPT2Configuration: LanguageModelConfiguration {
             ("n_positions", maximumPositions), ("n_inner", inner),
         ])
         try checkDivides(("n_head", heads), ("n_embd", hiddenSize))
+        try checkEpsilon("layer_norm_epsilon", normEpsilon)
+        try checkTokens()
     }
 
     enum CodingKeys: String, CodingKey {

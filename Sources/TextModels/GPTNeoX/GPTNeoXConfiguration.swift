@@ -37,6 +37,8 @@ public struct GPTNeoXConfiguration: LanguageModelConfiguration {
         ])
         try checkDivides(("num_attention_heads", heads), ("hidden_size", hiddenSize))
         try rotary.validate(headDimension: hiddenSize / heads)
+        try checkEpsilon("layer_norm_eps", normEpsilon)
+        try checkTokens()
     }
 
     enum CodingKeys: String, CodingKey {

@@ -35,7 +35,7 @@ public struct GPTNeoXModel: LanguageModel {
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
-    public var maximumTokens: Int? { configuration.maximumPositions }
+    public var maximumTokens: Int? { configuration.rotary.maximumTokens(positions: configuration.maximumPositions) }
 
     public func callAsFunction(
         _ tokens: TokenBatch, after state: DecodingState?, logits: LogitSelection, _ pass: Pass

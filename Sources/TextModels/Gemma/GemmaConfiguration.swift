@@ -54,6 +54,8 @@ public struct GemmaConfiguration: LanguageModelConfiguration {
         try checkDivides(("num_key_value_heads", keyHeads), ("num_attention_heads", heads))
         try rotary.validate(headDimension: headDimension)
         try slidingRotary.validate(headDimension: headDimension)
+        try checkEpsilon("rms_norm_eps", normEpsilon)
+        try checkTokens()
         guard layerTypes.count == layers else {
             throw ConfigurationError(
                 key: "layer_types", expected: "one for each of \(layers) layers", found: "\(layerTypes.count)")
@@ -143,10 +145,12 @@ public struct GemmaConfiguration: LanguageModelConfiguration {
         endTokenIDs = try keys.decodeIfPresent(TokenIDs.self, forKey: .endTokenIDs)?.ids ?? []
         let byLayer = modelType == "gemma2" ? nil : try keys.decodeIfPresent(RotaryByLayer.self, forKey: .rotary)
         if byLayer?.full != nil || byLayer?.sliding != nil {
-            rotary = byLayer?.full ?? RotaryParameters(theta: 1_000_000)
-            slidingRotary = byLayer?.sliding ?? RotaryParameters(theta: 10_000)
+            rotary = try (byLayer?.full ?? RotaryParameters(theta: 1_000_000)).ofWholeHeads()
+            slidingRotary = try (byLayer?.sliding ?? RotaryParameters(theta: 10_000)).ofWholeHeads()
         } else {
-            rotary = try RotaryParameters.decode(from: decoder, theta: modelType == "gemma2" ? 10_000 : 1_000_000)
+            rotary = try RotaryParameters.decode(
+                from: decoder, theta: modelType == "gemma2" ? 10_000 : 1_000_000
+            ).ofWholeHeads()
             slidingRotary = rotary
             if modelType != "gemma2" {
                 let theta = try old.decodeIfPresent(Double.self, forKey: .localTheta)

@@ -40,7 +40,11 @@ public struct GemmaModel: LanguageModel {
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
-    public var maximumTokens: Int? { configuration.maximumPositions }
+    public var maximumTokens: Int? {
+        // Configurations of Gemma 3 state the stretched length beside the factor of the linear scaling.
+        guard configuration.rotary.kind != .linear else { return configuration.maximumPositions }
+        return configuration.rotary.maximumTokens(positions: configuration.maximumPositions)
+    }
 
     /// The table's vectors times the square root of their width.
     private func embedded(_ ids: Tensor, _ pass: Pass) -> Tensor {
@@ -155,7 +159,9 @@ struct GemmaAttention: Layer {
         }
         headDimension = dimension
         reading = GroupedAttention(
-            scale: 1 / configuration.queryScalar.squareRoot(), softCap: configuration.scoreCap,
+            scale: 1 / configuration.queryScalar.squareRoot(),
+            // transformers reads Gemma 3's cap of scores and does not apply it.
+            softCap: configuration.modelType == "gemma2" ? configuration.scoreCap : nil,
             window: type == .sliding ? configuration.window : nil, site: weights.site)
         rotation = type == .sliding ? 1 : 0
         site = weights.site

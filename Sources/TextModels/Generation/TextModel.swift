@@ -17,7 +17,8 @@ public struct TextModel: Sendable {
 
     /// - Parameters:
     ///   - path: a folder with `config.json`, `tokenizer.json` and weights, or a `.gguf` file.
-    ///   - floatingPoint: the type that weights are widened to; nil keeps them as they are stored, quantised ones too.
+    ///   - floatingPoint: the type that weights are converted to; nil keeps them as they are stored, quantised ones too,
+    ///     but widens bfloat16 to float32, as activations would be rounded with it.
     /// - Throws: `ConfigurationError`, `WeightsError`, `SafetensorsError`, `GGUFError` or `TokenizerError`.
     public init(path: String, floatingPoint: DType? = nil) throws {
         self.path = path
@@ -46,7 +47,8 @@ public struct TextModel: Sendable {
         self.configuration = configuration
         tokenizer = try TextTokenizer(folder: folder)
         chatTemplate = Self.chatTemplate(in: folder)
-        let source = try WeightFiles(in: path, baseName: "model").source(floatingPoint: floatingPoint)
+        let stored = try WeightFiles(in: path, baseName: "model").source(floatingPoint: floatingPoint)
+        let source: any WeightSource = floatingPoint == nil ? WidenedSource(stored) : stored
         (model, report) = try ScopedWeights.load(
             source, root: "", sites: sites,
             ignoring: [
@@ -82,13 +84,30 @@ public struct TextModel: Sendable {
     /// The tokens of a prompt as the model wants it, with the token that begins a text.
     public func tokens(of prompt: String) -> [Int] {
         let ids = tokenizer.encode(prompt).map(\.id)
-        return ids.isEmpty ? [configuration.beginTokenID ?? configuration.endTokenIDs.first ?? 0] : ids
+        guard ids.isEmpty else { return ids }
+        let end = configuration.endTokenIDs.first { $0 < model.vocabularySize }
+        return [configuration.beginTokenID ?? end ?? 0]
     }
 }
 
+/// One template, or several by name, of which `default` is the one for conversations.
 private struct ChatTemplateEntry: Decodable {
+    struct Named: Decodable {
+        var name: String
+        var template: String
+    }
+
     var template: String?
     enum CodingKeys: String, CodingKey { case template = "chat_template" }
+
+    init(from decoder: any Decoder) throws {
+        let keys = try decoder.container(keyedBy: CodingKeys.self)
+        if let named = try? keys.decodeIfPresent([Named].self, forKey: .template) {
+            template = named.first { $0.name == "default" }?.template
+        } else {
+            template = try keys.decodeIfPresent(String.self, forKey: .template)
+        }
+    }
 }
 
 extension GGUFTokenizerMetadata {

@@ -37,6 +37,8 @@ public struct LlamaConfiguration: LanguageModelConfiguration {
         ])
         try checkDivides(("num_key_value_heads", keyHeads), ("num_attention_heads", heads))
         try rotary.validate(headDimension: headDimension)
+        try checkEpsilon("rms_norm_eps", normEpsilon)
+        try checkTokens()
     }
 
     enum CodingKeys: String, CodingKey {
@@ -72,7 +74,7 @@ public struct LlamaConfiguration: LanguageModelConfiguration {
         maximumPositions = try keys.decode(.maximumPositions, or: maximumPositions)
         activation = try keys.decodeActivation(.activation, or: activation)
         normEpsilon = try keys.decode(.normEpsilon, or: normEpsilon)
-        rotary = try RotaryParameters.decode(from: decoder, theta: 10_000)
+        rotary = try RotaryParameters.decode(from: decoder, theta: 10_000).ofWholeHeads()
         hasAttentionBias = try keys.decode(.hasAttentionBias, or: hasAttentionBias)
         hasFeedForwardBias = try keys.decode(.hasFeedForwardBias, or: hasFeedForwardBias)
         isTied = try keys.decode(.isTied, or: isTied)

@@ -44,6 +44,8 @@ public struct MambaConfiguration: LanguageModelConfiguration {
         guard (1...256).contains(states) else {
             throw ConfigurationError(key: "state_size", expected: "1 to 256", found: "\(states)")
         }
+        try checkEpsilon("layer_norm_epsilon", normEpsilon)
+        try checkTokens()
     }
 
     enum CodingKeys: String, CodingKey {

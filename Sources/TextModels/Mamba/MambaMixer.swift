@@ -9,8 +9,8 @@ internal import Weights
 ///     r, B, C = x_proj(u);  Δ = softplus(dt_proj(r))
 ///     y = out_proj(scan(u, Δ, -exp(A_log), B, C, D) * activation(z))
 ///
-/// The convolution is causal and each channel has its own. Padding is held at zero before and after it, so it leaves no
-/// trace in the states.
+/// The convolution is causal and each channel has its own. Padding is held at zero before and after it, whatever bias
+/// `in_proj` adds, so it leaves no trace in the states.
 struct MambaMixer: Layer {
     private var input: Linear
     /// `[channels, 1, kernel]`; the last tap is the current token.
@@ -61,7 +61,7 @@ struct MambaMixer: Layer {
         let presence = context.presence
         let x = presence.map { x * $0 } ?? x
         let halves = input(x, pass).chunked(2, count: 2)
-        let a = pass.visit(site, .branch, halves[0])
+        let a = pass.visit(site, .branch, presence.map { halves[0] * $0 } ?? halves[0])
         let z = pass.visit(site, .gateInput, halves[1])
         var (window, states) = (Tensor?.none, Tensor?.none)
         if case .recurrent(let oldWindow, let oldStates) = state ?? .empty { (window, states) = (oldWindow, oldStates) }

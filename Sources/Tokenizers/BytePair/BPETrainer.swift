@@ -23,7 +23,7 @@ public struct BPETrainer: Sendable {
         var tokens = ByteSymbols.order.map(ByteSymbols.symbol)
         tokens += tokens.map { $0 + BytePairEncoder.endOfWord }
         var corpus = Corpus(words: words)
-        var ids = Dictionary(uniqueKeysWithValues: zip(tokens, tokens.indices))
+        var ids = Vocabulary(zip(tokens, tokens.indices))
         var learnt: [(left: String, right: String)] = []
         while learnt.count < merges, let best = corpus.mostFrequentPair(atLeast: minimumCount) {
             let (left, right) = (tokens[best.left], tokens[best.right])

@@ -12,7 +12,7 @@ struct BytePairEncoder: Sendable {
     /// - Parameters:
     ///   - merges: pairs and what they become, earliest learnt first.
     ///   - unknown: the id of bytes that the vocabulary lacks.
-    init(vocabulary: [String: Int], merges: [(pair: Pair, id: Int)], unknown: Int) {
+    init(vocabulary: Vocabulary, merges: [(pair: Pair, id: Int)], unknown: Int) {
         let symbols = (UInt8.min ... .max).map(ByteSymbols.symbol)
         inner = symbols.map { vocabulary[$0] ?? unknown }
         final = symbols.map { vocabulary[$0 + Self.endOfWord] ?? unknown }

@@ -20,7 +20,7 @@ public struct CLIPTokenizer: Sendable {
     let tokens: [String]
     let merges: [(pair: BytePairEncoder.Pair, id: Int)]
     let addedTokens: [AddedToken]
-    private let ids: [String: Int]
+    private let ids: Vocabulary
     private let encoder: BytePairEncoder
     private let verbatimTokens: [(scalars: [Unicode.Scalar], id: Int)]
     private let normalizedTokens: [(scalars: [Unicode.Scalar], id: Int)]

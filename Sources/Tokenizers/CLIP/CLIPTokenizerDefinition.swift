@@ -7,7 +7,7 @@ struct CLIPTokenizerDefinition {
     /// Larger ids are a damaged file; tables are sized by the largest.
     static let largestID = 1 << 24
 
-    var ids: [String: Int]
+    var ids: Vocabulary
     var tokens: [String]
     var merges: [(pair: BytePairEncoder.Pair, id: Int)]
     var addedTokens: [AddedToken]
@@ -29,12 +29,12 @@ struct CLIPTokenizerDefinition {
     ///   - merges: pairs of tokens, earliest learnt first.
     ///   - vocabularyPath, mergesPath: the files to name in errors.
     init(
-        vocabulary: [String: Int], merges pairs: [(left: String, right: String)], addedTokens: [AddedToken],
+        vocabulary: Vocabulary, merges pairs: [(left: String, right: String)], addedTokens: [AddedToken],
         specials: Specials, modelMaxLength: Int, vocabularyPath: String, mergesPath: String
     ) throws {
         var listed = vocabulary
         for token in addedTokens {
-            guard listed[token.content, default: token.id] == token.id else {
+            guard listed[token.content] ?? token.id == token.id else {
                 throw TokenizerError(
                     path: vocabularyPath, expected: "the token \"\(token.content)\" to have id \(token.id) everywhere",
                     found: "\(listed[token.content] ?? -1)")
@@ -49,7 +49,7 @@ struct CLIPTokenizerDefinition {
                     ? "no tokens" : "\(listed.values.first { !(0...Self.largestID).contains($0) } ?? 0)")
         }
         tokens = [String](repeating: "", count: largest + 1)
-        for (token, id) in listed {
+        for (token, id) in listed.entries {
             guard tokens[id].isEmpty else {
                 let pair = [tokens[id], token].sorted()
                 throw TokenizerError(

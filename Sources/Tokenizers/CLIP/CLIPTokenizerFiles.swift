@@ -21,7 +21,10 @@ enum CLIPTokenizerFiles {
             throw TokenizerError(
                 path: folder, expected: "vocab.json with merges.txt, or tokenizer.json", found: "neither")
         }
-        let vocabulary: [String: Int] = try JSONFile.read(vocabularyPath)
+        let json = try JSONFile.data(vocabularyPath)
+        // Checked by the decoder, to which equivalent spellings are one key, then read one by one.
+        let _: [String: Int] = try JSONFile.decoded(json, path: vocabularyPath)
+        let vocabulary = try VocabularyReader.vocabulary(in: json, at: [], file: vocabularyPath)
         let map: TokenizerConfig? =
             config.addedTokens == nil ? try JSONFile.readIfPresent(folder + "special_tokens_map.json") : nil
         let specials = config.specials(under: map)
@@ -34,8 +37,10 @@ enum CLIPTokenizerFiles {
     private static func read(
         _: TokenizerFile.Type, whole path: String, config: TokenizerConfig
     ) throws -> CLIPTokenizerDefinition {
-        let file: TokenizerFile = try JSONFile.read(path)
+        let json = try JSONFile.data(path)
+        let file: TokenizerFile = try JSONFile.decoded(json, path: path)
         try file.check(path: path)
+        let vocabulary = try VocabularyReader.vocabulary(in: json, at: ["model", "vocab"], file: path)
         let specials = config.specials(under: nil, padding: file.padding?.padToken)
         var added = try (file.addedTokens ?? []).map { entry in
             guard let id = entry.id else {
@@ -45,21 +50,21 @@ enum CLIPTokenizerFiles {
             return try entry.token(id: id, path: path)
         }
         for name in [specials.bos, specials.eos, specials.unknown, specials.pad] {
-            if let id = file.model.vocab[name], !added.contains(where: { $0.content == name }) {
+            if let id = vocabulary[name], !added.contains(where: { $0.content.isSpelled(name) }) {
                 added.append(AddedToken(content: name, id: id, isNormalized: false, isSpecial: true))
             }
         }
         return try CLIPTokenizerDefinition(
-            vocabulary: file.model.vocab, merges: file.model.merges.map { ($0.left, $0.right) }, addedTokens: added,
+            vocabulary: vocabulary, merges: file.model.merges.map { ($0.left, $0.right) }, addedTokens: added,
             specials: specials, modelMaxLength: config.length, vocabularyPath: path, mergesPath: path)
     }
 
     private static func addedTokens(
-        config: TokenizerConfig, map: TokenizerConfig?, vocabulary: [String: Int], path: String
+        config: TokenizerConfig, map: TokenizerConfig?, vocabulary: Vocabulary, path: String
     ) throws -> [AddedToken] {
         var added: [AddedToken] = []
         func add(_ token: AddedToken) {
-            added.removeAll { $0.content == token.content }
+            added.removeAll { $0.content.isSpelled(token.content) }
             added.append(token)
         }
         for (key, entry) in (config.addedTokens ?? [:]).sorted(by: { (Int($0.key) ?? 0) < (Int($1.key) ?? 0) }) {
@@ -78,7 +83,7 @@ enum CLIPTokenizerFiles {
             let entry = role.entry ?? TokenEntry(content: role.name)
             // A token that the vocabulary lacks is reported where the roles are resolved.
             guard let id = vocabulary[entry.content] else { continue }
-            let isListed = added.contains { $0.content == entry.content }
+            let isListed = added.contains { $0.content.isSpelled(entry.content) }
             if config.addedTokens == nil || !isListed { add(try entry.token(id: id, path: path)) }
         }
         return added
@@ -91,13 +96,13 @@ enum CLIPTokenizerFiles {
         for (index, bytes) in lines.enumerated() {
             let line = String(decoding: bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes, as: UTF8.self)
             if line.isEmpty || (index == 0 && line.hasPrefix("#version")) { continue }
-            let parts = line.split(separator: " ", omittingEmptySubsequences: false)
+            let parts = line.partsBetweenSpaces
             guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
                 throw TokenizerError(
                     path: path, expected: "two tokens and a space between them on line \(index + 1)",
                     found: "\"\(line.prefix(60))\"")
             }
-            merges.append((String(parts[0]), String(parts[1])))
+            merges.append((parts[0], parts[1]))
         }
         return merges
     }

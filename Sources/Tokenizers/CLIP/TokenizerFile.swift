@@ -81,6 +81,7 @@ struct TokenizerConfig: Decodable {
 struct TokenizerFile: Decodable {
     struct Model: Decodable {
         var type: String?
+        /// Checked here; `VocabularyReader` reads it, as equivalent spellings are one key to the decoder.
         var vocab: [String: Int]
         var merges: [MergeEntry]
         var suffix: String?
@@ -102,7 +103,7 @@ struct TokenizerFile: Decodable {
             let container = try decoder.singleValueContainer()
             let parts: [String]
             if let line = try? container.decode(String.self) {
-                parts = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+                parts = line.partsBetweenSpaces
             } else {
                 parts = try container.decode([String].self)
             }

@@ -49,7 +49,7 @@ extension TextTokenizerDefinition {
         guard !tokens.isEmpty, types.count == tokens.count else {
             throw refuse("a type for each of \(tokens.count) tokens", "\(types.count)")
         }
-        var vocabulary: [String: Int] = [:]
+        var vocabulary = Vocabulary()
         vocabulary.reserveCapacity(tokens.count)
         // Padding of the table may repeat a text; the first counts.
         for (id, token) in tokens.enumerated() where vocabulary[token] == nil { vocabulary[token] = id }
@@ -105,7 +105,7 @@ extension TextTokenizerDefinition {
     ///
     /// Follows transformers `tokenization_utils_sentencepiece.py`, generate_merges.
     private static func merges(
-        _ tokens: [String], _ types: [Int], _ scores: [Float], _ vocabulary: [String: Int]
+        _ tokens: [String], _ types: [Int], _ scores: [Float], _ vocabulary: Vocabulary
     ) -> [(left: String, right: String)] {
         let order = tokens.indices.filter { types[$0] == 1 || types[$0] == 4 }
             .sorted { (-scores[$0], $0) < (-scores[$1], $1) }

@@ -28,9 +28,10 @@ extension TextTokenizer {
                     continue
                 }
                 flush()
-                var piece = token.replacing("▁", with: " ")
-                if isFirst, stripsSpace, piece.hasPrefix(" ") { piece.removeFirst() }
-                text += piece
+                // By scalars: to a `Character` a mark after either of the two belongs to it.
+                var piece = token.unicodeScalars.map { $0 == "▁" ? " " : $0 }
+                if isFirst, stripsSpace, piece.first == " " { piece.removeFirst() }
+                text.unicodeScalars.append(contentsOf: piece)
             }
         }
         flush()
@@ -45,8 +46,9 @@ extension TextTokenizer {
 
     /// The byte that `<0xE2>` spells.
     private static func byte(_ token: String) -> UInt8? {
-        guard token.utf8.count == 6, token.hasPrefix("<0x"), token.hasSuffix(">") else { return nil }
-        return UInt8(token.dropFirst(3).dropLast(), radix: 16)
+        let letters = Array(token.utf8)
+        guard letters.count == 6, letters.starts(with: "<0x".utf8), letters[5] == UInt8(ascii: ">") else { return nil }
+        return UInt8(String(decoding: letters[3..<5], as: UTF8.self), radix: 16)
     }
 }
 
@@ -63,7 +65,7 @@ public struct StreamingText: Sendable {
     public mutating func append(_ id: Int) -> String {
         pending.append(id)
         let text = tokenizer.decode(pending, skipsSpecials: true)
-        guard !text.hasSuffix("\u{FFFD}") else { return "" }
+        guard text.unicodeScalars.last != "\u{FFFD}" else { return "" }
         let new = rest(of: text)
         shown = text.utf8.count
         // The start of a text is decoded apart from the rest: some tokens stay before those that come.

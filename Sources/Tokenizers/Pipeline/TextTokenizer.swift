@@ -24,7 +24,7 @@ public struct TextTokenizer: Sendable {
     }
 
     let tokens: [String]
-    let ids: [String: Int]
+    let ids: Vocabulary
     let specials: Set<Int>
     let addedIDs: Set<Int>
     let alphabet: Alphabet

@@ -5,7 +5,7 @@ struct TextTokenizerDefinition {
 
     /// The file, for messages.
     var path: String
-    var vocabulary: [String: Int]
+    var vocabulary: Vocabulary
     /// Pairs of tokens, earliest learnt first.
     var merges: [(left: String, right: String)]
     var addedTokens: [AddedToken] = []
@@ -21,7 +21,7 @@ struct TextTokenizerDefinition {
     var allowsSpaceFirst = true
 
     /// Every token by id and by text.
-    func listed() throws -> (tokens: [String], ids: [String: Int]) {
+    func listed() throws -> (tokens: [String], ids: Vocabulary) {
         var ids = vocabulary
         for token in addedTokens { ids[token.content] = token.id }
         guard !ids.isEmpty,
@@ -31,7 +31,7 @@ struct TextTokenizerDefinition {
             throw TokenizerError(path: path, expected: "ids from 0 to \(Self.largestID)", found: "\(worst)")
         }
         var tokens = [String](repeating: "", count: (ids.values.max() ?? 0) + 1)
-        for (token, id) in vocabulary {
+        for (token, id) in vocabulary.entries {
             guard tokens[id].isEmpty else {
                 let pair = [tokens[id], token].sorted()
                 throw TokenizerError(
@@ -43,7 +43,7 @@ struct TextTokenizerDefinition {
         return (tokens, ids)
     }
 
-    func mergePairs(_ ids: [String: Int]) throws -> [(pair: MergeTable.Pair, id: Int)] {
+    func mergePairs(_ ids: Vocabulary) throws -> [(pair: MergeTable.Pair, id: Int)] {
         guard !merges.isEmpty || vocabulary.count <= 512 else {
             throw TokenizerError(
                 path: path, expected: "merges for a vocabulary of \(vocabulary.count) tokens", found: "none")

@@ -4,6 +4,7 @@ public import Foundation
 struct TokenizerJSON: Decodable {
     struct Model: Decodable {
         var type: String?
+        /// Checked here; `VocabularyReader` reads it, as equivalent spellings are one key to the decoder.
         var vocab: [String: Int]
         var merges: [TokenizerFile.MergeEntry]
         var unknown: String?
@@ -139,7 +140,8 @@ extension TextTokenizer {
             throw TokenizerError(path: path, expected: "a BPE model", found: kind.model.type ?? "none")
         }
         let file: TokenizerJSON = try JSONFile.decoded(json, path: path)
-        try self.init(TextTokenizerDefinition(file, path: path))
+        let vocabulary = try VocabularyReader.vocabulary(in: json, at: ["model", "vocab"], file: path)
+        try self.init(TextTokenizerDefinition(file, vocabulary, path: path))
     }
 
     /// Reads `tokenizer.json` of a model's folder.
@@ -153,7 +155,7 @@ extension TextTokenizer {
 }
 
 extension TextTokenizerDefinition {
-    fileprivate init(_ file: TokenizerJSON, path: String) throws {
+    fileprivate init(_ file: TokenizerJSON, _ vocabulary: Vocabulary, path: String) throws {
         func refuse(_ expected: String, _ found: String) -> TokenizerError {
             TokenizerError(path: path, expected: expected, found: found)
         }
@@ -165,7 +167,7 @@ extension TextTokenizerDefinition {
         let isByteLevel = pre.contains { $0.type == "ByteLevel" }
         let decoders = file.decoder?.flat ?? []
         self.init(
-            path: path, vocabulary: model.vocab, merges: model.merges.map { ($0.left, $0.right) },
+            path: path, vocabulary: vocabulary, merges: model.merges.map { ($0.left, $0.right) },
             alphabet: isByteLevel
                 ? .bytes : .characters(stripsSpace: decoders.contains { $0.type == "Strip" || $0.type == "Metaspace" }))
         takesWholePieces = model.ignoresMerges ?? false

@@ -69,7 +69,7 @@ public struct ScopedWeights: Sendable {
 
     /// A parameter that the layer needs.
     ///
-    /// - Throws: `WeightsError` when it is missing or has another shape, as
+    /// - Throws: `WeightsError` when it is missing, has another shape or holds no numbers with a fraction, as
     ///   `unet.conv_in.weight: expected [320, 4, 3, 3], found [320, 9, 3, 3] in model.safetensors`.
     public func tensor(_ name: String, shape: [Int], initial: Initialization) throws -> Tensor {
         if let tensor = try optionalTensor(name, shape: shape, initial: initial) { return tensor }
@@ -90,12 +90,20 @@ public struct ScopedWeights: Sendable {
         let key = joined(key, name)
         guard let tensor = try source.tensor(key, shape: shape, initial: initial) else { return nil }
         recorder.use(key)
-        guard let shape, tensor.shape != shape else { return tensor }
+        let expected: String
+        let found: String
+        if !tensor.dtype.isFloatingPoint {
+            (expected, found) = ("a floating-point type", "\(tensor.dtype)")
+        } else if let shape, tensor.shape != shape {
+            (expected, found) = ("\(shape)", "\(tensor.shape)")
+        } else {
+            return tensor
+        }
         let error = WeightsError(
-            joined(path, name), expected: "\(shape)", found: "\(tensor.shape) in \(source.origin(of: key))")
+            joined(path, name), expected: expected, found: "\(found) in \(source.origin(of: key))")
         guard collectsFlaws else { throw error }
         recorder.mismatch(error)
-        return placeholder(shape)
+        return placeholder(shape ?? tensor.shape)
     }
 
     /// What was used and what was not so far.
@@ -114,7 +122,7 @@ public struct ScopedWeights: Sendable {
     ///   - ignoring: patterns of keys that may stay unused.
     ///   - build: makes the model; it must compute nothing from the numbers of the weights.
     /// - Returns: the model, and a report whose `unused` the caller shows to the user.
-    /// - Throws: `WeightsError` when a tensor is missing or has the wrong shape; whatever `build` throws.
+    /// - Throws: `WeightsError` when a tensor is missing, or has the wrong shape or type; whatever `build` throws.
     public static func load<Model>(
         _ source: any WeightSource, root: String, keyPrefix: String = "", sites: SiteIndex = SiteIndex(),
         ignoring patterns: [String] = [], build: (ScopedWeights) throws -> Model
