@@ -12,7 +12,8 @@ import Training
 @Suite struct ShippedSlidersTests {
     private static let sliders = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Sliders")
-    private static let names = entries(of: sliders).filter { !$0.contains(".") }
+    private static let names = entries(of: sliders).filter { !$0.contains(".") && $0 != "styles" }
+    private static let styles = entries(of: sliders.appending(path: "styles"))
     private static let stacks = entries(of: sliders).filter { $0.hasSuffix(".stack.yaml") }
 
     private static func entries(of folder: URL) -> [String] {
@@ -39,6 +40,27 @@ import Training
             for file in ["report.json", "report.md", "sheet.png"] {
                 #expect(FileManager.default.fileExists(atPath: folder.appending(path: file).path), "\(name)/\(file)")
             }
+        }
+    }
+
+    @Test func `three styles are of the embedded model, found by name, and have their recipe, pair and card`() throws {
+        #expect(Self.styles.count >= 3)
+        let store = try Assets.store("mini", assets: nil)
+        let (modules, hash) = (try ModuleTable(store), try store.hash())
+        let folders = StackFolders(own: [], shipped: Self.sliders.path)
+        for name in Self.styles {
+            let folder = Self.sliders.appending(path: "styles/\(name)")
+            let adapter = try Adapter(path: folders.file(of: name), modules: modules)
+            let note = try #require(StyleNote(adapter.metadata), "\(name)")
+            #expect(note.name == name && note.role == .style && note.base == hash && note.strength > 0, "\(name)")
+            let recipe = try decodeRecipe(PairRecipe.self, at: folder.appending(path: "recipe.yaml").path)
+            #expect(recipe.name == name && recipe.phrase == note.phrase && recipe.strength == note.strength, "\(name)")
+            for pair in recipe.pairs {
+                for file in [pair.content, pair.style] {
+                    #expect(FileManager.default.fileExists(atPath: folder.appending(path: file).path), "\(file)")
+                }
+            }
+            #expect(FileManager.default.fileExists(atPath: folder.appending(path: "sheet.png").path), "\(name)")
         }
     }
 

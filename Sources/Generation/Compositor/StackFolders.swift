@@ -59,11 +59,11 @@ public struct StackFolders: Sendable {
         places(of: name, beside: folder).lazy.flatMap { Self.candidates("\($0)/\(name)") }.first(where: Self.isFile)
     }
 
-    /// The folders in turn. Shipped sliders have a folder each, with their recipe and card.
+    /// The folders in turn. Shipped sliders have a folder each, with their recipe and card, and so have styles.
     private func places(of name: String, beside folder: String?) -> [String] {
         let ending = Self.endings.first { name.hasSuffix("." + $0) }
         let bare = ending.map { String(name.dropLast($0.count + 1)) } ?? name
-        return own + (folder.map { [$0] } ?? []) + (shipped.map { [$0, $0 + "/" + bare] } ?? [])
+        return own + (folder.map { [$0] } ?? []) + (shipped.map { [$0, $0 + "/" + bare, $0 + "/styles/" + bare] } ?? [])
     }
 
     private func missing(_ name: String, beside folder: String?, _ subject: String) -> GenerationError {
