@@ -63,7 +63,8 @@ public struct StackFolders: Sendable {
     private func places(of name: String, beside folder: String?) -> [String] {
         let ending = Self.endings.first { name.hasSuffix("." + $0) }
         let bare = ending.map { String(name.dropLast($0.count + 1)) } ?? name
-        return own + (folder.map { [$0] } ?? []) + (shipped.map { [$0, $0 + "/" + bare, $0 + "/styles/" + bare] } ?? [])
+        let shipped = shipped.map { [$0, $0 + "/" + bare, $0 + "/styles/" + bare] } ?? []
+        return own + (folder.map { [$0] } ?? []) + shipped
     }
 
     private func missing(_ name: String, beside folder: String?, _ subject: String) -> GenerationError {
