@@ -1,4 +1,4 @@
-public import Layers
+import Layers
 public import TensorCore
 
 /// A direction between two prompts, followed without any training (FreeSliders, arXiv 2511.00103):

@@ -1,5 +1,5 @@
 public import Adapters
-public import Layers
+import Layers
 public import TensorCore
 
 /// Style guidance of Pair Customization (arXiv 2405.01536, eq. 10 and 11): one branch for each style.

@@ -1,4 +1,4 @@
-public import Layers
+import Layers
 
 /// The sites of a model with the shapes that their values have for a prompt; nothing is computed for it.
 public struct ScanReport: Encodable, Sendable {

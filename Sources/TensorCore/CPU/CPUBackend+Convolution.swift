@@ -59,7 +59,7 @@ extension CPUBackend {
             let plan = products.convolutionPlan(key)
             let output = plan.packedOutput(gradient)
             let packedWeight =
-                products.repacked(weight, isTransposed: false, format: plan.formats.weight) ?? packed(weight, plan)
+                products.repacked(weight, isTransposed: false, formatID: plan.weightFormatID) ?? packed(weight, plan)
             plan.writing(input: out) { input in
                 plan.primitive.execute(input.rawPointer, packedWeight.rawPointer, output.rawPointer)
             }

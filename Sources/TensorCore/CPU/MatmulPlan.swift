@@ -125,7 +125,7 @@ extension CPUBackend {
         let plain = DNNL.memory(source.shape, strides: source.layout.strides, operandType)
         if weight.dtype == operandType && DNNL.equal(plain, format) { return weight }
         // A gradient reads the weights the other way round.
-        if let turned = products.repacked(weight, isTransposed: true, format: format) { return turned }
+        if let turned = products.repacked(weight, isTransposed: true, formatID: plan.packedFormatID) { return turned }
         return products.packed(weight, format: .primitive(plan.packedFormatID)) {
             let typed = weight.transient.converted(to: operandType)
             let view = typed.transposed(0, 1)

@@ -80,9 +80,9 @@ final class ProductEngine: @unchecked Sendable {
     /// place. Nil where no form is kept.
     ///
     /// - Parameter isTransposed: whether the kept form is that of the transposed matrix.
-    func repacked(_ weight: Tensor, isTransposed: Bool, format: dnnl_memory_desc_t) -> Tensor? {
+    func repacked(_ weight: Tensor, isTransposed: Bool, formatID destination: Int) -> Tensor? {
         guard weight.storage.isFrozen else { return nil }
-        let (storage, destination) = (ObjectIdentifier(weight.storage), formats.id(of: format))
+        let storage = ObjectIdentifier(weight.storage)
         func key(_ layout: Layout, _ id: Int) -> PackedWeightStore.Key {
             .init(storage: storage, layout: layout, format: .primitive(id))
         }
@@ -91,6 +91,7 @@ final class ProductEngine: @unchecked Sendable {
         let layout = isTransposed ? weight.transposed(0, 1).layout : weight.layout
         for id in 0..<formats.count where isTransposed || id != destination {
             guard let kept = packedWeights[key(layout, id)] else { continue }
+            let format = formats[destination]
             let reorder = Reorder(source: id, isTransposed: isTransposed, destination: destination)
             refreshForThreads()
             let primitive =
