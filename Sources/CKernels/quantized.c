@@ -1,4 +1,5 @@
 // Weights in blocks: widening, rows of a table, and products of a few vectors where bytes are not multiplied at once.
+#include "lanes.h"
 #include "quantized_blocks.h"
 
 size_t tk_block_count(tk_block_format format) { return format >= TK_Q4_K ? 256 : 32; }
@@ -22,7 +23,6 @@ TK_INLINE void store(float *restrict out, const unpacked *u, size_t count, size_
     }
 }
 
-typedef float lanes __attribute__((vector_size(64), aligned(4)));
 typedef int8_t bytes16 __attribute__((vector_size(16), aligned(1)));
 
 // product[i] = q[i] x[i]; vectors go by address, since not every instruction set passes them in registers.
@@ -52,14 +52,6 @@ TK_INLINE void multiply(lanes *total, float *offsets, const unpacked *u, const f
     }
     total[0] = first;
     total[1] = second;
-}
-
-TK_INLINE float lane_sum(const lanes *total) {
-#pragma clang fp reassociate(on)
-    const lanes both = total[0] + total[1];
-    float sum = 0.0f;
-    for (size_t i = 0; i < 16; i++) sum += both[i];
-    return sum;
 }
 
 typedef struct quantized_context {
@@ -100,7 +92,8 @@ typedef struct quantized_context {
                     multiply(total, &offsets, &u, x + block * count, sums + block * (count / 32), count, run,  \
                              has_offset);                                                                      \
                 }                                                                                              \
-                const float sum = lane_sum(total) + offsets;                                     \
+                const lanes both = total[0] + total[1];                                                        \
+                const float sum = lane_sum(&both) + offsets;                                                   \
                 c->y[i * c->n + row] = c->bias ? sum + c->bias[row] : sum;                                     \
             }                                                                                                  \
         }                                                                                                      \

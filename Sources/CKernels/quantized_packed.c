@@ -12,6 +12,7 @@
 //     for each 32 numbers, in formats of 256: 16 small scales and 16 small offsets (or 16 scales for each half), bytes;
 //     the numbers: four at a time of each row in turn, 64 bytes, of which bytes of two halves hold two such groups, the
 //     16th ahead in the upper half; then 64 bytes for each further bit.
+#include "matvec_parts.h"
 #include "quantized_blocks.h"
 
 // AHEAD: bytes that are fetched ahead, for processors do so within a page of memory alone.
@@ -264,43 +265,39 @@ VNNI_INLINE __m512 tile_product(const uint8_t *b, const input_run *x, size_t blo
 }
 
 typedef struct packed_context {
-    float *y;
     const input_run *x;
-    const float *bias;
-    const uint8_t *w;
-    size_t m, n, k;
+    size_t m, k;
 } packed_context;
 
-#define KERNEL(name, id, ...)                                                                                  \
-    VNNI static void matvec_##name(void *context, size_t begin, size_t end, size_t thread) {                   \
-        const packed_context *c = context;                                                                     \
-        (void)thread;                                                                                          \
-        const packing p = {__VA_ARGS__};                                                                       \
-        const size_t blocks = c->k / p.count, tile_bytes = blocks * block_bytes(p);                            \
-        for (size_t tile = begin; tile < end; tile++) {                                                        \
-            const size_t row = ROWS * tile, rows = c->n - row < ROWS ? c->n - row : ROWS;                      \
-            const __mmask16 chosen = (__mmask16)((1u << rows) - 1);                                            \
-            const __m512 bias = c->bias ? _mm512_maskz_loadu_ps(chosen, c->bias + row) : _mm512_setzero_ps();  \
-            for (size_t i = 0; i < c->m; i++) {                                                                \
-                const input_run *x = c->x + i * (c->k / RUN);                                                  \
-                const __m512 product = tile_product(c->w + tile * tile_bytes, x, blocks, p);                   \
-                _mm512_mask_storeu_ps(c->y + i * c->n + row, chosen, _mm512_add_ps(product, bias));            \
-            }                                                                                                  \
-        }                                                                                                      \
+#define KERNEL(name, id, ...)                                                                                          \
+    VNNI static void matvec_##name(const void *context, const tk_matvec_part *part, size_t begin, size_t end) {        \
+        const packed_context *c = context;                                                                             \
+        const packing p = {__VA_ARGS__};                                                                               \
+        const size_t blocks = c->k / p.count, tile_bytes = blocks * block_bytes(p);                                    \
+        for (size_t tile = begin; tile < end; tile++) {                                                                \
+            const size_t row = ROWS * tile, rows = part->n - row < ROWS ? part->n - row : ROWS;                        \
+            const __mmask16 chosen = (__mmask16)((1u << rows) - 1);                                                    \
+            const __m512 bias = part->bias ? _mm512_maskz_loadu_ps(chosen, part->bias + row) : _mm512_setzero_ps();    \
+            for (size_t i = 0; i < c->m; i++) {                                                                        \
+                const input_run *x = c->x + i * (c->k / RUN);                                                          \
+                const __m512 product = tile_product((const uint8_t *)part->w + tile * tile_bytes, x, blocks, p);       \
+                _mm512_mask_storeu_ps(part->y + i * part->n + row, chosen, _mm512_add_ps(product, bias));              \
+            }                                                                                                          \
+        }                                                                                                              \
     }
 PACKINGS(KERNEL)
 
-void tk_matvec_packed(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
-                      size_t n, size_t k, float *scratch) {
-    tk_body body = 0;
+void tk_matvec_packed(const tk_matvec_part *parts, size_t count, const float *x, tk_block_format format, size_t m,
+                      size_t k, float *scratch) {
+    tk_part_body body = 0;
     switch (format) {
 #define BODY(name, id, ...) case id: body = matvec_##name; break;
         PACKINGS(BODY)
     }
     input_run *runs = (input_run *)scratch;
     split_inputs(runs, x, m * (k / RUN), packing_of(format).bias);
-    packed_context context = {y, runs, bias, w, m, n, k};
-    tk_parallel_for((n + ROWS - 1) / ROWS, 1, body, &context);
+    const packed_context context = {runs, m, k};
+    tk_parts_parallel(parts, count, ROWS, 1, body, &context);
 }
 #else
 bool tk_has_packed_rows(void) { return false; }
@@ -310,8 +307,8 @@ size_t tk_matvec_packed_scratch(size_t m, size_t k) {
     return 0;
 }
 
-void tk_matvec_packed(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
-                      size_t n, size_t k, float *scratch) {
-    (void)y, (void)x, (void)w, (void)bias, (void)format, (void)m, (void)n, (void)k, (void)scratch;
+void tk_matvec_packed(const tk_matvec_part *parts, size_t count, const float *x, tk_block_format format, size_t m,
+                      size_t k, float *scratch) {
+    (void)parts, (void)count, (void)x, (void)format, (void)m, (void)k, (void)scratch;
 }
 #endif

@@ -37,6 +37,12 @@ public struct Linear: Layer {
         output(x, .linear, pass)
     }
 
+    /// The outputs of layers that read one input: what each gives alone, in one product where nothing comes between.
+    public static func outputs(of layers: [Linear], _ x: Tensor, _ pass: Pass) -> [Tensor] {
+        guard pass.isPlain else { return layers.map { $0(x, pass) } }
+        return linears(x, layers.map { AffineMap(weight: $0.weight, bias: $0.bias) })
+    }
+
     /// The output as it is added to every place of a feature map: the same vector everywhere, unless adapters are
     /// confined to a region.
     ///

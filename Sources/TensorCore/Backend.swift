@@ -64,6 +64,8 @@ public protocol Backend: AnyObject, Sendable {
     func matmul(_ a: Tensor, _ b: Tensor) -> Tensor
     /// `x [..., in] · weightᵀ [out, in] + bias [out]`; the weight may be float16, bfloat16 or quantised.
     func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor
+    /// `linear` of one input with each of several weights: the same numbers, where there are short ways in less time.
+    func linears(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor]
     func convolution(_ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor
     func convolutionInputGradient(
         _ gradient: Tensor, weight: Tensor, inputShape: [Int], _ geometry: ConvolutionGeometry
@@ -95,6 +97,9 @@ public protocol Backend: AnyObject, Sendable {
     ) -> NormGradients
     func geglu(_ x: Tensor) -> Tensor
     func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor
+    /// `silu(gate) * up` of equal shapes.
+    func swiglu(gate: Tensor, up: Tensor) -> Tensor
+    func swigluBackward(_ gradient: Tensor, gate: Tensor, up: Tensor) -> (gate: Tensor, up: Tensor)
     /// Tiled attention with an online softmax; see `attention(_:_:_:)`.
     func attention(
         queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions
@@ -153,6 +158,19 @@ public enum Resampling: Sendable, Hashable {
     case bilinear(height: Int, width: Int)
     /// The mean of each `size x size` block.
     case averagePool(size: Int)
+}
+
+/// What `linear` multiplies its input with and adds.
+public struct AffineMap: Sendable {
+    /// `[out, in]`.
+    public var weight: Tensor
+    /// `[out]`.
+    public var bias: Tensor?
+
+    public init(weight: Tensor, bias: Tensor?) {
+        self.weight = weight
+        self.bias = bias
+    }
 }
 
 /// Stride, zero padding and groups of a two-dimensional convolution.

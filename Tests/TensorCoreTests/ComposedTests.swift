@@ -104,6 +104,23 @@ import Testing
         expectEqual(tested.backend.gegluBackward(gradient, x: x), plain.gegluBackward(gradient, x: x))
     }
 
+    /// The fused kernel has the bits of its two halves.
+    @Test(arguments: TestedBackend.all)
+    func swiglu(tested: TestedBackend) {
+        var generator = Generator(seed: 5)
+        let (gate, up) = (generator.normals([5, 3, 77]), generator.normals([5, 3, 77]))
+        let gradient = generator.normals([5, 3, 77])
+        let y = tested.backend.swiglu(gate: gate, up: up)
+        expectEqual(y, plain.swiglu(gate: gate, up: up))
+        #expect(isBitEqual(y, silu(gate) * up))
+        let (fused, composed) = (
+            tested.backend.swigluBackward(gradient, gate: gate, up: up),
+            plain.swigluBackward(gradient, gate: gate, up: up)
+        )
+        expectEqual(fused.gate, composed.gate)
+        expectEqual(fused.up, composed.up)
+    }
+
     /// Sizes around the tiles of the kernels, with and without causality and masks.
     @Test(
         arguments: [

@@ -23,6 +23,46 @@ import Testing
         }
     }
 
+    /// Heads that share keys, over more keys than the kernel takes at once and in depths that fill no register: near the
+    /// composed path, and each head's bits those that it has alone.
+    @Test(arguments: [1, 2, 3, 4, 5, 9], [8, 16, 40, 64, 80, 128, 150])
+    func attentionStepOfSharedKeys(_ group: Int, _ depth: Int) {
+        var generator = Generator(seed: 8)
+        let q = generator.normals([1, 1, 2 * group, depth])
+        let (k, v) = (generator.normals([1, 53, 2, depth]), generator.normals([1, 53, 2, depth]))
+        let options = AttentionOptions(scale: 1 / Float(depth).squareRoot())
+        let step = CPUBackend.shared.attentionStep(queries: q, keys: k, values: v, options)
+        let plain = Composed.attentionStep(CPUBackend.shared, queries: q, keys: k, values: v, options)
+        #expect(maximumDifference(step, plain) < 2e-6)
+        for head in 0..<2 * group {
+            let shared = { (x: Tensor) in x.narrowed(2, start: head / group, count: 1) }
+            let one = CPUBackend.shared.attentionStep(
+                queries: q.narrowed(2, start: head, count: 1), keys: shared(k), values: shared(v), options)
+            #expect(isBitEqual(one, step.narrowed(2, start: head, count: 1).contiguous()))
+        }
+    }
+
+    /// Several products of one vector are those of each weight alone, to the bit, with and without gradients.
+    @Test(arguments: [DType.float32, .bfloat16, .q4_1, .q6_K], [1, 3])
+    func productsOfOneInput(_ dtype: DType, _ rows: Int) throws {
+        var generator = Generator(seed: 9)
+        let maps = [40, 16, 3].map { outputs in
+            let wide = generator.normals([outputs, 256])
+            let weight =
+                dtype.isQuantized ? quantizedNoise(dtype, [outputs, 256], &generator) : wide.converted(to: dtype)
+            return AffineMap(weight: weight.frozen(), bias: outputs == 16 ? generator.normals([outputs]) : nil)
+        }
+        for shape in [[rows, 1, 256], [rows, 4, 256]] {
+            let x = generator.normals(shape)
+            for (map, y) in zip(maps, linears(x, maps)) { #expect(isBitEqual(y, linear(x, map.weight, map.bias))) }
+        }
+        let x = generator.normals([rows, 1, 256]).tracked()
+        let total = linears(x, maps).map { sum(square($0)) }.reduce(Tensor.full(0, shape: []), +)
+        let alone = maps.map { sum(square(linear(x, $0.weight, $0.bias))) }.reduce(Tensor.full(0, shape: []), +)
+        let (a, b) = (try #require(gradients(of: total)[x]), try #require(gradients(of: alone)[x]))
+        #expect(isBitEqual(a, b) && l2Norm(a) > 0)
+    }
+
     /// A growing tensor shows what was put into it, whoever grows it, and costs no copies in between.
     @Test func growing() {
         var generator = Generator(seed: 5)
@@ -58,19 +98,7 @@ import Testing
     @Test(arguments: DType.quantized) func quantizedWeights(_ dtype: DType) throws {
         var generator = Generator(seed: 7)
         let (n, k) = (45, 512)
-        let bytes = (0..<dtype.byteCount(of: n * k)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
-        let storage = Storage(byteCount: bytes.count)
-        storage.pointer.copyMemory(from: bytes, byteCount: bytes.count)
-        // Scales are half-precision numbers at the places that the formats have for them.
-        let blockBytes = dtype.byteCount(of: dtype.blockCount)
-        let places = dtype == .q6_K ? [208] : [.q4_0, .q5_0, .q8_0].contains(dtype) ? [0] : [0, 2]
-        for block in 0..<bytes.count / blockBytes {
-            for place in places {
-                let scale = Float16(generator.uniform(0.001...0.01))
-                (storage.pointer + block * blockBytes + place).storeBytes(of: scale.bitPattern, as: UInt16.self)
-            }
-        }
-        let weight = Tensor(storage: storage, dtype: dtype, layout: Layout(rowMajor: [n, k])).frozen()
+        let weight = quantizedNoise(dtype, [n, k], &generator).frozen()
         let wide = weight.converted(to: .float32)
         #expect(wide.floats.allSatisfy(\.isFinite) && l2Norm(wide) > 0.1)
         let bias = generator.normals([n])
@@ -90,4 +118,21 @@ import Testing
             isBitEqual(weight.transposed(0, 1).converted(to: .float32).contiguous(), wide.transposed(0, 1).contiguous())
         )
     }
+}
+
+/// Random blocks of a format with small scales.
+private func quantizedNoise(_ dtype: DType, _ shape: [Int], _ generator: inout Generator) -> Tensor {
+    let bytes = (0..<dtype.byteCount(of: shape.reduce(1, *))).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    let storage = Storage(byteCount: bytes.count)
+    storage.pointer.copyMemory(from: bytes, byteCount: bytes.count)
+    // Scales are half-precision numbers at the places that the formats have for them.
+    let blockBytes = dtype.byteCount(of: dtype.blockCount)
+    let places = dtype == .q6_K ? [208] : [.q4_0, .q5_0, .q8_0].contains(dtype) ? [0] : [0, 2]
+    for block in 0..<bytes.count / blockBytes {
+        for place in places {
+            let scale = Float16(generator.uniform(0.001...0.01))
+            (storage.pointer + block * blockBytes + place).storeBytes(of: scale.bitPattern, as: UInt16.self)
+        }
+    }
+    return Tensor(storage: storage, dtype: dtype, layout: Layout(rowMajor: shape))
 }

@@ -3,11 +3,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n]. y: (m, n). x: (m, k). w: (n, k). bias: (n), may be null.
-// Each output is a sum of its own: it does not depend on how many vectors there are.
-void tk_matvec_f32(float *y, const float *x, const float *w, const float *bias, size_t m, size_t n, size_t k);
-void tk_matvec_f16(float *y, const float *x, const uint16_t *w, const float *bias, size_t m, size_t n, size_t k);
-void tk_matvec_bf16(float *y, const float *x, const uint16_t *w, const float *bias, size_t m, size_t n, size_t k);
+// A matrix with n rows, of k numbers each, the bias of each row (may be null), and where the products go: y, (m, n).
+typedef struct tk_matvec_part {
+    float *y;
+    const void *w;
+    const float *bias;
+    size_t n;
+} tk_matvec_part;
+
+// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n] for each part. x: (m, k). Each output is a sum of its own: it does
+// not depend on how many vectors there are, nor on the other parts.
+void tk_matvec_f32(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k);
+void tk_matvec_f16(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k);
+void tk_matvec_bf16(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k);
 
 typedef struct tk_attention_step_shape {
     // Query head h reads key head h / (heads / key_heads).

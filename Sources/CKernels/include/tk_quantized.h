@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tk_matvec.h"
+
 typedef enum tk_block_format {
     TK_Q4_0, TK_Q4_1, TK_Q5_0, TK_Q5_1, TK_Q8_0, TK_Q4_K, TK_Q5_K, TK_Q6_K
 } tk_block_format;
@@ -27,6 +29,7 @@ size_t tk_matvec_quantized_scratch(size_t m, size_t k);
 bool tk_has_packed_rows(void);
 size_t tk_packed_rows_bytes(tk_block_format format, size_t n, size_t k);
 void tk_pack_rows(void *out, const void *w, tk_block_format format, size_t n, size_t k);
-void tk_matvec_packed(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
-                      size_t n, size_t k, float *scratch);
+// Several matrices of one format may be multiplied with the same vectors at once.
+void tk_matvec_packed(const tk_matvec_part *parts, size_t count, const float *x, tk_block_format format, size_t m,
+                      size_t k, float *scratch);
 size_t tk_matvec_packed_scratch(size_t m, size_t k);

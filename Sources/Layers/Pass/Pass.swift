@@ -49,6 +49,9 @@ public struct Pass: Sendable {
         plan?.contains(site, port) ?? false
     }
 
+    /// Whether nothing is visited or adapted.
+    public var isPlain: Bool { plan == nil && adaptation == nil }
+
     /// Whether the plan wants nothing more of this pass, so that the blocks that follow can be left out.
     public var isFinished: Bool { plan?.isFinished ?? false }
 

@@ -62,25 +62,6 @@ extension CPUBackend {
             mask_q: maskStrides[2], mask_k: maskStrides[3], q: strides(q), k: strides(k), v: strides(v),
             out: strides(out))
     }
-
-    public func geglu(_ x: Tensor) -> Tensor {
-        let x = x.contiguous()
-        let channels = x.size(-1) / 2
-        let out = Tensor.empty(x.shape.dropLast() + [channels])
-        return kernel(into: out, from: x) {
-            tk_geglu_forward_f32(out.pointer(), x.pointer(), out.count / channels, channels)
-        }
-    }
-
-    public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor {
-        let (x, gradient) = (x.contiguous(), gradient.contiguous())
-        let channels = x.size(-1) / 2
-        let out = Tensor.empty(x.shape)
-        return kernel(into: out, from: gradient, x) {
-            tk_geglu_backward_f32(
-                out.pointer(), gradient.pointer(), x.pointer(), gradient.count / channels, channels)
-        }
-    }
 }
 
 extension Tensor {

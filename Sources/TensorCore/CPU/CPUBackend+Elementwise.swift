@@ -23,6 +23,12 @@ extension CPUBackend {
     public func binary(_ operation: BinaryOperation, _ a: Tensor, _ b: Tensor) -> Tensor {
         precondition(a.dtype == b.dtype, "\(operation): \(a.dtype) and \(b.dtype)")
         precondition([.float32, .int32, .int64].contains(a.dtype), "\(operation): \(a.dtype)")
+        if a.dtype == .float32 && a.shape == b.shape && a.layout.isContiguous && b.layout.isContiguous {
+            let out = Tensor.empty(a.shape)
+            return kernel(into: out, from: a, b) {
+                tk_binary_f32(operation.kernel, out.pointer(), a.pointer(), b.pointer(), out.count)
+            }
+        }
         let plan = BroadcastPlan(a, b)
         let out = Tensor.empty(plan.layout, dtype: a.dtype)
         return kernel(into: out, from: a, b) {

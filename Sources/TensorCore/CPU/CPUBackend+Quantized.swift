@@ -1,10 +1,7 @@
 internal import CKernels
 
-/// Products with quantised weights, and products of single vectors with any frozen weights.
-///
-/// One vector a row reads every weight once, so the weights' bytes set the pace. Where the processor multiplies bytes,
-/// quantised rows are packed for that, of about their own size, and the file's pages go back to the system. For more
-/// vectors, a tile of rows is widened into memory that stays in the cache, and multiplied by all of them.
+/// Products with quantised weights: a tile of rows is widened into memory that stays in the cache, and multiplied by
+/// all vectors. Single vectors are quicker in `CPUBackend+Vectors`.
 extension CPUBackend {
     /// Numbers of a tile of widened weights: 2 MiB.
     private static let tileCount = 1 << 19
@@ -16,18 +13,10 @@ extension CPUBackend {
         precondition(k % weight.dtype.blockCount == 0, "linear: \(k) inputs in blocks of \(weight.dtype.blockCount)")
         guard m > 1 else {
             return kernel(into: out, from: x, weight, bias) {
-                let format = weight.dtype.blockFormat
-                if let packed = packedRows(weight) {
-                    withScratch(tk_matvec_packed_scratch(batch, k)) { scratch in
-                        tk_matvec_packed(
-                            out.pointer(), x.pointer(), packed.rawPointer, bias?.pointer(), format, batch, n, k, scratch
-                        )
-                    }
-                    return withExtendedLifetime(packed) {}
-                }
                 withScratch(tk_matvec_quantized_scratch(batch, k)) { scratch in
                     tk_matvec_quantized(
-                        out.pointer(), x.pointer(), weight.blocks, bias?.pointer(), format, batch, n, k, scratch)
+                        out.pointer(), x.pointer(), weight.blocks, bias?.pointer(), weight.dtype.blockFormat, batch, n,
+                        k, scratch)
                 }
             }
         }
@@ -58,35 +47,6 @@ extension CPUBackend {
         }
     }
 
-    /// Quantised rows in the form that products of bytes read; nil where the processor has none, or memory no room.
-    private func packedRows(_ weight: Tensor) -> Tensor? {
-        guard tk_has_packed_rows(), weight.layout.isContiguous else { return nil }
-        let (format, n, k) = (weight.dtype.blockFormat, weight.size(0), weight.size(1))
-        let byteCount = tk_packed_rows_bytes(format, n, k)
-        return products.packedIfRoom(weight, format: .byteProducts, byteCount: byteCount) {
-            let packed = Tensor.empty([byteCount], dtype: .uint8)
-            tk_pack_rows(packed.rawPointer, weight.blocks, format, n, k)
-            return packed
-        }
-    }
-
-    /// The product of one vector for each row of a batch with frozen weights that lie in rows; nil for others.
-    func vectorProduct(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, into out: Tensor, batch: Int) -> Tensor? {
-        let (k, n) = (weight.size(1), weight.size(0))
-        guard weight.storage.isFrozen, x.count == batch * k, weight.layout.isContiguous else { return nil }
-        let x = x.contiguous()
-        return kernel(into: out, from: x, weight, bias) {
-            let (y, x, b): (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>?) =
-                (out.pointer(), x.pointer(), bias?.pointer())
-            switch weight.dtype {
-            case .float32: tk_matvec_f32(y, x, weight.pointer(), b, batch, n, k)
-            case .float16: tk_matvec_f16(y, x, weight.pointer(), b, batch, n, k)
-            case .bfloat16: tk_matvec_bf16(y, x, weight.pointer(), b, batch, n, k)
-            default: preconditionFailure("linear: weights of \(weight.dtype)")
-            }
-        }
-    }
-
     /// Quantised numbers as float32.
     func widened(_ x: Tensor) -> Tensor {
         if x.rank == 2, !x.layout.isContiguous, x.transposed(0, 1).layout.isContiguous {
@@ -113,11 +73,11 @@ extension CPUBackend {
 
 extension Tensor {
     /// The first block of quantised numbers.
-    fileprivate var blocks: UnsafeMutableRawPointer { storage.pointer + dtype.byteCount(of: layout.offset) }
+    var blocks: UnsafeMutableRawPointer { storage.pointer + dtype.byteCount(of: layout.offset) }
 }
 
 extension DType {
-    fileprivate var blockFormat: tk_block_format {
+    var blockFormat: tk_block_format {
         switch self {
         case .q4_0: TK_Q4_0
         case .q4_1: TK_Q4_1

@@ -81,10 +81,10 @@ extension CPUBackend {
         // a batch row by row, so that the row's bits do not depend on its neighbours; a training takes all at once.
         let batch = weight.storage.isFrozen && x.rank > 1 ? x.size(0) : 1
         let bias = bias?.contiguous()
+        if let products = vectorProducts(x, [AffineMap(weight: weight, bias: bias)]) { return products[0] }
         if weight.dtype.isQuantized {
             return quantizedLinear(x.reshaped([x.rank > 1 ? x.size(0) : 1, -1, k]), weight, bias, into: out)
         }
-        if let product = vectorProduct(x, weight, bias, into: out, batch: batch) { return product }
         let rows = x.reshaped([batch, -1, k]).withUnitStride().converted(to: operandType)
         let (m, rowBytes) = (rows.size(1), rows.layout.strides[0] * operandType.byteCount)
         var key = MatmulKey(

@@ -70,24 +70,6 @@ extension Composed {
 
     /// `[batch, tokens, heads, d]` to `[batch, heads, tokens, d]`, and back.
     private static func headsFirst(_ x: Tensor) -> Tensor { x.transposed(1, 2) }
-
-    // MARK: GEGLU
-
-    static func geglu(_ backend: any Backend, _ x: Tensor) -> Tensor {
-        let halves = x.chunked(-1, count: 2)
-        return halves[0] * backend.unary(.gelu, halves[1])
-    }
-
-    static func gegluBackward(_ backend: any Backend, _ gradient: Tensor, x: Tensor) -> Tensor {
-        let halves = x.chunked(-1, count: 2)
-        let (hidden, gate) = (halves[0], halves[1])
-        let activated = backend.unary(.gelu, gate)
-        let gateGradient = backend.unaryBackward(.gelu, gradient: gradient * hidden, x: gate, y: activated)
-        let origin = [Int](repeating: 0, count: x.rank)
-        return backend.assemble(
-            [(gradient * activated, origin), (gateGradient, origin.dropLast() + [hidden.size(-1)])],
-            shape: x.shape, order: Array(0..<x.rank), background: 0)
-    }
 }
 
 extension Composed {

@@ -20,6 +20,10 @@ extension Backend {
         Composed.linear(self, x, weight: weight, bias: bias)
     }
 
+    public func linears(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor] {
+        maps.map { linear(x, weight: $0.weight, bias: $0.bias) }
+    }
+
     public func softmax(_ x: Tensor, logarithm: Bool) -> Tensor {
         Composed.softmax(self, x, logarithm: logarithm)
     }
@@ -68,6 +72,12 @@ extension Backend {
 
     public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor {
         Composed.gegluBackward(self, gradient, x: x)
+    }
+
+    public func swiglu(gate: Tensor, up: Tensor) -> Tensor { Composed.swiglu(self, gate: gate, up: up) }
+
+    public func swigluBackward(_ gradient: Tensor, gate: Tensor, up: Tensor) -> (gate: Tensor, up: Tensor) {
+        Composed.swigluBackward(self, gradient, gate: gate, up: up)
     }
 
     public func attention(

@@ -79,16 +79,3 @@ private func plainAttention(
     }
     return matmul(softmax(scores), v).transposed(1, 2).contiguous()
 }
-
-/// The gated half of a GEGLU feed-forward: `hidden * gelu(gate)`.
-///
-/// - Parameter x: `[..., 2 * channels]`: hidden first, gate second (diffusers `activations.py`, GEGLU).
-/// - Returns: `[..., channels]`.
-public func geglu(_ x: Tensor) -> Tensor {
-    precondition(x.size(-1) % 2 == 0, "geglu: last dimension of \(x.shape) is odd")
-    let x = x.converted(to: .float32)
-    let input = x.detached
-    return input.backend.geglu(input).recorded(from: [x]) { gradient in
-        [gradient.backend.gegluBackward(gradient, x: input)]
-    }
-}

@@ -55,6 +55,21 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tens
     }
 }
 
+/// `linear` of one input with each of several weights; for one vector a row without gradients, in one go.
+///
+/// - Parameter x: `[..., in]`.
+/// - Returns: `[..., out]` for each map; its bits are those of `linear`.
+public func linears(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor] {
+    let isTracked = x.isTracked || maps.contains { $0.weight.isTracked || $0.bias?.isTracked ?? false }
+    if isTracked || maps.contains(where: { $0.bias.map { $0.dtype != .float32 } ?? false }) {
+        return maps.map { linear(x, $0.weight, $0.bias) }
+    }
+    for map in maps {
+        precondition(x.size(-1) == map.weight.size(1), "linear: input \(x.shape) for weight \(map.weight.shape)")
+    }
+    return sharedBackend([x] + maps.map(\.weight)).linears(x.converted(to: .float32), maps)
+}
+
 /// Two-dimensional convolution.
 ///
 /// - Parameters:

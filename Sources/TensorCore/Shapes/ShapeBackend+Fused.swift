@@ -62,6 +62,10 @@ extension ShapeBackend {
 
     public func geglu(_ x: Tensor) -> Tensor { tensor(x.shape.dropLast() + [x.size(-1) / 2]) }
     public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor { made(like: x) }
+    public func swiglu(gate: Tensor, up: Tensor) -> Tensor { made(like: gate) }
+    public func swigluBackward(_ gradient: Tensor, gate: Tensor, up: Tensor) -> (gate: Tensor, up: Tensor) {
+        (made(like: gate), made(like: up))
+    }
 
     public func attention(
         queries: Tensor, keys: Tensor, values: Tensor, _ options: AttentionOptions

@@ -30,7 +30,12 @@ struct GatedFeedForward: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = pass.visit(activationSite, .output, activation(gate(x, pass))) * up(x, pass)
+        let inner = Linear.outputs(of: [gate, up], x, pass)
+        let isFused = activation == .silu && !pass.isVisiting(activationSite, .output)
+        let h =
+            isFused
+            ? swiglu(gate: inner[0], up: inner[1])
+            : pass.visit(activationSite, .output, activation(inner[0])) * inner[1]
         return pass.visit(site, .output, down(h, pass))
     }
 

@@ -75,10 +75,11 @@ extension Array where Element: DecoderLayer {
         }
         var h = x
         if next.layers.isEmpty { next.layers = [LayerState](repeating: .empty, count: count) }
-        for (index, layer) in enumerated() {
+        for index in indices {
             if pass.isFinished { break }
             var kept: LayerState? = next.layers[index]
-            h = layer(h, context, &kept, pass)
+            next.layers[index] = .empty
+            h = self[index](h, context, &kept, pass)
             next.layers[index] = kept ?? .empty
         }
         next.length += context.count

@@ -169,12 +169,11 @@ struct GemmaAttention: Layer {
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
         let turn = context.rotations[rotation]
-        var q = queries(x, pass).byHead(headDimension)
-        var k = keys(x, pass).byHead(headDimension)
-        q = rotary(queryNorm?(q, pass) ?? q, cosines: turn.cosines, sines: turn.sines)
-        k = rotary(keyNorm?(k, pass) ?? k, cosines: turn.cosines, sines: turn.sines)
-        let read = reading(q, k, values(x, pass).byHead(headDimension), context, &state, pass)
-        return pass.visit(site, .output, output(read.flattened(2...3), pass))
+        let read = Linear.outputs(of: [queries, keys, values], x, pass).map { $0.byHead(headDimension) }
+        let q = rotary(queryNorm?(read[0], pass) ?? read[0], cosines: turn.cosines, sines: turn.sines)
+        let k = rotary(keyNorm?(read[1], pass) ?? read[1], cosines: turn.cosines, sines: turn.sines)
+        let answer = reading(q, k, read[2], context, &state, pass)
+        return pass.visit(site, .output, output(answer.flattened(2...3), pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

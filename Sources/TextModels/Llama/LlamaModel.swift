@@ -122,11 +122,11 @@ struct LlamaAttention: Layer {
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
         let turn = context.rotations[0]
-        let q = rotary(queries(x, pass).byHead(headDimension), cosines: turn.cosines, sines: turn.sines)
-        let k = rotary(keys(x, pass).byHead(headDimension), cosines: turn.cosines, sines: turn.sines)
-        let v = values(x, pass).byHead(headDimension)
-        let read = reading(q, k, v, context, &state, pass)
-        return pass.visit(site, .output, output(read.flattened(2...3), pass))
+        let read = Linear.outputs(of: [queries, keys, values], x, pass).map { $0.byHead(headDimension) }
+        let q = rotary(read[0], cosines: turn.cosines, sines: turn.sines)
+        let k = rotary(read[1], cosines: turn.cosines, sines: turn.sines)
+        let answer = reading(q, k, read[2], context, &state, pass)
+        return pass.visit(site, .output, output(answer.flattened(2...3), pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -40,5 +40,6 @@ extension OpCase {
         },
         OpCase("geglu", [[3, 4, 10]], empty: [[[0, 4, 10]], [[2, 0]]]) { geglu($0[0]) },
         OpCase("geglu of a vector", [[6]]) { geglu($0[0]) },
+        OpCase("swiglu", [[3, 4, 10], [3, 4, 10]], empty: [[[0, 4], [0, 4]]]) { swiglu(gate: $0[0], up: $0[1]) },
     ]
 }

@@ -1,0 +1,26 @@
+/// The gated half of a GEGLU feed-forward: `hidden * gelu(gate)`.
+///
+/// - Parameter x: `[..., 2 * channels]`: hidden first, gate second (diffusers `activations.py`, GEGLU).
+/// - Returns: `[..., channels]`.
+public func geglu(_ x: Tensor) -> Tensor {
+    precondition(x.size(-1) % 2 == 0, "geglu: last dimension of \(x.shape) is odd")
+    let x = x.converted(to: .float32)
+    let input = x.detached
+    return input.backend.geglu(input).recorded(from: [x]) { gradient in
+        [gradient.backend.gegluBackward(gradient, x: input)]
+    }
+}
+
+/// The gated half of a SwiGLU feed-forward: `silu(gate) * up`, in one step and with the bits of the two.
+///
+/// - Parameters:
+///   - gate, up: equal shapes.
+public func swiglu(gate: Tensor, up: Tensor) -> Tensor {
+    precondition(gate.shape == up.shape, "swiglu: shapes \(gate.shape) and \(up.shape)")
+    let (gate, up) = (gate.converted(to: .float32), up.converted(to: .float32))
+    let (x, y) = (gate.detached, up.detached)
+    return sharedBackend(x, y).swiglu(gate: x, up: y).recorded(from: [gate, up]) { gradient in
+        let result = gradient.backend.swigluBackward(gradient, gate: x, up: y)
+        return [result.gate, result.up]
+    }
+}
