@@ -86,18 +86,19 @@ public struct Attention: Layer {
 
     /// The fused kernel, or, when the plan visits scores or probabilities, the plain path in which they exist.
     private func attend(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ pass: Pass) -> Tensor {
-        let scale = 1 / Float(q.size(3)).squareRoot()
+        let options = AttentionOptions(
+            scale: 1 / Float(q.size(3)).squareRoot(), isCausal: isCausal,
+            allowsBFloat16: queries.weight.dtype == .bfloat16)
         guard pass.isVisiting(site, .scores) || pass.isVisiting(site, .pattern) else {
-            return attention(
-                queries: q, keys: k, values: v,
-                AttentionOptions(
-                    scale: scale, isCausal: isCausal, allowsBFloat16: queries.weight.dtype == .bfloat16))
+            return attention(queries: q, keys: k, values: v, options)
         }
-        var scores = matmul(q.permuted([0, 2, 1, 3]), k.permuted([0, 2, 3, 1])) * Double(scale)
+        var scores = matmul(q.permuted([0, 2, 1, 3]), k.permuted([0, 2, 3, 1])) * Double(options.scale)
         if isCausal { scores = scores + causalMask(queries: q.size(1), keys: k.size(1)) }
-        scores = pass.visit(site, .scores, scores)
-        let pattern = pass.visit(site, .pattern, softmax(scores))
-        return matmul(pattern, v.permuted([0, 2, 1, 3])).permuted([0, 2, 1, 3])
+        var shown = ShownValues(site, pass)
+        let pattern = shown.visit(.pattern, softmax(shown.visit(.scores, scores)))
+        return shown.answer(
+            plain: matmul(pattern, v.permuted([0, 2, 1, 3])).permuted([0, 2, 1, 3]),
+            fused: attention(queries: q, keys: k, values: v, options))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

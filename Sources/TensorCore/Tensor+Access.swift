@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
 extension Tensor {
     /// The elements as float32 numbers in row-major order.
     public var floats: [Float] { array(of: Float.self) }
@@ -24,6 +30,20 @@ extension Tensor {
         defer { withExtendedLifetime(storage) {} }
         let start = storage.pointer + layout.offset * dtype.byteCount
         return try body(UnsafeRawBufferPointer(start: start, count: count * dtype.byteCount))
+    }
+
+    /// Whether another tensor of the same shape has the same elements, bit for bit; false for what a device holds, unless
+    /// it is the same memory.
+    public func hasBits(of other: Tensor) -> Bool {
+        precondition(shape == other.shape && dtype == other.dtype, "hasBits: \(self) and \(other)")
+        if storage === other.storage && layout == other.layout { return true }
+        guard storage.isOnHost && other.storage.isOnHost else { return false }
+        return contiguous().withUnsafeBytes { own in
+            other.contiguous().withUnsafeBytes { theirs in
+                guard let a = own.baseAddress, let b = theirs.baseAddress else { return true }
+                return memcmp(a, b, own.count) == 0
+            }
+        }
     }
 
     /// Makes a tensor whose bytes `body` writes, in row-major order.

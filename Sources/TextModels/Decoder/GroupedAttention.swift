@@ -43,19 +43,21 @@ struct GroupedAttention: Sendable {
 
     /// The fused kernel, or, when the plan visits scores or probabilities, the plain path in which they exist.
     private func attend(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ context: DecoderContext, _ pass: Pass) -> Tensor {
+        let options = AttentionOptions(
+            scale: scale, isCausal: context.count > 1, softCap: softCap, mask: context.mask(window: window))
         guard pass.isVisiting(site, .scores) || pass.isVisiting(site, .pattern) else {
-            return attention(
-                queries: q, keys: k, values: v,
-                AttentionOptions(
-                    scale: scale, isCausal: context.count > 1, softCap: softCap, mask: context.mask(window: window)))
+            return attention(queries: q, keys: k, values: v, options)
         }
         let group = q.size(2) / k.size(2)
         let (keys, values) = (k.repeatingHeads(group), v.repeatingHeads(group))
         var scores = matmul(q.permuted([0, 2, 1, 3]), keys.permuted([0, 2, 3, 1])) * Double(scale)
         if let cap = softCap { scores = TensorCore.softCap(scores, cap) }
-        scores = pass.visit(site, .scores, scores + context.wholeMask(window: window))
-        let pattern = pass.visit(site, .pattern, softmax(scores))
-        return matmul(pattern, values.permuted([0, 2, 1, 3])).permuted([0, 2, 1, 3])
+        var shown = ShownValues(site, pass)
+        scores = shown.visit(.scores, scores + context.wholeMask(window: window))
+        let pattern = shown.visit(.pattern, softmax(scores))
+        return shown.answer(
+            plain: matmul(pattern, values.permuted([0, 2, 1, 3])).permuted([0, 2, 1, 3]),
+            fused: attention(queries: q, keys: k, values: v, options))
     }
 }
 

@@ -104,9 +104,12 @@ struct MambaMixer: Layer {
     private func scan(_ inputs: ScanInputs, after states: Tensor?, _ pass: Pass) -> (Tensor, Tensor) {
         guard pass.isVisiting(site, .state) else { return selectiveScan(inputs, initial: states) }
         let h = selectiveScanStates(inputs, initial: states)
-        let seen = pass.visit(site, .state, h)
-        let read = sum(seen * inputs.outputMatrix.unsqueezed(2), axes: [3])
-        return (read + inputs.skip * inputs.input, h.selected(1, -1))
+        var shown = ShownValues(site, pass)
+        let read = sum(shown.visit(.state, h) * inputs.outputMatrix.unsqueezed(2), axes: [3])
+        let plain = read + inputs.skip * inputs.input
+        guard !h.isTracked else { return (plain, h.selected(1, -1)) }
+        let fused = selectiveScan(inputs, initial: states)
+        return (shown.answer(plain: plain, fused: fused.0), fused.1)
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
