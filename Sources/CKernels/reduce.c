@@ -143,6 +143,21 @@ void tk_reduce_i64(tk_reduce_op op, int64_t *out, const int64_t *x, size_t outer
     tk_parallel_for(outer * inner, GRAIN / (axis + 1) + 1, reduce_i64_body, &context);
 }
 
+// The first of the largest numbers that lie side by side: block by block, then within the block that has it.
+TK_INLINE size_t largest_place(const float *x, size_t count) {
+    size_t place = 0;
+    float best = x[0];
+    for (size_t i = 0; i < count && best == best; i += TK_SUM_BLOCK) {
+        const float largest = tk_run_max(x + i, count - i < TK_SUM_BLOCK ? count - i : TK_SUM_BLOCK);
+        if (largest > best || largest != largest) {
+            best = largest;
+            place = i;
+        }
+    }
+    while (best == best ? x[place] != best : x[place] == x[place]) place++;
+    return place;
+}
+
 // op is +1 for the largest, -1 for the smallest.
 TK_KERNEL static void argmax_body(void *context, size_t begin, size_t end, size_t thread) {
     const reduce_context *c = context;
@@ -151,6 +166,10 @@ TK_KERNEL static void argmax_body(void *context, size_t begin, size_t end, size_
     for (; begin < end; begin++) {
         const size_t outer = begin / c->inner, column = begin % c->inner;
         const float *x = (const float *)c->x + outer * c->axis * c->inner + column;
+        if (c->inner == 1 && c->op == 1) {
+            ((int64_t *)c->out)[begin] = (int64_t)largest_place(x, c->axis);
+            continue;
+        }
         float best = sign * x[0];
         size_t place = 0;
         for (size_t row = 1; row < c->axis && best == best; row++) {

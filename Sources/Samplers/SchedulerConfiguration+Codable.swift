@@ -15,8 +15,10 @@ extension SchedulerConfiguration: Codable {
             self = try JSONDecoder().decode(Self.self, from: Data(json.withoutBareConstants.utf8))
         } catch let error as SamplerError {
             throw error
+        } catch DecodingError.typeMismatch {
+            throw .configuration(key: "JSON", expected: "an object", found: "another value")
         } catch {
-            throw .configuration(key: "JSON", expected: "an object", found: "\(error)")
+            throw .configuration(key: "JSON", expected: "an object", found: "text that is no JSON")
         }
     }
 

@@ -24,9 +24,19 @@ struct TextModelOptions: ParsableArguments {
 
     func load() throws -> TextModel {
         try useThreads(threads)
-        let loaded = try TextModel(path: Self.path(model), floatingPoint: full ? .float32 : nil)
+        return try Self.load(model, full: full)
+    }
+
+    static func load(_ model: String, full: Bool) throws -> TextModel {
+        let loaded = try TextModel(path: path(model), floatingPoint: full ? .float32 : nil)
         if !loaded.report.unused.isEmpty { complain("unused: \(loaded.report)") }
         return loaded
+    }
+
+    /// Whether a name is that of a language model: a GGUF file or a folder of transformers.
+    static func isLanguageModel(_ name: String) -> Bool {
+        let path = path(name)
+        return path.lowercased().hasSuffix(".gguf") || FileManager.default.fileExists(atPath: path + "/config.json")
     }
 
     /// A path as it is where something is there; else a file of the cache whose name begins so.

@@ -67,8 +67,9 @@ struct TraceCausal: AsyncParsableCommand {
         let text = try model.load()
         let traced = try TracedTextModel(text)
         let kinds = chosen ?? CausalTrace.Kind.known(to: traced)
+        // One fact is traced with the answer that was asked for, likely or not.
         let known = try facts.filter { fact in
-            guard let answer = fact.answer else { return true }
+            guard self.facts != nil, let answer = fact.answer else { return true }
             let said = try traced.likeliestToken(PromptInput(text: fact.prompt))
             let isKnown = try said == text.answerToken(answer)
             if !isKnown { complain("left out: \(fact.prompt)\(traced.label(said)), not \(answer)") }
@@ -138,7 +139,8 @@ struct TraceCausal: AsyncParsableCommand {
         if let corrupt, corrupt != "noise" { corruption = .other(try .named(corrupt, on: subject)) }
         if let swap {
             // As the subject stands in the prompt: with the space before it, if there is one.
-            let changed = fact.prompt.replacing(fact.subject, with: swap)
+            let place = fact.prompt.lastWords(fact.subject) ?? fact.prompt.endIndex..<fact.prompt.endIndex
+            let changed = fact.prompt.replacingCharacters(in: place, with: swap)
             let places = try traced.tokens(of: swap, in: changed)
             corruption = .swap(tokens: Array(try traced.tokens(PromptInput(text: changed))[places]))
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Interpretability
 import TensorCore
+import TextModels
 
 /// `atelier trace run`: graphs of interventions from a JSON file.
 struct TraceRun: AsyncParsableCommand {
@@ -9,9 +10,20 @@ struct TraceRun: AsyncParsableCommand {
         commandName: "run", abstract: "Run a graph of interventions, or a session of several, from a JSON file.",
         discussion:
             "A session is {\"graphs\": [...]}; later graphs use what earlier ones saved. Edits are graphs whose first prompt "
-            + "stands for every prompt of the file.")
+            + "stands for every prompt of the file. For a model that draws, a prompt is {\"text\": \"...\", \"seed\": 42}, "
+            + "and a step of the graph is one evaluation of the UNet.")
 
-    @OptionGroup var model: TextModelOptions
+    @Option(
+        name: [.short, .long],
+        help: "A language model, or a model that draws: a folder, a file, or the name of an embedded or cached one.")
+    var model: String
+    @Flag(help: "Widen all weights of a language model to 32 bits.")
+    var full = false
+    @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
+    var threads: Int?
+    @OptionGroup(title: "Models that draw") var drawing: TracedDrawingOptions
+    @Option(help: "The folder with the embedded models.")
+    var assets: String?
     @Argument(help: "The graph or session, JSON.")
     var graph: String
     @Option(
@@ -27,7 +39,24 @@ struct TraceRun: AsyncParsableCommand {
             for one in try EditSet(json: data(path)).edits { edits.add(one) }
         }
         let session = read.edited(by: edits)
-        let traced = try TracedTextModel(model.load())
+        try useThreads(threads)
+        guard !TextModelOptions.isLanguageModel(model) else {
+            guard !drawing.isGiven else {
+                throw UsageError(
+                    description: "--model: expected a model that draws beside --sampling-steps, --cfg-scale, --size "
+                        + "or --negative-prompt, found the language model \(model)")
+            }
+            return try trace(session, TracedTextModel(TextModelOptions.load(model, full: full)))
+        }
+        let store = try Assets.store(model, assets: assets)
+        let job = self
+        try await ComputeThread.shared.perform {
+            let drawn = try TracedDrawing(store, job.drawing)
+            try job.trace(drawn.resolved(session), drawn.denoiser)
+        }
+    }
+
+    private func trace(_ session: InterventionSession, _ traced: some TraceableModel) throws {
         if dryRun {
             try give(traced.programs(session).map(Foreseen.init))
         } else {

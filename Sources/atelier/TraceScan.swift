@@ -33,15 +33,9 @@ struct TraceScan: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let report = try isLanguageModel ? language() : denoiser()
+        let report = try TextModelOptions.isLanguageModel(model) ? language() : denoiser()
         let found = find.map { part in report.containing(part) } ?? report
         print(json ? try TraceOutput.json(found) : found.table)
-    }
-
-    private var isLanguageModel: Bool {
-        let path = TextModelOptions.path(model)
-        if path.lowercased().hasSuffix(".gguf") { return true }
-        return FileManager.default.fileExists(atPath: path + "/config.json")
     }
 
     private func language() throws -> ScanReport {

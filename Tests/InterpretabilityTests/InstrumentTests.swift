@@ -7,6 +7,19 @@ import Testing
 
 /// Instruments on a model whose circuit is known.
 @Suite struct InstrumentTests {
+    /// A subject is words, not a part of longer ones; scripts without spaces have no such parts.
+    @Test func lastWords() {
+        func found(_ part: String, _ text: String) -> Int? {
+            text.lastWords(part).map { text.distance(from: text.startIndex, to: $0.lowerBound) }
+        }
+        #expect(found("France", "France and the Frances of France, Frances") == 26)
+        #expect(found("France", "Frances") == nil && found("France", "aFrance") == nil)
+        #expect(found("Eiffel Tower", "The Eiffel Tower") == 4 && found("", "a") == nil)
+        #expect(found("4", "14 4 41") == 3)
+        #expect(found("aa", "aaa aa") == 4 && found("-", "a-b") == 1)
+        #expect(found("東京", "東京都は") == 0)
+    }
+
     static let clean = PromptInput(tokens: [1, 8, 9, 10])
     static let corrupted = PromptInput(tokens: [3, 8, 9, 10])
 

@@ -184,6 +184,18 @@ import Testing
         #expect(argumentMaximum(x.narrowed(1, start: 0, count: 1), axis: 0).integers == [1])
     }
 
+    /// Rows of more than one block: the first of equals, and a NaN before all.
+    @Test func positionOfTheLargestOfMany() {
+        var values = [Float](repeating: -.infinity, count: 7000)
+        #expect(argumentMaximum(Tensor(values), axis: 0).item == 0)
+        for place in [3000, 3001, 6999] { values[place] = 4 }
+        values[10] = 3.5
+        #expect(argumentMaximum(Tensor(values), axis: 0).item == 3000)
+        values[5000] = .nan
+        values[5100] = .nan
+        #expect(argumentMaximum(Tensor(values), axis: 0).item == 5000)
+    }
+
     @Test(arguments: TestedBackend.all, Presentation.allCases)
     func comparisons(tested: TestedBackend, presentation: Presentation) {
         let a = presentation.present(Tensor([1, 2, 3, .nan] as [Float], shape: [2, 2]), on: tested.backend)

@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 import TestSupport
 import Testing
 
@@ -28,12 +29,13 @@ import Testing
         for arguments in [
             ["logit-lens", "-p", "abcd"], ["attention", "-p", "abcd"], ["patch"] + pair,
             ["patch", "--site", "heads"] + pair,
-            ["attribution"] + pair, ["patch", "--corrupt", "noise", "--subject", "b", "-p", "abcd"],
-            ["attribution", "--corrupt", "mean", "--subject", "b", "-p", "abcd", "--site", "heads"],
-            ["causal", "-p", "abcd", "--subject", "b", "--kind", "all"],
-            ["causal", "-p", "abcd", "--subject", "b", "--swap", "e"],
-            ["causal", "-p", "abcd", "--subject", "b", "--corrupt", "zero"],
-            ["knockout", "-p", "abcd", "--subject", "b"],
+            ["attribution"] + pair, ["patch", "--corrupt", "noise", "--subject", "b", "-p", "a b cd"],
+            ["attribution", "--corrupt", "mean", "--subject", "b", "-p", "a b cd", "--site", "heads"],
+            ["causal", "-p", "a b cd", "--subject", "b", "--kind", "all"],
+            ["causal", "-p", "a b cd", "--subject", "b", "--swap", "e"],
+            ["causal", "-p", "a b cd", "--subject", "b", "--answer", "f"],
+            ["causal", "-p", "a b cd", "--subject", "b", "--corrupt", "zero"],
+            ["knockout", "-p", "a b cd", "--subject", "b"],
         ] {
             let outcome = try CommandLineTests().run(
                 ["trace", arguments[0], "-m", folder.path] + arguments.dropFirst() + ["-o", picture, "--json"])
@@ -123,6 +125,28 @@ import Testing
             "\(picture.errors)")
     }
 
+    /// A graph on the embedded model: a text becomes the latents and the context that `generate` would begin with.
+    @Test func `graphs run on models that draw`() throws {
+        let graph = FileManager.default.temporaryDirectory.appending(path: "atelier-graph-\(UUID().uuidString).json")
+        defer { try? FileManager.default.removeItem(at: graph) }
+        try Data(
+            #"{"version":1,"steps":2,"prompts":[{"text":"an old man","seed":3},{"text":"a sea","seed":3}],"nodes":[{"operation":"get","site":"latents:input","prompt":0},{"operation":"get","site":"unet.mid_block.attentions.0.transformer_blocks.0.attn2:pattern","prompt":1,"steps":{"from":1,"to":2}}],"saves":{"noise":0,"words":1}}"#
+                .utf8
+        ).write(to: graph)
+        struct Found: Decodable {
+            struct Literal: Decodable { var shape: [Int], data: String }
+            var passes: Int
+            var values: [String: [Literal]]
+        }
+        let outcome = try CommandLineTests().run(["trace", "run", "-m", "mini", graph.path, "--sampling-steps", "3"])
+        let found = try JSONDecoder().decode(Found.self, from: Data(outcome.output.utf8))
+        #expect(found.passes == 1 && found.values["words"]?.first?.shape == [6, 16, 48], "\(outcome.errors)")
+        let noise = try #require(found.values["noise"]?.first)
+        var generator = TorchGenerator(seed: 3)
+        let bytes = try #require(Data(base64Encoded: noise.data))
+        #expect(bytes.elementsEqual(generator.normal([1, 8, 16, 16]).withUnsafeBytes { Data($0) }))
+    }
+
     @Test func `wrong requests are one sentence`() throws {
         let folder = try folder()
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -149,10 +173,13 @@ import Testing
                 ], 1, "mlp.out"
             ),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "z"], 1, "a text with \"z\""),
+            (["causal", "-m", folder.path, "-p", "ab", "--subject", "a"], 1, "within longer words only"),
+            (["run", "-m", folder.path, graph.path, "--size", "64"], 2, "a model that draws"),
+            (["run", "-m", "mini", graph.path], 1, "a site of the model"),
             (["causal", "-m", folder.path], 2, "--prompt"),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--kind", "x"], 2, "--kind"),
             (
-                ["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--kind", "gate"], 1,
+                ["causal", "-m", folder.path, "-p", "a b", "--subject", "a", "--kind", "gate"], 1,
                 "residual, mlp, attention"
             ),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "a", "--sever", "residual"], 2, "--sever"),
@@ -161,7 +188,7 @@ import Testing
             (["patch", "-m", folder.path, "-p", "ab", "--corrupt", "/nowhere"], 2, "--corrupt"),
             (["scan", "-m", folder.path, "--size", "64"], 2, "--size"),
             (["run", "-m", folder.path, graph.path, "--edit", "/nowhere"], 2, "a file of JSON"),
-            (["knockout", "-m", folder.path, "-p", "ab", "--subject", "b"], 1, "before the last"),
+            (["knockout", "-m", folder.path, "-p", "a b", "--subject", "b"], 1, "before the last"),
             (["run", "-m", folder.path, "/nowhere"], 2, "a file of JSON"),
             (["run", "-m", folder.path, graph.path], 1, "did you mean \"embed\"?"),
         ] {

@@ -30,6 +30,9 @@ public struct Node: Codable, Sendable, Hashable {
 public struct PromptInput: Codable, Sendable, Hashable {
     public var text: String?
     public var tokens: [Int]?
+    /// For a text that is to be drawn: the seed of the noise that its picture begins with. Whoever runs the graph makes
+    /// latents and context of both.
+    public var seed: UInt64?
     /// `[channels, height, width]`.
     public var latents: TensorLiteral?
     public var timestep: Double?

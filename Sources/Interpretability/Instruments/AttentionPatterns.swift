@@ -55,15 +55,23 @@ public struct AttentionPatterns: TraceReport {
             [["head", "looks at", "share", "first token"]] + rows, title: "attention of the last token")
     }
 
+    /// A few heads over a short prompt have its tokens at their sides; the others stand in a denser sheet.
     public func picture() -> Image {
-        let columns = min(heads.count, 4)
-        let side = max(6, min(18, 220 / Double(max(tokens.count, 1))))
-        let cells = heads.map { head in
-            ContactSheet.Cell(
-                HeatMap(head.pattern, range: 0...1, cellWidth: side, cellHeight: side).draw(),
-                caption: "layer \(head.layer), head \(head.head)")
+        let isLabelled = heads.count <= 36 && tokens.count <= 48
+        let side = isLabelled ? 16 : max(6, min(18, 220 / Double(max(tokens.count, 1))))
+        let maps = heads.map { head in
+            HeatMap(
+                head.pattern, rowLabels: isLabelled ? tokens : [], columnLabels: isLabelled ? tokens : [],
+                range: 0...1, cellWidth: side, cellHeight: side
+            ).draw()
         }
-        return ContactSheet(cells, columns: columns, title: "Attention: queries down, keys across", pictureSize: 260)
-            .draw()
+        let cells = zip(heads, maps).map { head, map in
+            ContactSheet.Cell(map, caption: "layer \(head.layer), head \(head.head)")
+        }
+        let natural = maps.map { max($0.width, $0.height) }.max() ?? 260
+        return ContactSheet(
+            cells, columns: isLabelled ? min(heads.count, 3) : min(heads.count, 4),
+            title: "Attention: queries down, keys across", pictureSize: isLabelled ? natural : 260
+        ).draw()
     }
 }

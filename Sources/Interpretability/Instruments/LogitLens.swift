@@ -46,13 +46,25 @@ public struct LogitLens: TraceReport {
         return TextTable.text([["layer"] + tokens] + rows, title: "logit lens: the likeliest next token")
     }
 
+    /// Tokens side by side in the picture, and the most that it shows: the last ones.
+    private static let (bandWidth, mostTokens) = (16, 96)
+
+    /// Long prompts are broken into bands.
     public func picture() -> Image {
-        HeatMap(
-            candidates.reversed().map { $0.map { $0.first?.probability ?? 0 } },
-            rowLabels: layers.reversed().map { "\($0)" }, columnLabels: tokens,
-            title: "Logit lens: the likeliest next token after each layer",
-            cellTexts: candidates.reversed().map { $0.map { $0.first?.text ?? "" } }, range: 0...1, yLabel: "layer",
-            cellWidth: 70, cellHeight: 19
-        ).draw()
+        let places = Array(tokens.indices.suffix(Self.mostTokens))
+        let bands = stride(from: 0, to: places.count, by: Self.bandWidth).map {
+            Array(places[$0..<min($0 + Self.bandWidth, places.count)])
+        }
+        let shown = places.count < tokens.count ? " (the last \(places.count) of \(tokens.count) tokens)" : ""
+        return PictureStack.column(
+            bands.enumerated().map { number, band in
+                HeatMap(
+                    candidates.reversed().map { layer in band.map { layer[$0].first?.probability ?? 0 } },
+                    rowLabels: layers.reversed().map { "\($0)" }, columnLabels: band.map { tokens[$0] },
+                    title: number == 0 ? "Logit lens: the likeliest next token after each layer" + shown : "",
+                    cellTexts: candidates.reversed().map { layer in band.map { layer[$0].first?.text ?? "" } },
+                    range: 0...1, yLabel: "layer", cellWidth: 70, cellHeight: 19
+                ).draw()
+            })
     }
 }

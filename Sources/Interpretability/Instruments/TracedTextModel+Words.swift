@@ -12,12 +12,14 @@ extension TracedTextModel {
 
     func labels(_ tokens: [Int]) -> [String] { tokens.enumerated().map { "\($0) \(label($1))" } }
 
-    /// The tokens of a prompt that have characters of a part of its text: the last place where the part stands.
+    /// The tokens of a prompt that have characters of a part of its text: the last place where the part stands as words.
     ///
     /// - Throws: `TraceError` where the text does not hold the part.
     public func tokens(of part: String, in text: String) throws -> Range<Int> {
-        guard let tokenizer, let found = text.range(of: part, options: .backwards), !part.isEmpty else {
-            throw TraceError(.input, "prompt \"\(text)\"", expected: "a text with \"\(part)\" in it", found: "none")
+        guard let tokenizer, let found = text.lastWords(part) else {
+            throw TraceError(
+                .input, "prompt \"\(text)\"", expected: "a text with \"\(part)\" in it",
+                found: text.contains(part) && !part.isEmpty ? "it within longer words only" : "none")
         }
         let start = text.unicodeScalars.distance(from: text.startIndex, to: found.lowerBound)
         let end = text.unicodeScalars.distance(from: text.startIndex, to: found.upperBound)
@@ -59,5 +61,33 @@ extension TracedTextModel {
     public func embeddingDeviation(of tokens: [Int]) throws -> Double {
         let result = try trace { t in t.save("vectors", t.prompt(tokens)["embed"]) }
         return Double(variance(try result.value("vectors"), correction: 0).item).squareRoot()
+    }
+}
+
+extension String {
+    /// The last place where a part stands as words of its own, not within longer ones.
+    public func lastWords(_ part: String) -> Range<Index>? {
+        guard !part.isEmpty else { return nil }
+        var end = endIndex
+        while let found = range(of: part, options: .backwards, range: startIndex..<end) {
+            let before = found.lowerBound > startIndex ? self[index(before: found.lowerBound)] : nil
+            let after = found.upperBound < endIndex ? self[found.upperBound] : nil
+            if !Self.isOneWord(before, part.first) && !Self.isOneWord(part.last, after) { return found }
+            end = index(before: found.upperBound)
+        }
+        return nil
+    }
+
+    /// Whether two neighbours belong to one word: letters or digits of a script that has spaces between words.
+    private static func isOneWord(_ a: Character?, _ b: Character?) -> Bool {
+        guard let a, let b else { return false }
+        return [a, b].allSatisfy { character in
+            (character.isLetter || character.isNumber)
+                && character.unicodeScalars.allSatisfy {
+                    // Thai and Lao, kana, and ideographs.
+                    !(0x0E00...0x0EFF).contains($0.value) && !(0x3040...0x30FF).contains($0.value)
+                        && !$0.properties.isIdeographic
+                }
+        }
     }
 }

@@ -49,6 +49,12 @@ final class PackedWeightStore: Sendable {
         let storage: ObjectIdentifier
         let layout: Layout
         let format: PackedFormat
+
+        /// A storage has few layouts: comparing them is enough.
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(storage)
+            hasher.combine(format)
+        }
     }
 
     private struct State: Sendable {
