@@ -146,35 +146,59 @@ TK_AMX static void value_tiles(float *sums, const bfloat *weights, const bfloat 
     }
 }
 
-// 2^x for x <= 0, sixteen at a time: a cubic would not do for fp32, but its error, 1e-4, is below bfloat16's 4e-3.
+// 2^x, sixteen at a time: a cubic in what x is above its floor, by which `scalef` raises it. A cubic would not do for
+// fp32, but its error, 1e-4, is below bfloat16's 4e-3.
 TK_AMX static inline __m512 exp2_lanes(__m512 x) {
-    const __m512 floor = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    const __m512 r = _mm512_sub_ps(x, floor);
+    const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.078024828f), r, _mm512_set1_ps(0.22606674f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.69583366f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.99992522f));
-    return _mm512_scalef_ps(p, floor);
+    return _mm512_scalef_ps(p, x);
 }
 
-// One row of scores as rounded weights exp2(score - maximum), zeros from `present` up to `padded`; raises the maximum.
-// Returns the sum of the weights, as they are before rounding; `correction` is the factor for older sums.
-TK_AMX static float weigh(bfloat *weights, float *scores, size_t present, size_t padded, float *maximum,
+// One row of scores as rounded weights exp2(score - shift). Returns their sum, as they are before rounding. `count` is a
+// multiple of 32.
+TK_AMX static inline float exponentials(bfloat *weights, const float *scores, size_t count, float shift) {
+    const __m512 shifts = _mm512_set1_ps(shift);
+    __m512 sum = _mm512_setzero_ps(), other = sum;
+    for (size_t i = 0; i < count; i += 32) {
+        const __m512 low = exp2_lanes(_mm512_sub_ps(_mm512_loadu_ps(scores + i), shifts));
+        const __m512 high = exp2_lanes(_mm512_sub_ps(_mm512_loadu_ps(scores + i + 16), shifts));
+        sum = _mm512_add_ps(sum, low);
+        other = _mm512_add_ps(other, high);
+        const __m512bh rounded = _mm512_cvtne2ps_pbh(high, low);
+        memcpy(weights + i, &rounded, 64);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(sum, other));
+}
+
+// `count` is a multiple of 32.
+TK_AMX static inline float largest_score(const float *scores, size_t count, float least) {
+    __m512 first = _mm512_set1_ps(least), second = first;
+    for (size_t i = 0; i < count; i += 32) {
+        first = _mm512_max_ps(first, _mm512_loadu_ps(scores + i));
+        second = _mm512_max_ps(second, _mm512_loadu_ps(scores + i + 16));
+    }
+    return _mm512_reduce_max_ps(_mm512_max_ps(first, second));
+}
+
+// One row's weights for the next keys, zeros from `present` up to `padded`. Returns their sum; `correction` is the factor
+// for older sums.
+//
+// Any shift near the maximum will do, for bfloat16 rounds great weights as it rounds small ones: once there is one, it is
+// kept, and the maximum is looked for again only where weights would leave the range.
+TK_AMX static float weigh(bfloat *weights, float *scores, size_t present, size_t padded, float *shift,
                           float *correction) {
     for (size_t i = present; i < padded; i++) scores[i] = -INFINITY;
-    __m512 top = _mm512_set1_ps(*maximum);
-    for (size_t i = 0; i < padded; i += 16) top = _mm512_max_ps(top, _mm512_loadu_ps(scores + i));
-    const float largest = _mm512_reduce_max_ps(top);
-    *correction = tk_exp2_nonpositive(*maximum - largest);
-    *maximum = largest;
-    const __m512 shift = _mm512_set1_ps(largest);
-    __m512 sum = _mm512_setzero_ps();
-    for (size_t i = 0; i < padded; i += 16) {
-        const __m512 p = exp2_lanes(_mm512_sub_ps(_mm512_loadu_ps(scores + i), shift));
-        sum = _mm512_add_ps(sum, p);
-        const __m256bh rounded = _mm512_cvtneps_pbh(p);
-        memcpy(weights + i, &rounded, 32);
+    *correction = 1.0f;
+    if (*shift > -INFINITY) {
+        const float sum = exponentials(weights, scores, padded, *shift);
+        if (sum < 0x1p80f) return sum;
     }
-    return _mm512_reduce_add_ps(sum);
+    const float largest = largest_score(scores, padded, *shift);
+    *correction = tk_exp2_nonpositive(*shift - largest);
+    *shift = largest;
+    return exponentials(weights, scores, padded, largest);
 }
 
 TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thread) {
@@ -185,7 +209,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
     bfloat *keys = (bfloat *)(scratch + at.packed_keys), *values = (bfloat *)(scratch + at.packed_values);
     bfloat *queries = (bfloat *)(scratch + at.queries), *weights = (bfloat *)(scratch + at.weights);
     float *scores = scratch + at.scores, *sums = scratch + at.sums;
-    float maximum[QUERIES], total[QUERIES];
+    float shift[QUERIES], total[QUERIES];
     const size_t tiles = (s->queries + QUERIES - 1) / QUERIES;
     size_t packed = SIZE_MAX;
     tk_configure_tiles();
@@ -202,7 +226,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
         round_rows(queries, at_head(c->q, s->q, batch, head) + (ptrdiff_t)first * s->q.t, s->q.t, rows, QUERIES,
                    s->head_dimension, at.depth, s->scale * LOG2_E);
         for (size_t row = 0; row < QUERIES; row++) {
-            maximum[row] = -INFINITY;
+            shift[row] = -INFINITY;
             total[row] = 0.0f;
         }
         memset(sums, 0, QUERIES * at.width * sizeof(float));
@@ -212,7 +236,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
             for (size_t row = 0; row < QUERIES; row++) {
                 float correction;
                 const float sum =
-                    weigh(weights + row * KEYS, scores + row * KEYS, present, padded, &maximum[row], &correction);
+                    weigh(weights + row * KEYS, scores + row * KEYS, present, padded, &shift[row], &correction);
                 total[row] = total[row] * correction + sum;
                 if (correction != 1.0f && key > 0) {
                     const __m512 factor = _mm512_set1_ps(correction);
@@ -228,7 +252,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
             float *out = (float *)at_head(c->out, s->out, batch, head) + (ptrdiff_t)(first + row) * s->out.t;
             const float scale = 1.0f / total[row];
             for (size_t i = 0; i < s->value_dimension; i++) out[i] = sums[row * at.width + i] * scale;
-            if (c->lse) c->lse[head_index * s->queries + first + row] = maximum[row] * LN_2 + tk_log(total[row]);
+            if (c->lse) c->lse[head_index * s->queries + first + row] = shift[row] * LN_2 + tk_log(total[row]);
         }
     }
     _tile_release();

@@ -43,16 +43,12 @@ TK_INLINE uint16_t narrow_f16(float x) {
     return (uint16_t)(result | sign);
 }
 
-TK_INLINE uint16_t narrow_bf16(float x) {
-    uint32_t bits = (uint32_t)tk_bits(x);
-    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
-}
-
 CONVERSION(tk_f32_from_f16, float, uint16_t, tk_widen_f16(x))
 CONVERSION(tk_f16_from_f32, uint16_t, float, narrow_f16(x))
 CONVERSION(tk_f32_from_bf16, float, uint16_t, tk_widen_bf16(x))
-CONVERSION(tk_bf16_from_f32, uint16_t, float, narrow_bf16(x))
+CONVERSION(tk_bf16_from_f32, uint16_t, float, tk_narrow_bf16(x))
+CONVERSION(tk_bf16_from_f16, uint16_t, uint16_t, tk_narrow_bf16(tk_widen_f16(x)))
+CONVERSION(tk_f16_from_bf16, uint16_t, uint16_t, narrow_f16(tk_widen_bf16(x)))
 CONVERSION(tk_f32_from_f64, float, double, x)
 CONVERSION(tk_f64_from_f32, double, float, x)
 CONVERSION(tk_f32_from_i32, float, int32_t, x)

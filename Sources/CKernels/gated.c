@@ -1,6 +1,7 @@
 // Gated feed-forward activations.
 #include "include/tk_gated.h"
 
+#include "half_math.h"
 #include "parallel.h"
 #include "vector_math.h"
 
@@ -8,22 +9,40 @@ enum { GRAIN = 8192 };
 
 typedef struct gated_context {
     float *out, *out2;
+    uint16_t *rounded;  // instead of out
     const float *dy, *x, *up;
     size_t c;
 } gated_context;
+
+TK_INLINE void geglu_line(float *restrict out, const float *restrict hidden, const float *restrict gate, size_t n) {
+    TK_SIMD for (size_t i = 0; i < n; i++) out[i] = hidden[i] * tk_gelu(gate[i]);
+}
 
 TK_KERNEL static void geglu_body(void *context, size_t begin, size_t end, size_t thread) {
     const gated_context *g = context;
     (void)thread;
     for (size_t row = begin; row < end; row++) {
         const float *restrict hidden = g->x + row * 2 * g->c, *restrict gate = hidden + g->c;
-        float *restrict out = g->out + row * g->c;
-        TK_SIMD for (size_t i = 0; i < g->c; i++) out[i] = hidden[i] * tk_gelu(gate[i]);
+        if (!g->rounded) {
+            geglu_line(g->out + row * g->c, hidden, gate, g->c);
+            continue;
+        }
+        for (size_t i = 0; i < g->c; i += TK_LINE) {
+            float line[TK_LINE];
+            const size_t n = g->c - i < TK_LINE ? g->c - i : TK_LINE;
+            geglu_line(line, hidden + i, gate + i, n);
+            tk_narrow_line(g->rounded + row * g->c + i, line, n);
+        }
     }
 }
 
 void tk_geglu_forward_f32(float *out, const float *x, size_t rows, size_t c) {
     gated_context context = {.out = out, .x = x, .c = c};
+    tk_parallel_for(rows, GRAIN / (c + 1) + 1, geglu_body, &context);
+}
+
+void tk_geglu_forward_bf16(uint16_t *out, const float *x, size_t rows, size_t c) {
+    gated_context context = {.rounded = out, .x = x, .c = c};
     tk_parallel_for(rows, GRAIN / (c + 1) + 1, geglu_body, &context);
 }
 

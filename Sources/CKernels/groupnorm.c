@@ -3,6 +3,8 @@
 // Channels-last: positions go in fixed blocks; each block sums over its positions channel by channel (that vectorises
 // for any group width), and the blocks' sums are combined in order, in double, into the groups' statistics.
 #include "include/tk_norm.h"
+
+#include "half_math.h"
 #include "parallel.h"
 #include "reduction_math.h"
 #include "vector_math.h"
@@ -11,6 +13,7 @@ enum { BLOCK = 128, GRAIN = 8192, COEFFICIENTS = 6 };
 
 typedef struct groupnorm_context {
     float *out, *mean, *rstd, *dweight, *dbias, *partial, *coefficients;
+    uint16_t *rounded;  // instead of out
     const float *dy, *x, *weight, *bias, *kept_mean, *kept_rstd;
     size_t n, spatial, c, groups, blocks;
     float epsilon;
@@ -80,6 +83,14 @@ TK_KERNEL static void statistics_body(void *context, size_t begin, size_t end, s
     }
 }
 
+TK_INLINE void normalize(float *out, const float *x, const float *scale, const float *offset, size_t n, bool silu) {
+    if (silu) {
+        TK_SIMD for (size_t i = 0; i < n; i++) out[i] = tk_silu(x[i] * scale[i] + offset[i]);
+    } else {
+        TK_SIMD for (size_t i = 0; i < n; i++) out[i] = x[i] * scale[i] + offset[i];
+    }
+}
+
 TK_KERNEL static void normalize_body(void *context, size_t begin, size_t end, size_t thread) {
     const groupnorm_context *k = context;
     (void)thread;
@@ -87,11 +98,15 @@ TK_KERNEL static void normalize_body(void *context, size_t begin, size_t end, si
     for (size_t row = begin; row < end; row++) {
         const float *scale = k->coefficients + row / k->spatial * 2 * c, *offset = scale + c;
         const float *x = k->x + row * c;
-        float *out = k->out + row * c;
-        if (k->silu) {
-            TK_SIMD for (size_t i = 0; i < c; i++) out[i] = tk_silu(x[i] * scale[i] + offset[i]);
-        } else {
-            TK_SIMD for (size_t i = 0; i < c; i++) out[i] = x[i] * scale[i] + offset[i];
+        if (!k->rounded) {
+            normalize(k->out + row * c, x, scale, offset, c, k->silu);
+            continue;
+        }
+        for (size_t i = 0; i < c; i += TK_LINE) {
+            float line[TK_LINE];
+            const size_t n = c - i < TK_LINE ? c - i : TK_LINE;
+            normalize(line, x + i, scale + i, offset + i, n, k->silu);
+            tk_narrow_line(k->rounded + row * c + i, line, n);
         }
     }
 }
@@ -100,12 +115,12 @@ static size_t position_blocks(size_t spatial) {
     return (spatial + BLOCK - 1) / BLOCK;
 }
 
-void tk_groupnorm_nhwc_forward_f32(float *out, float *mean, float *rstd, const float *x, const float *weight,
-                                   const float *bias, size_t n, size_t spatial, size_t c, size_t groups, float epsilon,
-                                   bool silu, float *scratch) {
+static void nhwc_forward(float *out, uint16_t *rounded, float *mean, float *rstd, const float *x, const float *weight,
+                         const float *bias, size_t n, size_t spatial, size_t c, size_t groups, float epsilon, bool silu,
+                         float *scratch) {
     if (n == 0 || spatial == 0 || c == 0) return;
     groupnorm_context context = {
-        .out = out, .mean = mean, .rstd = rstd, .x = x, .weight = weight, .bias = bias, .n = n, .spatial = spatial,
+        .out = out, .rounded = rounded, .mean = mean, .rstd = rstd, .x = x, .weight = weight, .bias = bias, .n = n, .spatial = spatial,
         .c = c, .groups = groups, .blocks = position_blocks(spatial), .epsilon = epsilon, .silu = silu,
     };
     context.coefficients = scratch;
@@ -113,6 +128,18 @@ void tk_groupnorm_nhwc_forward_f32(float *out, float *mean, float *rstd, const f
     tk_parallel_for(n * context.blocks, GRAIN / (BLOCK * c) + 1, moments_body, &context);
     tk_parallel_for(n * groups, GRAIN / (context.blocks * (c / groups) + 1) + 1, statistics_body, &context);
     tk_parallel_for(n * spatial, GRAIN / c + 1, normalize_body, &context);
+}
+
+void tk_groupnorm_nhwc_forward_f32(float *out, float *mean, float *rstd, const float *x, const float *weight,
+                                   const float *bias, size_t n, size_t spatial, size_t c, size_t groups, float epsilon,
+                                   bool silu, float *scratch) {
+    nhwc_forward(out, NULL, mean, rstd, x, weight, bias, n, spatial, c, groups, epsilon, silu, scratch);
+}
+
+void tk_groupnorm_nhwc_forward_bf16(uint16_t *out, float *mean, float *rstd, const float *x, const float *weight,
+                                    const float *bias, size_t n, size_t spatial, size_t c, size_t groups, float epsilon,
+                                    bool silu, float *scratch) {
+    nhwc_forward(NULL, out, mean, rstd, x, weight, bias, n, spatial, c, groups, epsilon, silu, scratch);
 }
 
 size_t tk_groupnorm_nhwc_forward_scratch(size_t n, size_t spatial, size_t c, size_t groups) {

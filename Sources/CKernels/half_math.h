@@ -11,4 +11,18 @@ TK_INLINE float tk_widen_f16(uint16_t half) {
     return tk_from_bits((int32_t)(bits | sign));
 }
 
+// To the nearest, halves to even; a NaN stays one.
+TK_INLINE uint16_t tk_narrow_bf16(float x) {
+    uint32_t bits = (uint32_t)tk_bits(x);
+    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
+}
+
+// Results that are stored as bfloat16 are made in lines of this many floats, which stay in the nearest cache.
+enum { TK_LINE = 256 };
+
+TK_INLINE void tk_narrow_line(uint16_t *restrict out, const float *restrict x, size_t n) {
+    for (size_t i = 0; i < n; i++) out[i] = tk_narrow_bf16(x[i]);
+}
+
 TK_INLINE float tk_widen_bf16(uint16_t x) { return tk_from_bits((int32_t)((uint32_t)x << 16)); }

@@ -1,6 +1,7 @@
 // Layer norm and RMS norm over the last axis.
 #include "include/tk_norm.h"
 
+#include "half_math.h"
 #include "include/tk_reduce.h"
 #include "parallel.h"
 #include "reduction_math.h"
@@ -14,6 +15,7 @@ enum {
 
 typedef struct norm_context {
     float *out, *mean, *rstd, *partial;
+    uint16_t *rounded;  // instead of out
     const float *dy, *x, *weight, *bias, *kept_mean, *kept_rstd;
     size_t n, c, block;
     float epsilon;
@@ -33,6 +35,16 @@ TK_INLINE void affine_row(float *out, const float *x, float mean, float rstd, co
     }
 }
 
+TK_INLINE void rounded_row(const norm_context *k, size_t row, float mean, float rstd) {
+    const float *x = k->x + row * k->c;
+    for (size_t i = 0; i < k->c; i += TK_LINE) {
+        float line[TK_LINE];
+        const size_t n = k->c - i < TK_LINE ? k->c - i : TK_LINE;
+        affine_row(line, x + i, mean, rstd, k->weight ? k->weight + i : NULL, k->bias ? k->bias + i : NULL, n);
+        tk_narrow_line(k->rounded + row * k->c + i, line, n);
+    }
+}
+
 TK_KERNEL static void layernorm_body(void *context, size_t begin, size_t end, size_t thread) {
     const norm_context *k = context;
     (void)thread;
@@ -42,7 +54,11 @@ TK_KERNEL static void layernorm_body(void *context, size_t begin, size_t end, si
         const float mean = first + tk_run_differences(x, x, first, k->c) / (float)k->c;
         const float variance = tk_run_squares(x, x, mean, k->c) / (float)k->c;
         const float rstd = 1.0f / tk_sqrt(variance + k->epsilon);
-        affine_row(k->out + row * k->c, x, mean, rstd, k->weight, k->bias, k->c);
+        if (k->rounded) {
+            rounded_row(k, row, mean, rstd);
+        } else {
+            affine_row(k->out + row * k->c, x, mean, rstd, k->weight, k->bias, k->c);
+        }
         if (k->mean) k->mean[row] = mean;
         if (k->rstd) k->rstd[row] = rstd;
     }
@@ -53,6 +69,14 @@ void tk_layernorm_forward_f32(float *out, float *mean, float *rstd, const float 
     norm_context context = {
         .out = out, .mean = mean, .rstd = rstd, .x = x, .weight = weight, .bias = bias, .n = n, .c = c,
         .epsilon = epsilon,
+    };
+    tk_parallel_for(n, GRAIN / (c + 1) + 1, layernorm_body, &context);
+}
+
+void tk_layernorm_forward_bf16(uint16_t *out, const float *x, const float *weight, const float *bias, size_t n,
+                               size_t c, float epsilon) {
+    norm_context context = {
+        .rounded = out, .x = x, .weight = weight, .bias = bias, .n = n, .c = c, .epsilon = epsilon,
     };
     tk_parallel_for(n, GRAIN / (c + 1) + 1, layernorm_body, &context);
 }

@@ -3,6 +3,7 @@
 #include "include/tk_resample.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "parallel.h"
 
@@ -39,6 +40,27 @@ TK_KERNEL static void nearest_body(void *context, size_t begin, size_t end, size
             for (size_t i = 0; i < k->c; i++) out[column * k->c + i] = x[column / k->kw * k->c + i];
         }
     }
+}
+
+TK_KERNEL static void nearest_halves_body(void *context, size_t begin, size_t end, size_t thread) {
+    const resample_context *k = context;
+    (void)thread;
+    const size_t bytes = k->c * sizeof(uint16_t);
+    for (size_t row = begin; row < end; row++) {
+        const char *x = (const char *)k->x + row / k->kh * k->w * bytes;
+        char *out = (char *)k->out + row * k->w * k->kw * bytes;
+        for (size_t column = 0; column < k->w * k->kw; column++) {
+            memcpy(out + column * bytes, x + column / k->kw * bytes, bytes);
+        }
+    }
+}
+
+void tk_upsample_nearest_forward_halves(uint16_t *out, const uint16_t *x, size_t n, size_t h, size_t w, size_t c,
+                                        size_t fh, size_t fw) {
+    resample_context context = {
+        .out = (float *)out, .x = (const float *)x, .n = n, .h = h, .w = w, .c = c, .kh = fh, .kw = fw,
+    };
+    tk_parallel_for(n * h * fh, row_grain(w * fw * c), nearest_halves_body, &context);
 }
 
 void tk_upsample_nearest_forward_f32(float *out, const float *x, size_t n, size_t h, size_t w, size_t c, size_t fh,

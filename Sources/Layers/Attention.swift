@@ -64,6 +64,11 @@ public struct Attention: Layer {
         return pass.visit(site, .output, output(read.flattened(2...3), pass))
     }
 
+    /// Whether the projections round their input to bfloat16, so that whoever makes it may do so.
+    public func roundsInput(_ pass: Pass) -> Bool {
+        queries.roundsInput(pass) && keys.roundsInput(pass) && values.roundsInput(pass)
+    }
+
     /// What the queries read, with the answers of adapted keys and values in their regions:
     ///
     ///     read + sum over regions of share · (read with the region's adapters - read)

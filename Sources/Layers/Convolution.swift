@@ -32,6 +32,9 @@ public struct Convolution: Layer {
         return pass.visit(site, .output, pass.adapted(layer, input: x, at: site))
     }
 
+    /// Whether the layer rounds its input to bfloat16, so that whoever makes it may do so.
+    public func roundsInput(_ pass: Pass) -> Bool { pass.roundsOperands(of: weight) }
+
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         weight = transform(weight)
         bias = bias.map(transform)

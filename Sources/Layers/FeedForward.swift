@@ -25,9 +25,12 @@ public struct FeedForward: Layer {
 
     /// - Parameter x: `[..., channels]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let hidden = pass.visit(gateSite, .output, geglu(projection(x, pass)))
-        return pass.visit(site, .output, output(hidden, pass))
+        let gated = geglu(projection(x, pass), rounded: output.roundsInput(pass))
+        return pass.visit(site, .output, output(pass.visit(gateSite, .output, gated), pass))
     }
+
+    /// Whether the first layer rounds its input to bfloat16, so that whoever makes it may do so.
+    public func roundsInput(_ pass: Pass) -> Bool { projection.roundsInput(pass) }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         projection.mapParameters(transform)

@@ -37,6 +37,9 @@ public struct Linear: Layer {
         output(x, .linear, pass)
     }
 
+    /// Whether the layer rounds its input to bfloat16, so that whoever makes it may do so.
+    public func roundsInput(_ pass: Pass) -> Bool { pass.roundsOperands(of: weight) }
+
     /// The outputs of layers that read one input: what each gives alone, in one product where nothing comes between.
     public static func outputs(of layers: [Linear], _ x: Tensor, _ pass: Pass) -> [Tensor] {
         guard pass.isPlain else { return layers.map { $0(x, pass) } }

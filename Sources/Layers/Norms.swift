@@ -22,12 +22,17 @@ public struct GroupNorm: Layer {
     /// - Parameters:
     ///   - x: `[batch, channels, spatial...]`.
     ///   - activation: applied to the result; SiLU runs in the same kernel, unless the plan visits the norm.
+    ///   - rounded: whether only products read the result that round it to bfloat16 (`roundsInput`).
     /// - Returns: the shape of `x`.
-    public func callAsFunction(_ x: Tensor, then activation: Activation? = nil, _ pass: Pass) -> Tensor {
+    public func callAsFunction(
+        _ x: Tensor, then activation: Activation? = nil, rounded: Bool = false, _ pass: Pass
+    ) -> Tensor {
         if activation == .silu || activation == .swish, !pass.isVisiting(site, .output) {
-            return groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: true)
+            return groupNorm(
+                x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: true, rounded: rounded)
         }
-        let y = groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon)
+        let y = groupNorm(
+            x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, rounded: rounded && activation == nil)
         let visited = pass.visit(site, .output, y)
         return activation.map { $0(visited) } ?? visited
     }
@@ -52,9 +57,11 @@ public struct LayerNorm: Layer {
         site = weights.site
     }
 
-    /// - Parameter x: `[..., channels]`.
-    public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        pass.visit(site, .output, layerNorm(x, weight: weight, bias: bias, epsilon: epsilon))
+    /// - Parameters:
+    ///   - x: `[..., channels]`.
+    ///   - rounded: whether only products read the result that round it to bfloat16 (`roundsInput`).
+    public func callAsFunction(_ x: Tensor, rounded: Bool = false, _ pass: Pass) -> Tensor {
+        pass.visit(site, .output, layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, rounded: rounded))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

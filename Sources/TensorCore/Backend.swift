@@ -81,6 +81,10 @@ public protocol Backend: AnyObject, Sendable {
     func groupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
     ) -> (y: Tensor, statistics: NormStatistics)
+    /// `groupNorm` without its statistics, as bfloat16 for a product that rounds its operands.
+    func roundedGroupNorm(
+        _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
+    ) -> Tensor
     func groupNormBackward(
         _ gradient: Tensor, x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, silu: Bool,
         statistics: NormStatistics
@@ -88,6 +92,7 @@ public protocol Backend: AnyObject, Sendable {
     func layerNorm(
         _ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float
     ) -> (y: Tensor, statistics: NormStatistics)
+    func roundedLayerNorm(_ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float) -> Tensor
     func layerNormBackward(
         _ gradient: Tensor, x: Tensor, weight: Tensor?, hasBias: Bool, statistics: NormStatistics
     ) -> NormGradients
@@ -96,6 +101,7 @@ public protocol Backend: AnyObject, Sendable {
         _ gradient: Tensor, x: Tensor, weight: Tensor?, statistics: NormStatistics
     ) -> NormGradients
     func geglu(_ x: Tensor) -> Tensor
+    func roundedGEGLU(_ x: Tensor) -> Tensor
     func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor
     /// `silu(gate) * up` of equal shapes.
     func swiglu(gate: Tensor, up: Tensor) -> Tensor

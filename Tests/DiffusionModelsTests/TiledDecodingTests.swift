@@ -40,11 +40,17 @@ import Weights
         let ramp: [Float] = (0..<side).map { index in Float(index) / Float(side) - 0.5 }
         let picture = Tensor.zeros([1, 3, side, side]) + Tensor(ramp, shape: [1, 1, side, 1])
         let smooth = vae.encode(picture, Pass()).mean
+        // Other tests share the pool: the least of several runs is the decoding's own.
         func peak(_ body: () -> Tensor) -> (picture: Tensor, bytes: Int) {
-            let before = MemoryPool.shared.statistics.liveBytes
-            MemoryPool.shared.resetPeak()
-            let picture = body()
-            return (picture, MemoryPool.shared.statistics.peakLiveBytes - before)
+            let runs = (0..<5).map { _ in
+                ComputeThread.shared.run {
+                    let before = MemoryPool.shared.statistics.liveBytes
+                    MemoryPool.shared.resetPeak()
+                    let picture = body()
+                    return (picture: picture, bytes: MemoryPool.shared.statistics.peakLiveBytes - before)
+                }
+            }
+            return runs.min { $0.bytes < $1.bytes } ?? runs[0]
         }
         let whole = peak { vae.decode(smooth, Pass()) }
         let tiled = peak { vae.decodeTiled(smooth, Pass()) }

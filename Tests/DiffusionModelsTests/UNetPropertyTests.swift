@@ -17,6 +17,38 @@ import Weights
 
     /// The same at widths and sizes like those of a real small model.
     @Test func rowsAreIndependentAtRealWidths() throws {
+        let (unet, sites) = try unetOfRealWidths { $0.frozen() }
+        try expectIndependentRows(
+            unet, sites, sample: wave([3, 4, 16, 16], 0.37), timesteps: Tensor([999, 500.5, 1] as [Float]),
+            context: wave([3, 77, 96], 0.11))
+    }
+
+    /// Where products round what they read, norms may do it for them, unless somebody looks: not a bit changes.
+    @Test func roundingEarlyIsRounding() throws {
+        let (unet, _) = try unetOfRealWidths { $0.converted(to: .bfloat16).frozen() }
+        func noise(_ pass: Pass) -> Tensor {
+            unet(
+                wave([2, 4, 16, 16], 0.37), timesteps: Tensor([999, 1] as [Float]), context: wave([2, 77, 96], 0.11),
+                pass)
+        }
+        #expect(isBitEqual(noise(Pass()), noise(Pass(plan: SitePlan()))))
+        var configuration = AutoencoderKLConfiguration()
+        configuration.blockOutChannels = [32, 64]
+        configuration.downBlockTypes = ["DownEncoderBlock2D", "DownEncoderBlock2D"]
+        configuration.upBlockTypes = ["UpDecoderBlock2D", "UpDecoderBlock2D"]
+        configuration.layersPerBlock = 1
+        let initial = InitializingSource(seed: 8)
+        _ = try AutoencoderKL(configuration, weights: ScopedWeights(initial))
+        let weights = initial.tensors.mapValues { $0.converted(to: .bfloat16).frozen() }
+        let autoencoder = try AutoencoderKL(configuration, weights: ScopedWeights(DictionarySource(weights)))
+        let latents = wave([1, 4, 12, 12], 0.41)
+        #expect(isBitEqual(autoencoder.decode(latents, Pass()), autoencoder.decode(latents, Pass(plan: SitePlan()))))
+    }
+
+    /// A small UNet whose fresh weights `transform` has changed.
+    private func unetOfRealWidths(
+        _ transform: (Tensor) -> Tensor
+    ) throws -> (UNet2DConditionModel, SiteIndex) {
         var configuration = UNet2DConditionConfiguration()
         configuration.blockOutChannels = [64, 128]
         configuration.downBlockTypes = ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]
@@ -26,11 +58,8 @@ import Weights
         configuration.attentionHeads = 4
         let initial = InitializingSource(seed: 7)
         _ = try UNet2DConditionModel(configuration, weights: ScopedWeights(initial))
-        let weights = ScopedWeights(DictionarySource(initial.tensors.mapValues { $0.frozen() }))
-        try expectIndependentRows(
-            try UNet2DConditionModel(configuration, weights: weights), weights.sites,
-            sample: wave([3, 4, 16, 16], 0.37), timesteps: Tensor([999, 500.5, 1] as [Float]),
-            context: wave([3, 77, 96], 0.11))
+        let weights = ScopedWeights(DictionarySource(initial.tensors.mapValues(transform)))
+        return (try UNet2DConditionModel(configuration, weights: weights), weights.sites)
     }
 
     /// Runs each row alone and all together. A failure names the layers whose rows went in equal and came out

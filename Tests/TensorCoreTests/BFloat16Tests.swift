@@ -4,6 +4,77 @@ import Testing
 
 /// Products of bfloat16 operands with fp32 sums, beside the same products in fp32.
 @Suite(.serialized) struct BFloat16Tests {
+    /// Every half-precision number becomes the bfloat16 that it becomes by way of float32, and the other way round.
+    @Test func halvesOfBothKinds() {
+        for (from, to) in [(DType.float16, DType.bfloat16), (.bfloat16, .float16)] {
+            let all = Tensor.filled(shape: [1 << 16], dtype: from) { bytes in
+                for value in 0..<1 << 16 {
+                    bytes.storeBytes(of: UInt16(value), toByteOffset: 2 * value, as: UInt16.self)
+                }
+            }
+            #expect(isBitEqual(all.converted(to: to), all.converted(to: .float32).converted(to: to)))
+        }
+    }
+
+    /// Norms and gates that round their results, and products that are given rounded inputs, give the bits of rounding
+    /// apart.
+    @Test func roundedResults() {
+        var generator = Generator(seed: 11)
+        let backend = CPUBackend.shared
+        for channels in [24, 320, 520] {
+            let map = generator.normals([2, channels, 5, 7])
+            let (weight, bias) = (generator.normals([channels]), generator.normals([channels]))
+            for x in [map, map.channelsLast()] {
+                for isActivated in [false, true] {
+                    func norm(_ rounded: Bool) -> Tensor {
+                        groupNorm(x, groups: 8, weight: weight, bias: bias, silu: isActivated, rounded: rounded)
+                    }
+                    #expect(isBitEqual(norm(true), norm(false).converted(to: .bfloat16)))
+                }
+            }
+            let rows = map.permuted([0, 2, 3, 1]).contiguous()
+            for bias in [nil, bias] {
+                #expect(
+                    isBitEqual(
+                        layerNorm(rows, weight: weight, bias: bias, rounded: true),
+                        layerNorm(rows, weight: weight, bias: bias).converted(to: .bfloat16)))
+            }
+            #expect(isBitEqual(geglu(rows, rounded: true), geglu(rows).converted(to: .bfloat16)))
+            let tracked = layerNorm(rows.tracked(), weight: weight, rounded: true)
+            #expect(tracked.dtype == .float32 && tracked.isTracked)
+
+            let half = map.converted(to: .bfloat16)
+            #expect(
+                isBitEqual(
+                    resample(half, .nearest(factor: 2)), resample(map, .nearest(factor: 2)).converted(to: .bfloat16)))
+            let kernel = generator.normals([16, channels, 3, 3]).converted(to: .bfloat16).frozen()
+            let matrix = generator.normals([16, channels]).converted(to: .bfloat16).frozen()
+            if kernel.roundsOperands {
+                let geometry = ConvolutionGeometry(padding: 1)
+                #expect(isBitEqual(convolution(half, kernel, nil, geometry), convolution(map, kernel, nil, geometry)))
+                #expect(isBitEqual(linear(rows.converted(to: .bfloat16), matrix), linear(rows, matrix)))
+            }
+        }
+        #expect(Tensor.zeros([2, 2]).roundsOperands == false)
+        #expect(Tensor.zeros([2, 2]).converted(to: .bfloat16).roundsOperands == backend.hasBFloat16Tiles)
+    }
+
+    /// Scores that rise from one block of keys to the next, further than weights can be written down.
+    @Test(arguments: [1, 32, 512, 4096] as [Float]) func attentionOfRisingScores(_ slope: Float) {
+        let backend = CPUBackend.shared
+        guard backend.hasBFloat16Tiles else { return }
+        var generator = Generator(seed: 12)
+        let (keyCount, depth) = (2048, 32)
+        let q = Tensor.ones([1, 64, 1, depth])
+        let rise = (0..<keyCount).map { slope * Float($0 / 512) / Float(depth) }
+        let k = Tensor(rise, shape: [1, keyCount, 1, 1]).expanded(to: [1, keyCount, 1, depth]).contiguous()
+        let v = generator.normals([1, keyCount, 1, depth])
+        let rounded = backend.attention(queries: q, keys: k, values: v, .init(scale: 1, allowsBFloat16: true))
+        let exact = backend.attention(queries: q, keys: k, values: v, .init(scale: 1))
+        #expect(relativeL2(rounded.output, exact.output) < 0.02, "\(relativeL2(rounded.output, exact.output))")
+        #expect(maximumDifference(rounded.logSumExp, exact.logSumExp) < 0.004 * max(3 * slope, 2))
+    }
+
     /// bfloat16 keeps 8 bits: each operand is off by at most 2^-9 of itself.
     private let tolerance = 0.01
 

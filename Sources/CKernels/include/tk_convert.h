@@ -8,6 +8,8 @@ void tk_f32_from_f16(float *out, const uint16_t *x, size_t n);
 void tk_f16_from_f32(uint16_t *out, const float *x, size_t n);
 void tk_f32_from_bf16(float *out, const uint16_t *x, size_t n);
 void tk_bf16_from_f32(uint16_t *out, const float *x, size_t n);
+void tk_bf16_from_f16(uint16_t *out, const uint16_t *x, size_t n);
+void tk_f16_from_bf16(uint16_t *out, const uint16_t *x, size_t n);
 void tk_f32_from_f64(float *out, const double *x, size_t n);
 void tk_f64_from_f32(double *out, const float *x, size_t n);
 void tk_f32_from_i32(float *out, const int32_t *x, size_t n);

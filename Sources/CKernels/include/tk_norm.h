@@ -4,10 +4,14 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // out, x: (n, c). mean, rstd: (n); both may be NULL. weight, bias: (c). In place.
 void tk_layernorm_forward_f32(float *out, float *mean, float *rstd, const float *x, const float *weight,
                               const float *bias, size_t n, size_t c, float epsilon);
+// The same, rounded to bfloat16, without statistics.
+void tk_layernorm_forward_bf16(uint16_t *out, const float *x, const float *weight, const float *bias, size_t n,
+                               size_t c, float epsilon);
 // dx: (n, c), may be dy. dweight, dbias: (c). scratch: needed when dweight or dbias is wanted.
 void tk_layernorm_backward_f32(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
                                const float *mean, const float *rstd, const float *weight, size_t n, size_t c,
@@ -27,6 +31,10 @@ size_t tk_rmsnorm_backward_scratch(size_t n, size_t c);
 void tk_groupnorm_nhwc_forward_f32(float *out, float *mean, float *rstd, const float *x, const float *weight,
                                    const float *bias, size_t n, size_t spatial, size_t c, size_t groups, float epsilon,
                                    bool silu, float *scratch);
+// The same, rounded to bfloat16.
+void tk_groupnorm_nhwc_forward_bf16(uint16_t *out, float *mean, float *rstd, const float *x, const float *weight,
+                                    const float *bias, size_t n, size_t spatial, size_t c, size_t groups, float epsilon,
+                                    bool silu, float *scratch);
 size_t tk_groupnorm_nhwc_forward_scratch(size_t n, size_t spatial, size_t c, size_t groups);
 // dy is the gradient of the result (after SiLU when `silu`). dx: (n, spatial, c), may be dy. dweight, dbias: (c).
 // `bias` is read only when `silu`.

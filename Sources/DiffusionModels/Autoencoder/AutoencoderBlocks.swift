@@ -98,7 +98,7 @@ struct SpatialAttention: Layer {
     }
 
     private func forward(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let tokens = norm(x, pass).permuted([0, 2, 3, 1]).flattened(1...2)
+        let tokens = norm(x, rounded: attention.roundsInput(pass), pass).permuted([0, 2, 3, 1]).flattened(1...2)
         let h = attention(tokens, pass)
         let map = h.reshaped([x.size(0), x.size(2), x.size(3), x.size(1)]).permuted([0, 3, 1, 2])
         return pass.visit(site, .output, map + x)

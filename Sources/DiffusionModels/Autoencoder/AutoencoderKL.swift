@@ -101,7 +101,8 @@ private struct AutoencoderEncoder: Layer {
         var h = convIn(x, pass)
         for block in downBlocks { h = block(h, pass) }
         h = midBlock(h, pass)
-        return pass.visit(site, .output, convOut(normOut(h, then: activation, pass), pass))
+        return pass.visit(
+            site, .output, convOut(normOut(h, then: activation, rounded: convOut.roundsInput(pass), pass), pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
@@ -145,7 +146,8 @@ private struct AutoencoderDecoder: Layer {
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
         var h = midBlock(convIn(x, pass), pass)
         for block in upBlocks { h = block(h, pass) }
-        return pass.visit(site, .output, convOut(normOut(h, then: activation, pass), pass))
+        return pass.visit(
+            site, .output, convOut(normOut(h, then: activation, rounded: convOut.roundsInput(pass), pass), pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

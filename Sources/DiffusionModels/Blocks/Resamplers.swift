@@ -37,7 +37,8 @@ struct Upsampler: Layer {
     /// - Parameter size: height and width to reach: twice those of `x`, or one less where the partner's size was odd.
     ///   Nearest-neighbour resizing to such a size is doubling and leaving out the last row or column.
     func callAsFunction(_ x: Tensor, to size: [Int]? = nil, _ pass: Pass) -> Tensor {
-        var h = resample(x, .nearest(factor: 2))
+        let source = convolution.roundsInput(pass) && !x.isTracked ? x.converted(to: .bfloat16) : x
+        var h = resample(source, .nearest(factor: 2))
         if let size {
             h = h.narrowed(2, start: 0, count: size[0]).narrowed(3, start: 0, count: size[1])
         }

@@ -53,11 +53,11 @@ struct ResidualBlock: Layer {
     }
 
     private func forward(_ x: Tensor, time: Tensor?, _ pass: Pass) -> Tensor {
-        var h = conv1(norm1(x, then: activation, pass), pass)
+        var h = conv1(norm1(x, then: activation, rounded: conv1.roundsInput(pass), pass), pass)
         if let time, let timeProjection {
             h = h + timeProjection.spread(activation(time), height: h.size(2), width: h.size(3), pass)
         }
-        h = conv2(norm2(h, then: activation, pass), pass)
+        h = conv2(norm2(h, then: activation, rounded: conv2.roundsInput(pass), pass), pass)
         return pass.visit(site, .output, (shortcut?(x, pass) ?? x) + h)
     }
 

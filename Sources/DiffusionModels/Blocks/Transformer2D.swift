@@ -48,7 +48,7 @@ struct Transformer2D: Layer {
     }
 
     private func forward(_ x: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
-        var tokens = projectionIn.tokens(norm(x, pass), pass)
+        var tokens = projectionIn.tokens(norm(x, rounded: projectionIn.roundsInput(pass), pass), pass)
         for block in blocks { tokens = block(tokens, context: context, pass) }
         let h = projectionOut.map(tokens, height: x.size(2), width: x.size(3), pass)
         return pass.visit(site, .output, h + x)
@@ -94,9 +94,12 @@ struct TransformerBlock: Layer {
     }
 
     func callAsFunction(_ x: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
-        var h = x + selfAttention(norm1(x, pass), context: onlyCrossAttention ? context : nil, pass)
-        h = h + crossAttention(norm2(h, pass), context: context, pass)
-        return pass.visit(site, .output, h + feedForward(norm3(h, pass), pass))
+        var h = x
+        let first = norm1(h, rounded: selfAttention.roundsInput(pass), pass)
+        h = h + selfAttention(first, context: onlyCrossAttention ? context : nil, pass)
+        h = h + crossAttention(norm2(h, rounded: crossAttention.roundsInput(pass), pass), context: context, pass)
+        let last = norm3(h, rounded: feedForward.roundsInput(pass), pass)
+        return pass.visit(site, .output, h + feedForward(last, pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
@@ -119,6 +122,13 @@ private enum TokenProjection: Layer {
             isLinear
             ? .linear(try Linear(channels, channels, weights))
             : .convolution(try Convolution(channels, channels, kernel: 1, weights))
+    }
+
+    func roundsInput(_ pass: Pass) -> Bool {
+        switch self {
+        case .linear(let linear): linear.roundsInput(pass)
+        case .convolution(let convolution): convolution.roundsInput(pass)
+        }
     }
 
     /// `[batch, channels, height, width]` as `[batch, height * width, channels]`, projected.

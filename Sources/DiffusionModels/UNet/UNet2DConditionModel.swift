@@ -89,7 +89,7 @@ public struct UNet2DConditionModel: Layer {
             h = block(h, time: time, context: context, skips: &skips, pass)
         }
         if pass.isFinished { return h }
-        return convOut(normOut(h, then: configuration.activation, pass), pass)
+        return convOut(normOut(h, then: configuration.activation, rounded: convOut.roundsInput(pass), pass), pass)
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

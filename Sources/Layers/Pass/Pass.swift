@@ -52,6 +52,9 @@ public struct Pass: Sendable {
     /// Whether nothing is visited or adapted.
     public var isPlain: Bool { plan == nil && adaptation == nil }
 
+    /// Whether what only products with these weights read may be rounded where it is made, which changes no bit of them.
+    func roundsOperands(of weight: Tensor) -> Bool { isPlain && weight.roundsOperands }
+
     /// Whether the plan wants nothing more of this pass, so that the blocks that follow can be left out.
     public var isFinished: Bool { plan?.isFinished ?? false }
 

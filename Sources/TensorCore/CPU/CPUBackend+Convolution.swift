@@ -15,7 +15,7 @@ extension CPUBackend {
 
     func convolution(_ x: Tensor, weight: Tensor, bias: Tensor?, _ key: ConvolutionKey) -> Tensor {
         if let tile = key.kernel.winogradTile {
-            return winograd(x, weight: weight, bias: bias, tile: tile, key)
+            return winograd(x.converted(to: .float32), weight: weight, bias: bias, tile: tile, key)
         }
         let x = x.channelsLast().converted(to: key.operandType)
         let bias = bias?.contiguous()

@@ -50,6 +50,8 @@ extension CPUBackend {
         case (.uint8, .bool): tk_bool_from_u8(out.pointer(), x.pointer(), count)
         case (.bool, .uint8): out.rawPointer.copyMemory(from: x.rawPointer, byteCount: count)
         case (.int64, .bool): tk_bool_from_i64(out.pointer(), x.pointer(), count)
+        case (.float16, .bfloat16): tk_bf16_from_f16(out.pointer(), x.pointer(), count)
+        case (.bfloat16, .float16): tk_f16_from_bf16(out.pointer(), x.pointer(), count)
         case (.float32, let target): narrow(x.pointer(), out, target, count)
         case (let source, .float32): widen(x, source, out.pointer(), count)
         case (let source, let target):

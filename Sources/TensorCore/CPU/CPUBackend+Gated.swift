@@ -11,6 +11,15 @@ extension CPUBackend {
         }
     }
 
+    public func roundedGEGLU(_ x: Tensor) -> Tensor {
+        let x = x.contiguous()
+        let channels = x.size(-1) / 2
+        let out = Tensor.empty(x.shape.dropLast() + [channels], dtype: .bfloat16)
+        return kernel(into: out, from: x) {
+            tk_geglu_forward_bf16(out.pointer(), x.pointer(), out.count / channels, channels)
+        }
+    }
+
     public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor {
         let (x, gradient) = (x.contiguous(), gradient.contiguous())
         let channels = x.size(-1) / 2

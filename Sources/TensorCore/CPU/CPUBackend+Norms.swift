@@ -27,6 +27,29 @@ extension CPUBackend {
         return (y, NormStatistics(mean: mean, reciprocalDeviation: deviation))
     }
 
+    public func roundedGroupNorm(
+        _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
+    ) -> Tensor {
+        let x = x.normalizable()
+        guard x.layout.isChannelsLast else {
+            let y = groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu).y
+            return convert(y, to: .bfloat16)
+        }
+        let (batch, channels) = (x.size(0), x.size(1))
+        let spatial = x.shape.dropFirst(2).reduce(1, *)
+        let y = Tensor.empty(like: x, dtype: .bfloat16)
+        let statistics = Tensor.empty([2, batch * groups])
+        let (w, b) = (weight?.contiguous(), bias?.contiguous())
+        return kernel(into: y, from: x, w, b, statistics) {
+            withScratch(tk_groupnorm_nhwc_forward_scratch(batch, spatial, channels, groups)) { scratch in
+                let mean: UnsafeMutablePointer<Float> = statistics.pointer()
+                tk_groupnorm_nhwc_forward_bf16(
+                    y.pointer(), mean, mean + batch * groups, x.pointer(), w?.pointer(), b?.pointer(), batch, spatial,
+                    channels, groups, epsilon, silu, scratch)
+            }
+        }
+    }
+
     public func groupNormBackward(
         _ gradient: Tensor, x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, silu: Bool,
         statistics: NormStatistics
@@ -77,6 +100,17 @@ extension CPUBackend {
                 columns, epsilon)
         }
         return (y, NormStatistics(mean: mean, reciprocalDeviation: deviation))
+    }
+
+    public func roundedLayerNorm(_ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float) -> Tensor {
+        let x = x.contiguous()
+        let columns = x.size(-1)
+        let y = Tensor.empty(x.shape, dtype: .bfloat16)
+        let (w, b) = (weight?.contiguous(), bias?.contiguous())
+        return kernel(into: y, from: x, w, b) {
+            tk_layernorm_forward_bf16(
+                y.pointer(), x.pointer(), w?.pointer(), b?.pointer(), x.count / max(columns, 1), columns, epsilon)
+        }
     }
 
     public func layerNormBackward(

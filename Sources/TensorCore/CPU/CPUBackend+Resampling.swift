@@ -4,7 +4,12 @@ extension CPUBackend {
     public func resample(_ x: Tensor, _ resampling: Resampling) -> Tensor {
         let x = x.channelsLast()
         let (n, c, h, w) = (x.size(0), x.size(1), x.size(2), x.size(3))
-        let out = Tensor.empty(Layout(shape: resampling.outputShape(x.shape), order: [0, 2, 3, 1]))
+        let out = Tensor.empty(Layout(shape: resampling.outputShape(x.shape), order: [0, 2, 3, 1]), dtype: x.dtype)
+        if case .nearest(let factor) = resampling, x.dtype == .bfloat16 {
+            return kernel(into: out, from: x) {
+                tk_upsample_nearest_forward_halves(out.pointer(), x.pointer(), n, h, w, c, factor, factor)
+            }
+        }
         return kernel(into: out, from: x) {
             switch resampling {
             case .nearest(let factor):

@@ -21,7 +21,7 @@ extension CPUBackend {
                 && map.weight.count > 0 && map.weight.storage.isOnHost
         }
         guard areRows else { return nil }
-        let x = x.contiguous()
+        let x = x.contiguous().converted(to: .float32)
         let biases = maps.map { $0.bias?.contiguous() }
         let outputs = maps.map { Tensor.empty(x.shape.dropLast() + [$0.weight.size(0)]) }
         return ComputeThread.shared.run { () -> [Tensor]? in

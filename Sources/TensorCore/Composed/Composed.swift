@@ -38,6 +38,13 @@ extension Backend {
         Composed.groupNorm(self, x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu)
     }
 
+    public func roundedGroupNorm(
+        _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
+    ) -> Tensor {
+        let y = groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu).y
+        return convert(y, to: .bfloat16)
+    }
+
     public func groupNormBackward(
         _ gradient: Tensor, x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, silu: Bool,
         statistics: NormStatistics
@@ -50,6 +57,10 @@ extension Backend {
         _ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float
     ) -> (y: Tensor, statistics: NormStatistics) {
         Composed.layerNorm(self, x, weight: weight, bias: bias, epsilon: epsilon)
+    }
+
+    public func roundedLayerNorm(_ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float) -> Tensor {
+        convert(layerNorm(x, weight: weight, bias: bias, epsilon: epsilon).y, to: .bfloat16)
     }
 
     public func layerNormBackward(
@@ -69,6 +80,8 @@ extension Backend {
     }
 
     public func geglu(_ x: Tensor) -> Tensor { Composed.geglu(self, x) }
+
+    public func roundedGEGLU(_ x: Tensor) -> Tensor { convert(geglu(x), to: .bfloat16) }
 
     public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor {
         Composed.gegluBackward(self, gradient, x: x)

@@ -1,11 +1,14 @@
 /// The gated half of a GEGLU feed-forward: `hidden * gelu(gate)`.
 ///
-/// - Parameter x: `[..., 2 * channels]`: hidden first, gate second (diffusers `activations.py`, GEGLU).
+/// - Parameters:
+///   - x: `[..., 2 * channels]`: hidden first, gate second (diffusers `activations.py`, GEGLU).
+///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
 /// - Returns: `[..., channels]`.
-public func geglu(_ x: Tensor) -> Tensor {
+public func geglu(_ x: Tensor, rounded: Bool = false) -> Tensor {
     precondition(x.size(-1) % 2 == 0, "geglu: last dimension of \(x.shape) is odd")
     let x = x.converted(to: .float32)
     let input = x.detached
+    if rounded && !x.isTracked { return input.backend.roundedGEGLU(input) }
     return input.backend.geglu(input).recorded(from: [x]) { gradient in
         [gradient.backend.gegluBackward(gradient, x: input)]
     }

@@ -104,6 +104,10 @@ public func padded(_ x: Tensor, before: [Int], after: [Int], value: Double = 0) 
 /// A new size for a `[batch, channels, height, width]` tensor.
 public func resample(_ x: Tensor, _ resampling: Resampling) -> Tensor {
     precondition(x.rank == 4, "resample: shape \(x.shape)")
+    // Repeating moves numbers, of whatever kind.
+    if case .nearest = resampling, x.dtype == .bfloat16, !x.isTracked, x.backend is CPUBackend {
+        return x.backend.resample(x, resampling)
+    }
     return Tensor.inFloat32(x) { x in
         let shape = x.shape
         return x.backend.resample(x.detached, resampling).recorded(from: [x]) { gradient in

@@ -6,12 +6,18 @@
 ///   - x: `[batch, channels, spatial...]`; `channels` divisible by `groups`.
 ///   - weight, bias: `[channels]`.
 ///   - silu: applies `silu` to the result in the same pass.
+///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
 public func groupNorm(
-    _ x: Tensor, groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, silu: Bool = false
+    _ x: Tensor, groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, silu: Bool = false,
+    rounded: Bool = false
 ) -> Tensor {
     precondition(x.rank >= 2 && x.size(1) % groups == 0, "groupNorm: \(groups) groups of shape \(x.shape)")
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
+    if rounded && !isAnyTracked(x, weight, bias) {
+        return sharedBackend(input, scale, shift).roundedGroupNorm(
+            input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
+    }
     let (output, statistics) = sharedBackend(input, scale, shift).groupNorm(
         input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
     return recordNorm(output, x, weight, bias) { gradient in
@@ -25,9 +31,16 @@ public func groupNorm(
 /// - Parameters:
 ///   - x: `[..., channels]`.
 ///   - weight, bias: `[channels]`.
-public func layerNorm(_ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5) -> Tensor {
+///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
+public func layerNorm(
+    _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, rounded: Bool = false
+) -> Tensor {
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
+    if rounded && !isAnyTracked(x, weight, bias) {
+        return sharedBackend(input, scale, shift)
+            .roundedLayerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
+    }
     let (output, statistics) = sharedBackend(input, scale, shift)
         .layerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
     let hasBias = bias != nil
@@ -48,6 +61,8 @@ public func rmsNorm(_ x: Tensor, weight: Tensor? = nil, epsilon: Float = 1e-6) -
         gradient.backend.rmsNormBackward(gradient, x: input, weight: scale, statistics: statistics)
     }
 }
+
+private func isAnyTracked(_ tensors: Tensor?...) -> Bool { tensors.contains { $0?.isTracked ?? false } }
 
 private func widened(_ x: Tensor, _ weight: Tensor?, _ bias: Tensor?) -> (Tensor, Tensor?, Tensor?) {
     (x.converted(to: .float32), weight?.converted(to: .float32), bias?.converted(to: .float32))

@@ -35,7 +35,7 @@ public func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
 /// - Returns: `[..., out]`.
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
     precondition(x.size(-1) == weight.size(1), "linear: input \(x.shape) for weight \(weight.shape)")
-    let x = x.converted(to: .float32)
+    let x = operand(x, weight)
     let bias = bias?.converted(to: .float32)
     let (input, matrix) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
@@ -67,7 +67,8 @@ public func linears(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor] {
     for map in maps {
         precondition(x.size(-1) == map.weight.size(1), "linear: input \(x.shape) for weight \(map.weight.shape)")
     }
-    return sharedBackend([x] + maps.map(\.weight)).linears(x.converted(to: .float32), maps)
+    return sharedBackend([x] + maps.map(\.weight)).linears(
+        maps.allSatisfy(\.weight.roundsOperands) && x.dtype == .bfloat16 ? x : x.converted(to: .float32), maps)
 }
 
 /// Two-dimensional convolution.
@@ -84,7 +85,7 @@ public func convolution(
         x.rank == 4 && weight.rank == 4 && x.size(1) == weight.size(1) * geometry.groups
             && weight.size(0) % geometry.groups == 0,
         "convolution: input \(x.shape) for weight \(weight.shape) in \(geometry.groups) groups")
-    let x = x.converted(to: .float32)
+    let x = operand(x, weight)
     let bias = bias?.converted(to: .float32)
     let (input, kernel) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
@@ -100,4 +101,17 @@ public func convolution(
             needs.bias ? backend.reduce(.sum, gradient, axes: [0, 2, 3]).reshaped([gradient.size(1)]) : nil,
         ]
     }
+}
+
+extension Tensor {
+    /// Whether products with these weights round what they read to bfloat16, so that whoever makes it may do so. It
+    /// depends on the processor; gradients are not rounded.
+    public var roundsOperands: Bool {
+        dtype == .bfloat16 && !isTracked && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
+    }
+}
+
+/// What a product reads: float32, or bfloat16 that it would round to.
+private func operand(_ x: Tensor, _ weight: Tensor) -> Tensor {
+    x.dtype == .bfloat16 && !x.isTracked && weight.roundsOperands ? x : x.converted(to: .float32)
 }
