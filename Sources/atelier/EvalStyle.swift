@@ -42,7 +42,10 @@ struct EvalStyle: AsyncParsableCommand {
     var steps: Int?
     @Option(help: "Guidance scale (default: the model's own).")
     var cfgScale: Double?
-    @Option(help: "What distances are taken in: probes, or latents of the model's autoencoder.")
+    @Option(
+        help: ArgumentHelp(
+            "What distances are taken in: probes; textures, which compares Gram matrices of the probes' maps with the true "
+                + "style's, wherever its lines lie; or latents of the model's autoencoder."))
     var metric: Metric = .probes
     @Option(help: "The probes: a folder of portrait-a, portrait-b, landscape-a, landscape-b (default: the embedded).")
     var probes: String?
@@ -54,10 +57,14 @@ struct EvalStyle: AsyncParsableCommand {
     var threads: Int?
 
     enum Metric: String, ExpressibleByArgument, CaseIterable {
-        case probes, latents
+        case probes, textures, latents
 
         var description: String {
-            self == .probes ? "perceptual distance of the probes" : "mean squared distance of latents"
+            switch self {
+            case .probes: "perceptual distance of the probes"
+            case .textures: "Gram matrices of the probes' maps to the style, their perceptual distance to the content"
+            case .latents: "mean squared distance of latents"
+            }
         }
     }
 
@@ -137,6 +144,7 @@ struct EvalStyle: AsyncParsableCommand {
         }
         return try evaluation.run(
             style: truth, arms: ways.map(\.arm), metric: metric.description, distance: try distance(network),
+            styleDistance: try metric == .textures ? overProbes { $0.textureDistances($1, $2) } : nil,
             plain: { orders in
                 let requests = orders.map(request)
                 return try drawn("plain", orders) { try Denoising(requests[$0], model: network) }
@@ -170,14 +178,7 @@ struct EvalStyle: AsyncParsableCommand {
 
     private func distance(_ network: StableDiffusion) throws -> StyleEvaluation.Distance {
         switch metric {
-        case .probes:
-            let folder = try probes ?? Assets.folder(assets).appending(path: "probes").path
-            let pair = try ProbePair(folder: folder, version: probeVersion)
-            return { a, b in
-                zip(
-                    pair.portrait.perceptualDistances(a, b), pair.landscape.perceptualDistances(a, b)
-                ).map { ($0 + $1) / 2 }
-            }
+        case .probes, .textures: return try overProbes { $0.perceptualDistances($1, $2) }
         case .latents:
             return { a, b in
                 zip(a, b).map { first, second in
@@ -186,6 +187,17 @@ struct EvalStyle: AsyncParsableCommand {
                     return Double(mean(square(halves[0] - halves[1])).item)
                 }
             }
+        }
+    }
+
+    /// The mean of what both probes say.
+    private func overProbes(
+        _ distances: @escaping (_ probe: Probe, _ a: [Image], _ b: [Image]) -> [Double]
+    ) throws -> StyleEvaluation.Distance {
+        let folder = try probes ?? Assets.folder(assets).appending(path: "probes").path
+        let pair = try ProbePair(folder: folder, version: probeVersion)
+        return { a, b in
+            zip(distances(pair.portrait, a, b), distances(pair.landscape, a, b)).map { ($0 + $1) / 2 }
         }
     }
 }

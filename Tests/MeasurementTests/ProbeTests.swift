@@ -97,4 +97,22 @@ import World
         #expect(distances[0] == 0)
         #expect(distances[1] > 0 && distances[2] > distances[1])
     }
+
+    /// Specks that lie elsewhere are the same texture in another picture; larger ones are not.
+    @Test func `a texture is the same wherever it lies`() throws {
+        let probe = Probe(try network())
+        func specks(_ size: Int, _ shift: Int) -> Image {
+            let bytes = (0..<32 * 32).flatMap { place -> [UInt8] in
+                let (x, y) = ((place % 32 + shift) % 32 / size, (place / 32 + shift) % 32 / size)
+                let value = UInt8(truncatingIfNeeded: (x &* 73_856_093 ^ y &* 19_349_663) >> 3)
+                return [value, value, value]
+            }
+            return Image(width: 32, height: 32, pixels: bytes)
+        }
+        let (a, b) = ([specks(1, 0), specks(1, 0), specks(1, 0)], [specks(1, 0), specks(1, 16), specks(8, 0)])
+        let (textures, looks) = (probe.textureDistances(a, b), probe.perceptualDistances(a, b))
+        #expect(textures[0] == 0 && looks[0] == 0)
+        #expect(textures[1] < 0.5 * textures[2], "\(textures)")
+        #expect(textures[1] / textures[2] < 0.6 * looks[1] / looks[2], "\(textures) \(looks)")
+    }
 }

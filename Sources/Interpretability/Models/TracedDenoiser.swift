@@ -51,7 +51,7 @@ public struct TracedDenoiser: TraceableModel {
     public func scan(_ prompts: [PromptInput]) throws -> SiteScan {
         let first = Array(prompts.prefix(1))
         _ = try tokenCounts(first)
-        return try SiteScan.learned(sites, isRepeated: false) { _, plan in
+        return SiteScan.learned(sites, isRepeated: false) { _, plan in
             denoise(first + first, steps: 1, on: ShapeBackend.shared) { _ in plan }
         }
     }

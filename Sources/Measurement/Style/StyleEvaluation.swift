@@ -48,17 +48,20 @@ public struct StyleEvaluation: Sendable {
 
     /// - Parameters:
     ///   - arms: the first is the one that the others are compared with.
+    ///   - distance: between pictures and what they show.
+    ///   - styleDistance: to the true style; `distance` when nil.
     ///   - plain: draws without the style.
     ///   - draw: draws one arm at one strength; gets the plain pictures, too.
     public func run(
-        style: SceneStyle, arms: [Arm], metric: String, distance: Distance,
+        style: SceneStyle, arms: [Arm], metric: String, distance: @escaping Distance, styleDistance: Distance? = nil,
         plain: ([PictureOrder]) throws -> [Image],
         draw: (_ arm: Int, _ strength: Double, _ orders: [PictureOrder], _ plain: [Image]) throws -> [Image]
     ) throws -> Result {
         let orders = orders()
         let base = try plain(orders)
         let truth = base.map { restyled($0, style: style, size: $0.width) }
-        let start = Sample(toStyle: distance(base, truth), toContent: base.map { _ in 0 })
+        let styleDistance = styleDistance ?? distance
+        let start = Sample(toStyle: styleDistance(base, truth), toContent: base.map { _ in 0 })
         var samples: [[Sample]] = []
         var points: [[StyleReport.Point]] = []
         var shown: [[Image]] = [base, truth]
@@ -67,7 +70,7 @@ public struct StyleEvaluation: Sendable {
             points.append([])
             for (place, strength) in arm.strengths.enumerated() {
                 let pictures = try draw(number, strength, orders, base)
-                let sample = Sample(toStyle: distance(pictures, truth), toContent: distance(pictures, base))
+                let sample = Sample(toStyle: styleDistance(pictures, truth), toContent: distance(pictures, base))
                 samples[number].append(sample)
                 points[number].append(
                     sample.point(strength: strength, diversity: diversity(pictures, distance)))
