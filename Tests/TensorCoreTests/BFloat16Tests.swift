@@ -40,6 +40,9 @@ import Testing
                         layerNorm(rows, weight: weight, bias: bias).converted(to: .bfloat16)))
             }
             #expect(isBitEqual(geglu(rows, rounded: true), geglu(rows).converted(to: .bfloat16)))
+            let single = generator.normals([2, 1, channels])
+            #expect(layerNorm(single, weight: weight, rounded: true).dtype == .float32)
+            #expect(geglu(single, rounded: true).dtype == .float32)
             let tracked = layerNorm(rows.tracked(), weight: weight, rounded: true)
             #expect(tracked.dtype == .float32 && tracked.isTracked)
 

@@ -3,12 +3,13 @@
 /// - Parameters:
 ///   - x: `[..., 2 * channels]`: hidden first, gate second (diffusers `activations.py`, GEGLU).
 ///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
+///     A single vector stays float32, as its products read it.
 /// - Returns: `[..., channels]`.
 public func geglu(_ x: Tensor, rounded: Bool = false) -> Tensor {
     precondition(x.size(-1) % 2 == 0, "geglu: last dimension of \(x.shape) is odd")
     let x = x.converted(to: .float32)
     let input = x.detached
-    if rounded && !x.isTracked { return input.backend.roundedGEGLU(input) }
+    if rounded && x.hasManyVectors && !x.isTracked { return input.backend.roundedGEGLU(input) }
     return input.backend.geglu(input).recorded(from: [x]) { gradient in
         [gradient.backend.gegluBackward(gradient, x: input)]
     }

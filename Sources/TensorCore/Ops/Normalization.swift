@@ -7,6 +7,7 @@
 ///   - weight, bias: `[channels]`.
 ///   - silu: applies `silu` to the result in the same pass.
 ///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
+///     A single vector stays float32, as its products read it.
 public func groupNorm(
     _ x: Tensor, groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, silu: Bool = false,
     rounded: Bool = false
@@ -14,7 +15,7 @@ public func groupNorm(
     precondition(x.rank >= 2 && x.size(1) % groups == 0, "groupNorm: \(groups) groups of shape \(x.shape)")
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
-    if rounded && !isAnyTracked(x, weight, bias) {
+    if rounded && x.shape.dropFirst(2).reduce(1, *) > 1 && !isAnyTracked(x, weight, bias) {
         return sharedBackend(input, scale, shift).roundedGroupNorm(
             input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
     }
@@ -32,12 +33,13 @@ public func groupNorm(
 ///   - x: `[..., channels]`.
 ///   - weight, bias: `[channels]`.
 ///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
+///     A single vector stays float32, as its products read it.
 public func layerNorm(
     _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, rounded: Bool = false
 ) -> Tensor {
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
-    if rounded && !isAnyTracked(x, weight, bias) {
+    if rounded && x.hasManyVectors && !isAnyTracked(x, weight, bias) {
         return sharedBackend(input, scale, shift)
             .roundedLayerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
     }

@@ -109,6 +109,9 @@ extension Tensor {
     public var roundsOperands: Bool {
         dtype == .bfloat16 && !isTracked && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
     }
+
+    /// Whether `[batch, ..., channels]` has more than one vector a row: products of single ones do not round them.
+    var hasManyVectors: Bool { rank > 2 && count > size(0) * size(-1) }
 }
 
 /// What a product reads: float32, or bfloat16 that it would round to.
