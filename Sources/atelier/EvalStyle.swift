@@ -29,11 +29,11 @@ struct EvalStyle: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "The model that the style is for.")
     var model = "mini"
     @Option(parsing: .upToNextOption, help: "Strengths of style guidance.")
-    var strengths: [Double] = [1, 2, 3, 4.5, 6]
+    var strengths: [Double] = [0.25, 0.5, 0.75, 1, 1.5]
     @Option(parsing: .upToNextOption, help: "Weights of plain LoRA scale.")
-    var weights: [Double] = [0.25, 0.5, 0.75, 1, 1.5]
+    var weights: [Double] = [0.125, 0.25, 0.5, 0.75, 1]
     @Option(parsing: .upToNextOption, help: "Strengths of SDEdit with the style's words.")
-    var edits: [Double] = [0.3, 0.45, 0.6, 0.75, 0.9]
+    var edits: [Double] = [0.15, 0.3, 0.5, 0.7, 0.9]
     @Option(help: "How many prompts.")
     var prompts = 100
     @Option(help: "How many seeds for each prompt.")
