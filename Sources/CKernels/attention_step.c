@@ -3,6 +3,7 @@
 // others are answered with it.
 #include "include/tk_matvec.h"
 #include "lanes.h"
+#include "reduction_math.h"
 #include "vector_math.h"
 
 // MOST_HEADS, SLICE: heads that are answered together, and vectors of a value that are summed up together, at most: their
@@ -57,19 +58,6 @@ TK_INLINE void score_tokens(float *restrict scores, size_t keys, const float *re
     }
 }
 
-TK_INLINE float largest_of(const float *x, size_t count) {
-    float most[LANES];
-    for (size_t lane = 0; lane < LANES; lane++) most[lane] = -INFINITY;
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        for (size_t lane = 0; lane < LANES; lane++) most[lane] = x[i + lane] > most[lane] ? x[i + lane] : most[lane];
-    }
-    float largest = -INFINITY;
-    for (; i < count; i++) largest = x[i] > largest ? x[i] : largest;
-    for (size_t lane = 0; lane < LANES; lane++) largest = most[lane] > largest ? most[lane] : largest;
-    return largest;
-}
-
 // Scores become exponentials less the largest.
 TK_INLINE void exponentials(float *restrict scores, float *largest, float *total, const float *restrict mask,
                             const tk_attention_step_shape *s) {
@@ -82,8 +70,9 @@ TK_INLINE void exponentials(float *restrict scores, float *largest, float *total
     if (mask) {
         for (size_t t = 0; t < s->keys; t++) scores[t] += mask[(ptrdiff_t)t * s->mask_k];
     }
-    float most = largest_of(scores, s->keys), sum = 0.0f;
-    if (most > -INFINITY) {
+    const float most = tk_run_max(scores, s->keys);  // a NaN spreads
+    float sum = 0.0f;
+    if (most != -INFINITY) {
 #pragma clang fp reassociate(on)
         for (size_t t = 0; t < s->keys; t++) {
             const float p = tk_exp(scores[t] - most);

@@ -120,8 +120,8 @@ static void nhwc_forward(float *out, uint16_t *rounded, float *mean, float *rstd
                          float *scratch) {
     if (n == 0 || spatial == 0 || c == 0) return;
     groupnorm_context context = {
-        .out = out, .rounded = rounded, .mean = mean, .rstd = rstd, .x = x, .weight = weight, .bias = bias, .n = n, .spatial = spatial,
-        .c = c, .groups = groups, .blocks = position_blocks(spatial), .epsilon = epsilon, .silu = silu,
+        .out = out, .rounded = rounded, .mean = mean, .rstd = rstd, .x = x, .weight = weight, .bias = bias, .n = n,
+        .spatial = spatial, .c = c, .groups = groups, .blocks = position_blocks(spatial), .epsilon = epsilon, .silu = silu,
     };
     context.coefficients = scratch;
     context.partial = scratch + n * 2 * c;

@@ -142,9 +142,10 @@ struct EvalStyle: AsyncParsableCommand {
                 return denoising.picture()
             }
         }
+        let distances = try distances(network)
         return try evaluation.run(
-            style: truth, arms: ways.map(\.arm), metric: metric.description, distance: try distance(network),
-            styleDistance: try metric == .textures ? overProbes { $0.textureDistances($1, $2) } : nil,
+            style: truth, arms: ways.map(\.arm), metric: metric.description, distance: distances.content,
+            styleDistance: distances.style,
             plain: { orders in
                 let requests = orders.map(request)
                 return try drawn("plain", orders) { try Denoising(requests[$0], model: network) }
@@ -176,28 +177,29 @@ struct EvalStyle: AsyncParsableCommand {
         }
     }
 
-    private func distance(_ network: StableDiffusion) throws -> StyleEvaluation.Distance {
-        switch metric {
-        case .probes, .textures: return try overProbes { $0.perceptualDistances($1, $2) }
-        case .latents:
-            return { a, b in
+    /// The distance to what pictures show, and that to the true style where it is another one.
+    private func distances(
+        _ network: StableDiffusion
+    ) throws -> (content: StyleEvaluation.Distance, style: StyleEvaluation.Distance?) {
+        guard metric != .latents else {
+            let ofLatents: StyleEvaluation.Distance = { a, b in
                 zip(a, b).map { first, second in
                     let read = network.autoencoder.encode(Tensor(images: [first, second]), Pass()).mean
                     let halves = network.autoencoder.scaled(read).chunked(0, count: 2)
                     return Double(mean(square(halves[0] - halves[1])).item)
                 }
             }
+            return (ofLatents, nil)
         }
-    }
-
-    /// The mean of what both probes say.
-    private func overProbes(
-        _ distances: @escaping (_ probe: Probe, _ a: [Image], _ b: [Image]) -> [Double]
-    ) throws -> StyleEvaluation.Distance {
         let folder = try probes ?? Assets.folder(assets).appending(path: "probes").path
         let pair = try ProbePair(folder: folder, version: probeVersion)
-        return { a, b in
-            zip(distances(pair.portrait, a, b), distances(pair.landscape, a, b)).map { ($0 + $1) / 2 }
+        /// The mean of what both probes say.
+        func both(
+            _ one: @escaping (_ probe: Probe, _ a: [Image], _ b: [Image]) -> [Double]
+        ) -> StyleEvaluation.Distance {
+            { a, b in zip(one(pair.portrait, a, b), one(pair.landscape, a, b)).map { ($0 + $1) / 2 } }
         }
+        let textures = metric == .textures ? both { $0.textureDistances($1, $2) } : nil
+        return (both { $0.perceptualDistances($1, $2) }, textures)
     }
 }

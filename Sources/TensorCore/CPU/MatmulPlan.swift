@@ -68,6 +68,7 @@ extension CPUBackend {
     }
 
     public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor {
+        if let products = vectorProducts(x, [AffineMap(weight: weight, bias: bias)]) { return products[0] }
         let (k, n) = (weight.size(1), weight.size(0))
         let out = Tensor.empty(x.shape.dropLast() + [n])
         if out.count == 0 { return out }
@@ -81,7 +82,6 @@ extension CPUBackend {
         // a batch row by row, so that the row's bits do not depend on its neighbours; a training takes all at once.
         let batch = weight.storage.isFrozen && x.rank > 1 ? x.size(0) : 1
         let bias = bias?.contiguous()
-        if let products = vectorProducts(x, [AffineMap(weight: weight, bias: bias)]) { return products[0] }
         if weight.dtype.isQuantized {
             return quantizedLinear(x.reshaped([x.rank > 1 ? x.size(0) : 1, -1, k]), weight, bias, into: out)
         }

@@ -35,7 +35,7 @@ public func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
 /// - Returns: `[..., out]`.
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
     precondition(x.size(-1) == weight.size(1), "linear: input \(x.shape) for weight \(weight.shape)")
-    let x = operand(x, weight)
+    let x = operand(x, [weight])
     let bias = bias?.converted(to: .float32)
     let (input, matrix) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
@@ -67,8 +67,8 @@ public func linears(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor] {
     for map in maps {
         precondition(x.size(-1) == map.weight.size(1), "linear: input \(x.shape) for weight \(map.weight.shape)")
     }
-    return sharedBackend([x] + maps.map(\.weight)).linears(
-        maps.allSatisfy(\.weight.roundsOperands) && x.dtype == .bfloat16 ? x : x.converted(to: .float32), maps)
+    let weights = maps.map(\.weight)
+    return sharedBackend([x] + weights).linears(operand(x, weights), maps)
 }
 
 /// Two-dimensional convolution.
@@ -85,7 +85,7 @@ public func convolution(
         x.rank == 4 && weight.rank == 4 && x.size(1) == weight.size(1) * geometry.groups
             && weight.size(0) % geometry.groups == 0,
         "convolution: input \(x.shape) for weight \(weight.shape) in \(geometry.groups) groups")
-    let x = operand(x, weight)
+    let x = operand(x, [weight])
     let bias = bias?.converted(to: .float32)
     let (input, kernel) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
@@ -114,7 +114,8 @@ extension Tensor {
     var hasManyVectors: Bool { rank > 2 && count > size(0) * size(-1) }
 }
 
-/// What a product reads: float32, or bfloat16 that it would round to.
-private func operand(_ x: Tensor, _ weight: Tensor) -> Tensor {
-    x.dtype == .bfloat16 && !x.isTracked && weight.roundsOperands ? x : x.converted(to: .float32)
+/// What products with these weights read: float32, or bfloat16 that they would round to.
+private func operand(_ x: Tensor, _ weights: [Tensor]) -> Tensor {
+    let isRounded = x.dtype == .bfloat16 && !x.isTracked && weights.allSatisfy(\.roundsOperands)
+    return isRounded ? x : x.converted(to: .float32)
 }
