@@ -164,3 +164,10 @@ void tk_attention_step_f32(float *out, float *lse, const float *q, const float *
     step_context context = {out, lse, scratch, q, k, v, shape};
     tk_parallel_for(shape->batch * shape->heads, 1, step_body, &context);
 }
+
+void tk_attention_step_heads_f32(float *out, float *lse, const float *q, const float *k, const float *v,
+                                 const tk_attention_step_shape *shape, size_t first, size_t count, size_t thread,
+                                 float *scratch) {
+    step_context context = {out, lse, scratch, q, k, v, shape};
+    step_body(&context, first, first + count, thread);
+}

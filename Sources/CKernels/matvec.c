@@ -9,11 +9,6 @@
 // ends soon after it has begun, leaves it waiting. The next eight rows are fetched while these are multiplied.
 enum { GRAIN = 16, TILE = 8 };
 
-typedef struct matvec_context {
-    const float *x;
-    size_t m, k;
-} matvec_context;
-
 typedef uint32_t words __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
 
@@ -40,41 +35,70 @@ TK_INLINE void load_f16(lanes *out, const uint16_t *w) {
 
 // Defines the product with weights of one type; LOAD makes floats of sixteen weights, WIDEN of one. A row's sum is the
 // same alone and in a tile.
-#define MATVEC(NAME, TYPE, LOAD, WIDEN)                                                                            \
-    TK_INLINE void NAME##_tile(const matvec_context *c, const tk_matvec_part *part, size_t row, size_t rows) {     \
-        const TYPE *restrict w = (const TYPE *)part->w + row * c->k;                                               \
-        for (size_t i = 0; i < c->m; i++) {                                                                        \
-            const float *restrict x = c->x + i * c->k;                                                             \
-            lanes total[TILE] = {{0}};                                                                             \
-            size_t j = 0;                                                                                          \
-            for (; j + LANES <= c->k; j += LANES) {                                                                \
-                lanes factor;                                                                                      \
-                load_lanes(&factor, x + j);                                                                        \
-                for (size_t r = 0; r < rows; r++) {                                                                \
-                    lanes weights;                                                                                 \
-                    __builtin_prefetch(w + (r + TILE) * c->k + j);                                                 \
-                    LOAD(&weights, w + r * c->k + j);                                                              \
-                    total[r] += factor * weights;                                                                  \
-                }                                                                                                  \
-            }                                                                                                      \
-            for (size_t r = 0; r < rows; r++) {                                                                    \
-                float sum = lane_sum(&total[r]);                                                                   \
-                for (size_t l = j; l < c->k; l++) sum += x[l] * WIDEN(w[r * c->k + l]);                            \
-                part->y[i * part->n + row + r] = part->bias ? sum + part->bias[row + r] : sum;                     \
-            }                                                                                                      \
-        }                                                                                                          \
-    }                                                                                                              \
-    TK_KERNEL static void NAME##_body(const void *context, const tk_matvec_part *part, size_t begin, size_t end) { \
-        const matvec_context *c = context;                                                                         \
-        size_t row = begin;                                                                                        \
-        for (; row + TILE <= end; row += TILE) NAME##_tile(c, part, row, TILE);                                    \
-        for (; row < end; row++) NAME##_tile(c, part, row, 1);                                                     \
-    }                                                                                                              \
-    void NAME(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k) {                     \
-        const matvec_context context = {x, m, k};                                                                  \
-        tk_parts_parallel(parts, count, 1, GRAIN, NAME##_body, &context);                                          \
+#define MATVEC(NAME, TYPE, LOAD, WIDEN)                                                                                \
+    TK_INLINE void NAME##_tile(const tk_vectors *v, const tk_matvec_part *part, size_t row, size_t rows) {             \
+        const TYPE *restrict w = (const TYPE *)part->w + row * v->k;                                                   \
+        for (size_t i = 0; i < v->m; i++) {                                                                            \
+            const float *restrict x = (const float *)v->x + i * v->k;                                                  \
+            lanes total[TILE] = {{0}};                                                                                 \
+            size_t j = 0;                                                                                              \
+            for (; j + LANES <= v->k; j += LANES) {                                                                    \
+                lanes factor;                                                                                          \
+                load_lanes(&factor, x + j);                                                                            \
+                for (size_t r = 0; r < rows; r++) {                                                                    \
+                    lanes weights;                                                                                     \
+                    __builtin_prefetch(w + (r + TILE) * v->k + j);                                                     \
+                    LOAD(&weights, w + r * v->k + j);                                                                  \
+                    total[r] += factor * weights;                                                                      \
+                }                                                                                                      \
+            }                                                                                                          \
+            for (size_t r = 0; r < rows; r++) {                                                                        \
+                float sum = lane_sum(&total[r]);                                                                       \
+                for (size_t l = j; l < v->k; l++) sum += x[l] * WIDEN(w[r * v->k + l]);                                \
+                part->y[i * part->n + row + r] = part->bias ? sum + part->bias[row + r] : sum;                         \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    TK_KERNEL static void NAME##_rows(const tk_vectors *v, const tk_matvec_part *part, size_t begin, size_t end) {     \
+        size_t row = begin;                                                                                            \
+        for (; row + TILE <= end; row += TILE) NAME##_tile(v, part, row, TILE);                                        \
+        for (; row < end; row++) NAME##_tile(v, part, row, 1);                                                         \
     }
 
-MATVEC(tk_matvec_f32, float, load_lanes, )
-MATVEC(tk_matvec_f16, uint16_t, load_f16, tk_widen_f16)
-MATVEC(tk_matvec_bf16, uint16_t, load_bf16, tk_widen_bf16)
+MATVEC(f32, float, load_lanes, )
+MATVEC(f16, uint16_t, load_f16, tk_widen_f16)
+MATVEC(bf16, uint16_t, load_bf16, tk_widen_bf16)
+
+tk_row_kernel tk_row_kernel_of(tk_row_type type) {
+    switch (type) {
+        case TK_ROWS_F32: return (tk_row_kernel){f32_rows, 1, GRAIN};
+        case TK_ROWS_F16: return (tk_row_kernel){f16_rows, 1, GRAIN};
+        case TK_ROWS_BF16: return (tk_row_kernel){bf16_rows, 1, GRAIN};
+        default: return tk_packed_row_kernel(type);
+    }
+}
+
+typedef struct matvec_context {
+    tk_part_line line;
+    tk_vectors vectors;
+} matvec_context;
+
+static void matvec_member(void *context, size_t begin, size_t end, size_t thread) {
+    matvec_context *c = context;
+    (void)begin, (void)end, (void)thread;
+    tk_take_pieces(&c->line, &c->vectors);
+}
+
+size_t tk_matvec_scratch(tk_row_type type, size_t m, size_t k) { return type < TK_ROWS_PACKED ? 0 : tk_split_scratch(m * k); }
+
+void tk_matvec(const tk_matvec_part *parts, size_t count, tk_row_type type, const float *x, size_t m, size_t k,
+               float *scratch) {
+    matvec_context context = {.vectors = {x, m, k}};
+    if (type >= TK_ROWS_PACKED) {
+        tk_split_inputs(scratch, x, m * k, type);
+        context.vectors.x = scratch;
+    }
+    const size_t members =
+        tk_line_up(&context.line, parts, count, tk_row_kernel_of(type), (size_t)omp_get_max_threads());
+    tk_parallel_for(members, 1, matvec_member, &context);
+}

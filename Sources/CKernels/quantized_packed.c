@@ -140,7 +140,7 @@ typedef struct input_run {
     float scale, sum;
 } input_run;
 
-size_t tk_matvec_packed_scratch(size_t m, size_t k) { return m * (k / RUN) * sizeof(input_run) / sizeof(float); }
+size_t tk_split_scratch(size_t count) { return count / RUN * sizeof(input_run) / sizeof(float); }
 
 bool tk_has_packed_rows(void) {
     __builtin_cpu_init();
@@ -264,22 +264,16 @@ VNNI_INLINE __m512 tile_product(const uint8_t *b, const input_run *x, size_t blo
     return total;
 }
 
-typedef struct packed_context {
-    const input_run *x;
-    size_t m, k;
-} packed_context;
-
 #define KERNEL(name, id, ...)                                                                                          \
-    VNNI static void matvec_##name(const void *context, const tk_matvec_part *part, size_t begin, size_t end) {        \
-        const packed_context *c = context;                                                                             \
+    VNNI static void name##_tiles(const tk_vectors *v, const tk_matvec_part *part, size_t begin, size_t end) {         \
         const packing p = {__VA_ARGS__};                                                                               \
-        const size_t blocks = c->k / p.count, tile_bytes = blocks * block_bytes(p);                                    \
+        const size_t blocks = v->k / p.count, tile_bytes = blocks * block_bytes(p);                                    \
         for (size_t tile = begin; tile < end; tile++) {                                                                \
             const size_t row = ROWS * tile, rows = part->n - row < ROWS ? part->n - row : ROWS;                        \
             const __mmask16 chosen = (__mmask16)((1u << rows) - 1);                                                    \
             const __m512 bias = part->bias ? _mm512_maskz_loadu_ps(chosen, part->bias + row) : _mm512_setzero_ps();    \
-            for (size_t i = 0; i < c->m; i++) {                                                                        \
-                const input_run *x = c->x + i * (c->k / RUN);                                                          \
+            for (size_t i = 0; i < v->m; i++) {                                                                        \
+                const input_run *x = (const input_run *)v->x + i * (v->k / RUN);                                       \
                 const __m512 product = tile_product((const uint8_t *)part->w + tile * tile_bytes, x, blocks, p);       \
                 _mm512_mask_storeu_ps(part->y + i * part->n + row, chosen, _mm512_add_ps(product, bias));              \
             }                                                                                                          \
@@ -287,28 +281,32 @@ typedef struct packed_context {
     }
 PACKINGS(KERNEL)
 
-void tk_matvec_packed(const tk_matvec_part *parts, size_t count, const float *x, tk_block_format format, size_t m,
-                      size_t k, float *scratch) {
+static tk_block_format format_of(tk_row_type type) { return (tk_block_format)(type - TK_ROWS_PACKED); }
+
+void tk_split_inputs(float *out, const float *x, size_t count, tk_row_type type) {
+    split_inputs((input_run *)out, x, count / RUN, packing_of(format_of(type)).bias);
+}
+
+tk_row_kernel tk_packed_row_kernel(tk_row_type type) {
     tk_part_body body = 0;
-    switch (format) {
-#define BODY(name, id, ...) case id: body = matvec_##name; break;
+    switch (format_of(type)) {
+#define BODY(name, id, ...) case id: body = name##_tiles; break;
         PACKINGS(BODY)
     }
-    input_run *runs = (input_run *)scratch;
-    split_inputs(runs, x, m * (k / RUN), packing_of(format).bias);
-    const packed_context context = {runs, m, k};
-    tk_parts_parallel(parts, count, ROWS, 1, body, &context);
+    return (tk_row_kernel){body, ROWS, 1};
 }
 #else
 bool tk_has_packed_rows(void) { return false; }
 
-size_t tk_matvec_packed_scratch(size_t m, size_t k) {
-    (void)m, (void)k;
+size_t tk_split_scratch(size_t count) {
+    (void)count;
     return 0;
 }
 
-void tk_matvec_packed(const tk_matvec_part *parts, size_t count, const float *x, tk_block_format format, size_t m,
-                      size_t k, float *scratch) {
-    (void)parts, (void)count, (void)x, (void)format, (void)m, (void)k, (void)scratch;
+void tk_split_inputs(float *out, const float *x, size_t count, tk_row_type type) { (void)out, (void)x, (void)count, (void)type; }
+
+tk_row_kernel tk_packed_row_kernel(tk_row_type type) {
+    (void)type;
+    return (tk_row_kernel){0, ROWS, 1};
 }
 #endif

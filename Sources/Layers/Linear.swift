@@ -37,13 +37,16 @@ public struct Linear: Layer {
         output(x, .linear, pass)
     }
 
+    /// The weight and the bias.
+    public var map: AffineMap { AffineMap(weight: weight, bias: bias) }
+
     /// Whether the layer rounds its input to bfloat16, so that whoever makes it may do so.
     public func roundsInput(_ pass: Pass) -> Bool { pass.roundsOperands(of: weight) }
 
     /// The outputs of layers that read one input: what each gives alone, in one product where nothing comes between.
     public static func outputs(of layers: [Linear], _ x: Tensor, _ pass: Pass) -> [Tensor] {
         guard pass.isPlain else { return layers.map { $0(x, pass) } }
-        return linears(x, layers.map { AffineMap(weight: $0.weight, bias: $0.bias) })
+        return linears(x, layers.map(\.map))
     }
 
     /// The output as it is added to every place of a feature map: the same vector everywhere, unless adapters are

@@ -87,11 +87,15 @@ public struct RMSNorm: Layer {
         site = weights.site
     }
 
+    /// What the channels are multiplied with. In 32 bits: a type of 16 would round the sum, and with it every scale.
+    public var scale: Tensor {
+        let weight = weight.converted(to: .float32)
+        return offset == 0 ? weight : weight + offset
+    }
+
     /// - Parameter x: `[..., channels]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        // In 32 bits: a type of 16 would round the sum, and with it every channel's scale.
-        let scale = offset == 0 ? weight : weight.converted(to: .float32) + offset
-        return pass.visit(site, .output, rmsNorm(x, weight: scale, epsilon: epsilon))
+        pass.visit(site, .output, rmsNorm(x, weight: scale, epsilon: epsilon))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -44,10 +44,14 @@ struct TextChat: AsyncParsableCommand {
         let prompt = try template.render(messages, tokens: names)
         // The template writes the token that begins a text where the model wants one.
         let ids = text.tokenizer.encode(prompt, addsSpecials: false).map(\.id)
+        guard !ids.isEmpty else {
+            throw TokenizerError(
+                path: text.path, expected: "a chat template that writes tokens", found: "none for this conversation")
+        }
         if let most = text.model.maximumTokens, ids.count >= most {
             throw UsageError(description: "expected a conversation of fewer than \(most) tokens, found \(ids.count)")
         }
-        var ends = text.configuration.endTokenIDs
+        var ends = text.endTokenIDs
         ends += ["<|im_end|>", "<|eot_id|>", "<end_of_turn>"].compactMap { text.tokenizer.id(of: $0) }
         var words = StreamingText(text.tokenizer)
         var answer = ""

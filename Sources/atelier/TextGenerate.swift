@@ -25,7 +25,7 @@ struct TextGenerate: AsyncParsableCommand {
         Interrupt.watch()
         var stream = TokenStream(
             text.model, prompt: prompt, options: options, limit: sampling.maxTokens,
-            endTokens: text.configuration.endTokenIDs)
+            endTokens: text.endTokenIDs)
         var words = StreamingText(text.tokenizer)
         var ids: [Int] = []
         let start = ContinuousClock.now

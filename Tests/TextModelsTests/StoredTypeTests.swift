@@ -13,7 +13,7 @@ import Weights
 
     /// Writes a model's folder with other tensors, and loads it.
     private func load(
-        _ name: String, _ tensors: [String: Tensor], tokenizerConfig: String? = nil
+        _ name: String, _ tensors: [String: Tensor], tokenizerConfig: String? = nil, generation: String? = nil
     ) throws -> TextModel {
         var loaded: TextModel?
         try inTemporaryFolder { folder in
@@ -21,6 +21,9 @@ import Weights
             try Data(Self.tokenizer.utf8).write(to: folder.appending(path: "tokenizer.json"))
             if let tokenizerConfig {
                 try Data(tokenizerConfig.utf8).write(to: folder.appending(path: "tokenizer_config.json"))
+            }
+            if let generation {
+                try Data(generation.utf8).write(to: folder.appending(path: "generation_config.json"))
             }
             try writeSafetensors(tensors, to: folder.appending(path: "model.safetensors").path)
             loaded = try TextModel(path: folder.path)
@@ -84,6 +87,24 @@ import Weights
             _ = try load("llama", tensors)
         } throws: {
             $0 is WeightsError && "\($0)".hasPrefix("\(key): expected a floating-point type, found \(dtype) in ")
+        }
+    }
+
+    /// `generation_config.json` has the last word on what ends a text.
+    @Test func endTokens() throws {
+        let tensors = try Fixtures.tensors("tiny-lm/llama/model.safetensors")
+        let own = try load("llama", tensors)
+        #expect(own.endTokenIDs == own.configuration.endTokenIDs)
+        for (json, ids) in [
+            (#"{"eos_token_id": [7, 9]}"#, [7, 9]), (#"{"eos_token_id": 3}"#, [3]),
+            (#"{"eos_token_id": null}"#, own.endTokenIDs), ("{}", own.endTokenIDs),
+        ] {
+            #expect(try load("llama", tensors, generation: json).endTokenIDs == ids)
+        }
+        #expect {
+            _ = try load("llama", tensors, generation: #"{"eos_token_id": "x"}"#)
+        } throws: {
+            "\($0)".contains("generation_config.json: eos_token_id: expected")
         }
     }
 

@@ -93,7 +93,9 @@ import Tokenizers
     }
 
     /// The tables of a GGUF file give what the `tokenizer.json` gives from which they were made.
-    @Test(arguments: [("smollm2", "smollm"), ("gpt2", "gpt-2"), ("llama3", "llama-bpe"), ("qwen2", "qwen2")])
+    @Test(arguments: [
+        ("smollm2", "smollm"), ("gpt2", "gpt-2"), ("gpt2", "mpt"), ("llama3", "llama-bpe"), ("qwen2", "qwen2"),
+    ])
     func byteLevelInGGUF(_ name: String, _ pre: String) throws {
         struct File: Decodable {
             struct Model: Decodable {
@@ -112,12 +114,15 @@ import Tokenizers
         metadata.merges = file.model.merges.map { $0.joined(separator: " ") }
         let special = Set(file.added_tokens.map(\.id))
         metadata.types = tokens.indices.map { special.contains($0) ? 3 : 1 }
-        if name == "llama3" { (metadata.beginToken, metadata.addsBegin) = (0, true) }
+        // Texts of Llama 3 begin with a token though the file says nothing of it.
+        if name == "llama3" { metadata.beginToken = 0 }
         let (ours, theirs) = (try TextTokenizer(metadata, path: "x.gguf"), try Self.tokenizer(name))
         // NFC is no part of a GGUF file: plain text only.
         for text in ["Hello world, it's 12345!", "<|endoftext|> x\n\n  y", "Größe 東京"] {
             #expect(ours.encode(text) == theirs.encode(text))
         }
+        metadata.addsBegin = false
+        #expect(try TextTokenizer(metadata, path: "x.gguf").encode("Hello").map(\.id).first != metadata.beginToken)
         metadata.pre = "unheard-of"
         #expect(throws: TokenizerError.self) { try TextTokenizer(metadata, path: "x.gguf") }
         metadata.pre = pre

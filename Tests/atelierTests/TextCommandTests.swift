@@ -47,4 +47,17 @@ import Testing
         let outcome = try run("generate", "-m", folder.path, "-p", "x")
         #expect(outcome.code == 1 && outcome.errors.contains("at most 97 tokens"), "\(outcome.errors)")
     }
+
+    @Test func `a chat template that writes nothing is refused`() throws {
+        let folder = try folder("llama", tokenizer: nil)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (name, text) in [
+            ("tokenizer.json", #"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}"#),
+            ("chat_template.jinja", "{{ '' }}"),
+        ] {
+            try Data(text.utf8).write(to: folder.appending(path: name))
+        }
+        let outcome = try run("chat", "-m", folder.path, "-p", "x")
+        #expect(outcome.code == 1 && outcome.errors.contains("a chat template that writes tokens"), "\(outcome.errors)")
+    }
 }

@@ -28,3 +28,4 @@
 #include "tk_scan.h"
 #include "tk_matvec.h"
 #include "tk_quantized.h"
+#include "tk_decoder.h"

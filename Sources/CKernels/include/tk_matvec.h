@@ -11,11 +11,14 @@ typedef struct tk_matvec_part {
     size_t n;
 } tk_matvec_part;
 
-// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n] for each part. x: (m, k). Each output is a sum of its own: it does
-// not depend on how many vectors there are, nor on the other parts.
-void tk_matvec_f32(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k);
-void tk_matvec_f16(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k);
-void tk_matvec_bf16(const tk_matvec_part *parts, size_t count, const float *x, size_t m, size_t k);
+// How rows are stored. Packed ones (`tk_pack_rows`) are TK_ROWS_PACKED + their block format.
+typedef enum tk_row_type { TK_ROWS_F32, TK_ROWS_F16, TK_ROWS_BF16, TK_ROWS_PACKED = 16 } tk_row_type;
+
+// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n] for each part, all of one type. x: (m, k). Each output is a sum of its
+// own: it does not depend on how many vectors there are, nor on the other parts.
+void tk_matvec(const tk_matvec_part *parts, size_t count, tk_row_type type, const float *x, size_t m, size_t k,
+               float *scratch);
+size_t tk_matvec_scratch(tk_row_type type, size_t m, size_t k);
 
 typedef struct tk_attention_step_shape {
     // Query head h reads key head h / (heads / key_heads).
@@ -34,3 +37,7 @@ typedef struct tk_attention_step_shape {
 void tk_attention_step_f32(float *out, float *lse, const float *q, const float *k, const float *v,
                            const tk_attention_step_shape *shape, float *scratch);
 size_t tk_attention_step_scratch(const tk_attention_step_shape *shape);
+// The heads first ..< first + count of all rows, by one thread of a team; the scratch is that of the whole team.
+void tk_attention_step_heads_f32(float *out, float *lse, const float *q, const float *k, const float *v,
+                                 const tk_attention_step_shape *shape, size_t first, size_t count, size_t thread,
+                                 float *scratch);

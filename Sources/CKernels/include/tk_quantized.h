@@ -20,16 +20,12 @@ void tk_widen_blocks_f32(float *out, const void *blocks_in, tk_block_format form
 void tk_gather_rows_quantized(float *out, const void *table, const int64_t *indices, tk_block_format format,
                               size_t count, size_t k);
 
-// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n], as tk_matvec_f32. k: a multiple of the block's count.
+// y[m][n] = sum over k of x[m][k] w[n][k] + bias[n], as tk_matvec. k: a multiple of the block's count.
 void tk_matvec_quantized(float *y, const float *x, const void *w, const float *bias, tk_block_format format, size_t m,
                          size_t n, size_t k, float *scratch);
 size_t tk_matvec_quantized_scratch(size_t m, size_t k);
 
-// The same product from weights that were packed for processors that multiply and add bytes; whether this one does.
+// Rows packed for processors that multiply and add bytes, which `tk_matvec` reads; whether this one does.
 bool tk_has_packed_rows(void);
 size_t tk_packed_rows_bytes(tk_block_format format, size_t n, size_t k);
 void tk_pack_rows(void *out, const void *w, tk_block_format format, size_t n, size_t k);
-// Several matrices of one format may be multiplied with the same vectors at once.
-void tk_matvec_packed(const tk_matvec_part *parts, size_t count, const float *x, tk_block_format format, size_t m,
-                      size_t k, float *scratch);
-size_t tk_matvec_packed_scratch(size_t m, size_t k);

@@ -122,10 +122,11 @@ extension CPUBackend {
     }
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
-        products.packed(weight, format: .primitive(plan.weightFormatID)) {
+        products.packed(weight, format: .primitive(plan.weightFormatID), byteCount: plan.packedWeightByteCount) {
+            packed in
             let plain = weight.transient.converted(to: plan.operandType).contiguous()
-            defer { withExtendedLifetime(plain) {} }
-            return plan.packedWeight(plain)
+            plan.packWeight(plain, into: packed)
+            withExtendedLifetime(plain) {}
         }
     }
 

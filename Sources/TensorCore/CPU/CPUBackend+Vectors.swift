@@ -16,29 +16,20 @@ extension CPUBackend {
     func vectorProducts(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor]? {
         let (k, batch) = (x.size(-1), x.rank > 1 ? x.size(0) : 1)
         guard let dtype = maps.first?.weight.dtype, x.count == batch * k, x.count > 0 else { return nil }
-        let areRows = maps.allSatisfy { map in
-            map.weight.dtype == dtype && map.weight.storage.isFrozen && map.weight.layout.isContiguous
-                && map.weight.count > 0 && map.weight.storage.isOnHost
-        }
-        guard areRows else { return nil }
+        guard maps.allSatisfy({ $0.weight.dtype == dtype && $0.weight.isFrozenRows }) else { return nil }
         let x = x.contiguous().converted(to: .float32)
         let biases = maps.map { $0.bias?.contiguous() }
         let outputs = maps.map { Tensor.empty(x.shape.dropLast() + [$0.weight.size(0)]) }
         return ComputeThread.shared.run { () -> [Tensor]? in
-            guard let rows = readable(maps) else { return nil }
+            guard let rows = readableRows(maps) else { return nil }
             let parts = maps.indices.map { index in
                 tk_matvec_part(
                     y: outputs[index].pointer(), w: rows[index].rawPointer,
                     bias: biases[index].map { UnsafePointer($0.pointer()) }, n: maps[index].weight.size(0))
             }
-            switch dtype {
-            case .float32: tk_matvec_f32(parts, parts.count, x.pointer(), batch, k)
-            case .float16: tk_matvec_f16(parts, parts.count, x.pointer(), batch, k)
-            case .bfloat16: tk_matvec_bf16(parts, parts.count, x.pointer(), batch, k)
-            default:
-                withScratch(tk_matvec_packed_scratch(batch, k)) { scratch in
-                    tk_matvec_packed(parts, parts.count, x.pointer(), dtype.blockFormat, batch, k, scratch)
-                }
+            let type = dtype.rowType
+            withScratch(tk_matvec_scratch(type, batch, k)) { scratch in
+                tk_matvec(parts, parts.count, type, x.pointer(), batch, k, scratch)
             }
             withExtendedLifetime((rows, biases, x)) {}
             return outputs
@@ -47,16 +38,12 @@ extension CPUBackend {
 
     /// The weights as the kernels of vectors read them; nil where the processor multiplies no bytes, or memory has no
     /// room for them.
-    private func readable(_ maps: [AffineMap]) -> [Tensor]? {
+    func readableRows(_ maps: [AffineMap]) -> [Tensor]? {
         var rows: [Tensor] = []
+        rows.reserveCapacity(maps.count)
         for map in maps {
-            if !map.weight.dtype.isQuantized {
-                rows.append(map.weight)
-            } else if let packed = packedRows(map.weight) {
-                rows.append(packed)
-            } else {
-                return nil
-            }
+            guard let readable = map.weight.dtype.isQuantized ? packedRows(map.weight) : map.weight else { return nil }
+            rows.append(readable)
         }
         return rows
     }
@@ -67,10 +54,28 @@ extension CPUBackend {
         let (format, n, k) = (weight.dtype.blockFormat, weight.size(0), weight.size(1))
         precondition(k % weight.dtype.blockCount == 0, "linear: \(k) inputs in blocks of \(weight.dtype.blockCount)")
         let byteCount = tk_packed_rows_bytes(format, n, k)
-        return products.packedIfRoom(weight, format: .byteProducts, byteCount: byteCount) {
-            let packed = Tensor.empty([byteCount], dtype: .uint8)
+        return products.packedIfRoom(weight, format: .byteProducts, byteCount: byteCount) { packed in
             tk_pack_rows(packed.rawPointer, weight.blocks, format, n, k)
-            return packed
+        }
+    }
+}
+
+extension Tensor {
+    /// Whether this is a matrix of weights that the kernels of vectors can read as it lies, or packed.
+    var isFrozenRows: Bool { storage.isFrozen && storage.isOnHost && layout.isContiguous && count > 0 }
+}
+
+extension DType {
+    /// Whether the kernels of vectors read rows of this type.
+    var hasRowKernel: Bool { isQuantized || [.float32, .float16, .bfloat16].contains(self) }
+
+    /// Rows of this type, packed if they are quantised.
+    var rowType: tk_row_type {
+        switch self {
+        case .float32: TK_ROWS_F32
+        case .float16: TK_ROWS_F16
+        case .bfloat16: TK_ROWS_BF16
+        default: tk_row_type(rawValue: TK_ROWS_PACKED.rawValue + blockFormat.rawValue)
         }
     }
 }

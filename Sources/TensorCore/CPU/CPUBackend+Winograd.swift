@@ -38,12 +38,11 @@ extension CPUBackend {
             func plain() -> Tensor { weight.converted(to: .float32).contiguous() }
             let transformed = products.packedIfRoom(
                 weight, format: .winograd(tile: tile, isReversed: isReversed), byteCount: count * 4
-            ) {
-                let (made, plain) = (Tensor.empty([count]), plain())
+            ) { made in
+                let plain = plain()
                 let weights = tk_winograd_weights(values: plain.pointer(), reversed: isReversed)
                 tk_winograd_transform_weights_f32(made.pointer(), weights, &shape)
                 withExtendedLifetime(plain) {}
-                return made
             }
             // What is not kept is transformed by the kernel as it goes, to the same bits.
             let source = transformed == nil ? plain() : nil

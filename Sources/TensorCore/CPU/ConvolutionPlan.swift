@@ -156,11 +156,12 @@ final class ConvolutionPlan {
     /// The map in the primitive's format.
     func packedInput(_ x: Tensor) -> Tensor { pack(x, .inputIn, plain.input, formats.input) }
     func packedOutput(_ x: Tensor) -> Tensor { pack(x, .outputIn, plain.output, formats.output) }
-    /// Row-major weights in the primitive's format, in memory of their own.
-    func packedWeight(_ weight: Tensor) -> Tensor {
-        let packed = Tensor.empty([DNNL.byteCount(formats.weight)], dtype: .uint8)
+
+    var packedWeightByteCount: Int { DNNL.byteCount(formats.weight) }
+
+    /// Writes row-major weights in the primitive's format.
+    func packWeight(_ weight: Tensor, into packed: Tensor) {
         reorder(.weightIn, plain.weight, formats.weight).execute(weight.rawPointer, packed.rawPointer)
-        return packed
     }
 
     /// Memory for the primitive to write, and the step that brings it to `out` when the formats differ.

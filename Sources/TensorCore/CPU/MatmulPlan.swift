@@ -126,15 +126,14 @@ extension CPUBackend {
         if weight.dtype == operandType && DNNL.equal(plain, format) { return weight }
         // A gradient reads the weights the other way round.
         if let turned = products.repacked(weight, isTransposed: true, formatID: plan.packedFormatID) { return turned }
-        return products.packed(weight, format: .primitive(plan.packedFormatID)) {
+        let byteCount = DNNL.byteCount(format)
+        return products.packed(weight, format: .primitive(plan.packedFormatID), byteCount: byteCount) { packed in
             let typed = weight.transient.converted(to: operandType)
             let view = typed.transposed(0, 1)
-            let packed = Tensor.empty([DNNL.byteCount(format)], dtype: .uint8)
             DNNLPrimitive(
                 reorder: DNNL.memory(view.shape, strides: view.layout.strides, operandType), to: format
             ).execute(typed.rawPointer, packed.rawPointer)
             withExtendedLifetime(typed) {}
-            return packed
         }
     }
 }

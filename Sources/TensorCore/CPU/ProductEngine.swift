@@ -14,6 +14,7 @@ final class ProductEngine: @unchecked Sendable {
     private var plannedThreads = 0
     private let formats: FormatIndex
     private let packedWeights: PackedWeightStore
+    private let packedMemory: PackedMemory
 
     /// Bytes of the largest enlarged form that is kept. A network of Stable Diffusion's size has none so small: kept forms
     /// would fill gigabytes to save a tenth of its time.
@@ -29,9 +30,10 @@ final class ProductEngine: @unchecked Sendable {
         let destination: Int
     }
 
-    init(formats: FormatIndex, packedWeights: PackedWeightStore) {
+    init(formats: FormatIndex, packedWeights: PackedWeightStore, packedMemory: PackedMemory) {
         self.formats = formats
         self.packedWeights = packedWeights
+        self.packedMemory = packedMemory
     }
 
     func matmulPlan(_ key: MatmulKey) -> MatmulPlan {
@@ -62,17 +64,26 @@ final class ProductEngine: @unchecked Sendable {
         plannedThreads = threads
     }
 
-    /// The form of frozen weights in a format, made once.
-    func packed(_ weight: Tensor, format: PackedFormat, make: () -> Tensor) -> Tensor {
-        guard weight.storage.isFrozen else { return make() }
+    /// The form of weights in a format; of frozen ones made once.
+    ///
+    /// - Parameter fill: writes the form's bytes.
+    func packed(_ weight: Tensor, format: PackedFormat, byteCount: Int, fill: (Tensor) -> Void) -> Tensor {
+        func made(_ packed: Tensor) -> Tensor {
+            fill(packed)
+            return packed
+        }
+        guard weight.storage.isFrozen else { return made(Tensor.empty([byteCount], dtype: .uint8)) }
         let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
         if let found = packedWeights[key] { return found }
         // The weights as they are read are larger than anything else of a network, each size for a few layers.
-        let made = MemoryPool.shared.givingBack(make)
+        let packed = MemoryPool.shared.givingBack {
+            let isKept = packedWeights.hasRoom(for: byteCount, isEnlarged: format.isEnlarged)
+            return made(isKept ? packedMemory.empty(byteCount) : Tensor.empty([byteCount], dtype: .uint8))
+        }
         // What a packed form replaces is not read again.
-        if packedWeights.insert(made, for: key) && !format.isEnlarged { weight.storage.dropPages() }
-        return made
+        if packedWeights.insert(packed, for: key) && !format.isEnlarged { weight.storage.dropPages() }
+        return packed
     }
 
     /// Frozen weights in the format of a gradient, made for one use from the form that the forward pass keeps: two kept
@@ -110,7 +121,7 @@ final class ProductEngine: @unchecked Sendable {
 
     /// The form of frozen weights in a format that kernels can do without; nil where it is not kept. A format that is
     /// several times larger than the weights is kept only for small layers, within a small budget of its own.
-    func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, make: () -> Tensor) -> Tensor? {
+    func packedIfRoom(_ weight: Tensor, format: PackedFormat, byteCount: Int, fill: (Tensor) -> Void) -> Tensor? {
         guard weight.storage.isFrozen else { return nil }
         let key = PackedWeightStore.Key(
             storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: format)
@@ -118,7 +129,7 @@ final class ProductEngine: @unchecked Sendable {
         let isKept =
             (!format.isEnlarged || byteCount <= Self.largestEnlarged)
             && packedWeights.hasRoom(for: byteCount, isEnlarged: format.isEnlarged)
-        return isKept ? packed(weight, format: format, make: make) : nil
+        return isKept ? packed(weight, format: format, byteCount: byteCount, fill: fill) : nil
     }
 }
 
@@ -127,6 +138,7 @@ final class ProductEngines: Sendable {
     private let formats = FormatIndex()
     private let packedWeights = PackedWeightStore(
         byteBudget: PackedWeightStore.defaultByteBudget, enlargedByteBudget: 160 << 20)
+    private let packedMemory = PackedMemory()
     private let engines = Mutex<[ProductEngine]>([])
 
     /// The engine of the calling compute thread.
@@ -135,7 +147,8 @@ final class ProductEngines: Sendable {
         precondition(lane > 0, "a product outside the compute threads")
         return engines.withLock { engines in
             while engines.count < lane {
-                engines.append(ProductEngine(formats: formats, packedWeights: packedWeights))
+                engines.append(
+                    ProductEngine(formats: formats, packedWeights: packedWeights, packedMemory: packedMemory))
             }
             return engines[lane - 1]
         }

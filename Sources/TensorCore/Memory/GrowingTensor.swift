@@ -38,35 +38,47 @@ public struct GrowingTensor: Sendable {
     public func appending(_ more: Tensor) -> GrowingTensor {
         let isWritable = tensor.storage.isOnHost && more.storage.isOnHost && !tensor.isTracked && !more.isTracked
         if !isWritable { return GrowingTensor(concatenated([tensor, more], axis: 1)) }
-        let (length, count) = (length, more.size(1))
+        let grown = growing(by: more.size(1))
+        grown.write(more, at: length)
+        return grown
+    }
+
+    /// These numbers and then room for `count` more along the second dimension, which the caller fills before anything
+    /// reads them. For tensors of this machine's memory without a history.
+    func growing(by count: Int) -> GrowingTensor {
+        let whole = length + count
         if let room {
             let isNewest = room.filled.withLock { filled in
-                guard filled == length, length + count <= room.capacity else { return false }
-                filled = length + count
+                guard filled == length, whole <= room.capacity else { return false }
+                filled = whole
                 return true
             }
-            if isNewest { return written(more, at: length, of: room, over: tensor) }
+            if isNewest { return showing(whole, of: room, in: tensor.storage) }
         }
         // Room for half as much again, and for a good many tokens.
-        let capacity = max((length + count) * 3 / 2, length + count + 64)
-        let room = Room(capacity: capacity, filled: length + count)
-        let whole = Tensor.empty([tensor.size(0), capacity] + tensor.shape.dropFirst(2))
-        return written(tensor, at: 0, of: room, over: whole).written(more, at: length, of: room, over: whole)
+        let room = Room(capacity: max(whole * 3 / 2, whole + 64), filled: whole)
+        let memory = Tensor.empty([tensor.size(0), room.capacity] + tensor.shape.dropFirst(2), dtype: tensor.dtype)
+        let grown = showing(whole, of: room, in: memory.storage)
+        grown.write(tensor, at: 0)
+        return grown
+    }
+
+    private func showing(_ length: Int, of room: Room, in storage: Storage) -> GrowingTensor {
+        let inner = tensor.shape.dropFirst(2)
+        let strides = Layout.rowMajorStrides([tensor.size(0), room.capacity] + inner)
+        let layout = Layout(shape: [tensor.size(0), length] + inner, strides: strides)
+        return GrowingTensor(Tensor(storage: storage, dtype: tensor.dtype, layout: layout), room)
     }
 
     /// Copies `part` into memory that nothing shows yet.
-    private func written(_ part: Tensor, at start: Int, of room: Room, over base: Tensor) -> GrowingTensor {
+    private func write(_ part: Tensor, at start: Int) {
         let part = part.contiguous()
         let inner = part.shape.dropFirst(2).reduce(1, *) * part.dtype.byteCount
         let bytes = part.size(1) * inner
         for row in 0..<part.size(0) where bytes > 0 {
-            let target = base.storage.pointer + (row * room.capacity + start) * inner
+            let target = tensor.storage.pointer + (row * (room?.capacity ?? 0) + start) * inner
             target.copyMemory(from: part.rawPointer + row * bytes, byteCount: bytes)
         }
-        withExtendedLifetime((part, base)) {}
-        let shape = [part.size(0), start + part.size(1)] + part.shape.dropFirst(2)
-        let whole = Layout.rowMajorStrides([part.size(0), room.capacity] + part.shape.dropFirst(2))
-        return GrowingTensor(
-            Tensor(storage: base.storage, dtype: base.dtype, layout: Layout(shape: shape, strides: whole)), room)
+        withExtendedLifetime(part) {}
     }
 }

@@ -29,6 +29,11 @@ struct GatedFeedForward: Layer {
         site = weights.site
     }
 
+    /// The three maps, where SiLU is between them.
+    var maps: (gate: AffineMap, up: AffineMap, down: AffineMap)? {
+        activation == .silu ? (gate.map, up.map, down.map) : nil
+    }
+
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
         let inner = Linear.outputs(of: [gate, up], x, pass)
         let isFused = activation == .silu && !pass.isVisiting(activationSite, .output)

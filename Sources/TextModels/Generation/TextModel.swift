@@ -14,6 +14,9 @@ public struct TextModel: Sendable {
     public let chatTemplate: String?
     public let sites: SiteIndex
     public let report: LoadReport
+    /// Tokens that end what is generated: those of `generation_config.json` where a folder has one, else the
+    /// configuration's.
+    public let endTokenIDs: [Int]
 
     /// - Parameters:
     ///   - path: a folder with `config.json`, `tokenizer.json` and weights, or a `.gguf` file.
@@ -34,6 +37,7 @@ public struct TextModel: Sendable {
             configuration = gguf.configuration
             tokenizer = try TextTokenizer(GGUFTokenizerMetadata(file.header), path: path)
             chatTemplate = try file.header.string("tokenizer.chat_template")
+            endTokenIDs = configuration.endTokenIDs
             (model, report) = try gguf.model(sites: sites)
             try checkTokens()
             return
@@ -47,6 +51,7 @@ public struct TextModel: Sendable {
         self.configuration = configuration
         tokenizer = try TextTokenizer(folder: folder)
         chatTemplate = Self.chatTemplate(in: folder)
+        endTokenIDs = try Self.endTokens(in: folder) ?? configuration.endTokenIDs
         let stored = try WeightFiles(in: path, baseName: "model").source(floatingPoint: floatingPoint)
         let source: any WeightSource = floatingPoint == nil ? WidenedSource(stored) : stored
         (model, report) = try ScopedWeights.load(
@@ -72,6 +77,21 @@ public struct TextModel: Sendable {
         }
     }
 
+    /// What `generation_config.json` says; nil where it says nothing.
+    private static func endTokens(in folder: URL) throws -> [Int]? {
+        struct Entry: Decodable {
+            var tokens: TokenIDs?
+            enum CodingKeys: String, CodingKey { case tokens = "eos_token_id" }
+        }
+        let path = folder.appending(path: "generation_config.json").path
+        guard let json = FileManager.default.contents(atPath: path) else { return nil }
+        do {
+            return try JSONDecoder().decode(Entry.self, from: json).tokens?.ids
+        } catch let error as DecodingError {
+            throw ConfigurationError(path: path, error, in: json)
+        }
+    }
+
     /// `chat_template.jinja`, or the entry of `tokenizer_config.json`.
     private static func chatTemplate(in folder: URL) -> String? {
         if let text = try? String(contentsOf: folder.appending(path: "chat_template.jinja"), encoding: .utf8) {
@@ -85,7 +105,7 @@ public struct TextModel: Sendable {
     public func tokens(of prompt: String) -> [Int] {
         let ids = tokenizer.encode(prompt).map(\.id)
         guard ids.isEmpty else { return ids }
-        let end = configuration.endTokenIDs.first { $0 < model.vocabularySize }
+        let end = endTokenIDs.first { $0 < model.vocabularySize }
         return [configuration.beginTokenID ?? end ?? 0]
     }
 }

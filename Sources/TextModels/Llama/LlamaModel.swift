@@ -12,6 +12,7 @@ public struct LlamaModel: LanguageModel {
     private var norm: RMSNorm
     private var head: Linear
     private let frequencies: RotaryFrequencies
+    private var prepared = PreparedDecoder()
     private let site: Int
 
     public init(_ configuration: LlamaConfiguration, weights: ScopedWeights) throws {
@@ -39,11 +40,22 @@ public struct LlamaModel: LanguageModel {
         _ tokens: TokenBatch, after state: DecodingState?, logits: LogitSelection, _ pass: Pass
     ) -> LanguageModelOutput {
         let context = DecoderContext(tokens, after: state, windows: [nil], rotary: [frequencies])
-        var (h, next) = layers.run(embedding(tokens.ids, pass), context, after: state, pass)
+        let embedded = embedding(tokens.ids, pass)
+        var (h, next) =
+            prepared.token(embedded, context, after: state, pass) { gatedDecoder }
+            ?? layers.run(embedded, context, after: state, pass)
         if pass.isFinished { return .unfinished(h) }
         h = pass.visit(site, .output, norm(h, pass))
         if pass.isFinished { return .unfinished(h) }
         return LanguageModelOutput(logits: head(h.selecting(logits), pass), hiddenState: h, state: next)
+    }
+
+    private var gatedDecoder: GatedDecoder? {
+        let gated = layers.compactMap(\.gated)
+        guard gated.count == layers.count else { return nil }
+        return GatedDecoder(
+            gated, headDimension: configuration.headDimension, epsilon: configuration.normEpsilon,
+            scale: LlamaAttention.scale(configuration))
     }
 
     public func unembedded(_ residual: Tensor, _ pass: Pass) -> Tensor { head(norm(residual, pass), pass) }
@@ -53,6 +65,7 @@ public struct LlamaModel: LanguageModel {
         layers.mapParameters(transform)
         norm.mapParameters(transform)
         head.mapHead(tiedTo: configuration.isTied ? embedding : nil, transform)
+        prepared = PreparedDecoder()
     }
 }
 
@@ -85,6 +98,14 @@ struct LlamaLayer: DecoderLayer {
         return pass.visit(site, .output, h + feedForward(norm2(h, pass), pass))
     }
 
+    /// The weights as the kernel for single tokens takes them; nil where the layer is of another kind.
+    var gated: GatedDecoderLayer? {
+        guard let parts = feedForward.maps else { return nil }
+        return GatedDecoderLayer(
+            norm1: norm1.scale, queries: attention.queries.map, keys: attention.keys.map, values: attention.values.map,
+            output: attention.output.map, norm2: norm2.scale, gate: parts.gate, up: parts.up, down: parts.down)
+    }
+
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
         norm1.mapParameters(transform)
         attention.mapParameters(transform)
@@ -95,10 +116,10 @@ struct LlamaLayer: DecoderLayer {
 
 /// Attention with turned queries and keys.
 struct LlamaAttention: Layer {
-    private var queries: Linear
-    private var keys: Linear
-    private var values: Linear
-    private var output: Linear
+    private(set) var queries: Linear
+    private(set) var keys: Linear
+    private(set) var values: Linear
+    private(set) var output: Linear
     private let headDimension: Int
     private let reading: GroupedAttention
     private let site: Int
@@ -116,8 +137,13 @@ struct LlamaAttention: Layer {
         values = try projection(width, configuration.keyHeads * dimension, "v_proj")
         output = try projection(configuration.heads * dimension, width, "o_proj")
         headDimension = dimension
-        reading = GroupedAttention(scale: 1 / Float(dimension).squareRoot(), site: weights.site)
+        reading = GroupedAttention(scale: Self.scale(configuration), site: weights.site)
         site = weights.site
+    }
+
+    /// The factor of the scores.
+    static func scale(_ configuration: LlamaConfiguration) -> Float {
+        1 / Float(configuration.headDimension).squareRoot()
     }
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {

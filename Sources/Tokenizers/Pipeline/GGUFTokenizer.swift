@@ -35,10 +35,14 @@ extension TextTokenizerDefinition {
     /// The splitting rules by the names that llama.cpp gives them.
     private static let splittingRules: [String: [TextStep]] = [
         "default": [.split(.gpt2)], "gpt-2": [.split(.gpt2)], "gpt2": [.split(.gpt2)], "olmo": [.split(.gpt2)],
+        "mpt": [.split(.gpt2)],
         "smollm": [.digits(areSingle: true), .split(.gpt2)],
         "llama-bpe": [.split(.llama3)], "llama3": [.split(.llama3)], "llama-v3": [.split(.llama3)],
         "smaug-bpe": [.split(.llama3)], "qwen2": [.split(.qwen2)],
     ]
+
+    /// Of these, those whose texts begin with a token unless the file says otherwise.
+    private static let beginningRules: Set = ["llama-bpe", "llama3", "llama-v3"]
 
     fileprivate init(_ metadata: GGUFTokenizerMetadata, path: String) throws {
         func refuse(_ expected: String, _ found: String) -> TokenizerError {
@@ -79,7 +83,9 @@ extension TextTokenizerDefinition {
             self.init(path: path, vocabulary: vocabulary, merges: merges, addedTokens: usable, alphabet: .bytes)
             splitting = steps
             takesWholePieces = steps == [.split(.llama3)]
-            if metadata.addsBegin ?? false, let begin = metadata.beginToken { before = [begin] }
+            if metadata.addsBegin ?? Self.beginningRules.contains(pre), let begin = metadata.beginToken {
+                before = [begin]
+            }
         case "llama":
             guard let scores = metadata.scores, scores.count == tokens.count else {
                 throw refuse("a score for each of \(tokens.count) tokens", "\(metadata.scores?.count ?? 0)")
