@@ -53,7 +53,8 @@ struct BatchLock {
             tries += 1
             guard tries < 100 else {
                 throw JobError(
-                    path, expected: "no run of the whole list beside shard \(shard)", found: "one that is still at work")
+                    path, expected: "no run of the whole list beside shard \(shard)", found: "one that is still at work"
+                )
             }
             usleep(10_000)
         }

@@ -32,12 +32,14 @@ struct OutputFile {
     func write(_ bytes: [UInt8]) throws {
         if let file = fileInPlaceOfFolder() {
             throw OutputFailure(
-                description: "\(path.path): expected a folder at \(file), found a file; give one of the two another name")
+                description:
+                    "\(path.path): expected a folder at \(file), found a file; give one of the two another name")
         }
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path.path, isDirectory: &isFolder), isFolder.boolValue {
             throw OutputFailure(
-                description: "\(path.path): expected a file there or nothing, found a folder; give one of the two another name")
+                description:
+                    "\(path.path): expected a file there or nothing, found a folder; give one of the two another name")
         }
         do {
             try FileManager.default.createDirectory(

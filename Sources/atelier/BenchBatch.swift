@@ -210,7 +210,9 @@ struct BenchBatch: ParsableCommand {
         let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
         defer {
-            for name in outputs + ["journal.jsonl", "journal.lock", "report.jsonl"] { unlink(folder.appending(path: name).path) }
+            for name in outputs + ["journal.jsonl", "journal.lock", "report.jsonl"] {
+                unlink(folder.appending(path: name).path)
+            }
             // Only an empty folder goes.
             rmdir(folder.path)
         }

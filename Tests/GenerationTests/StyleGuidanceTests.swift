@@ -88,10 +88,12 @@ import Weights
         return stored.replacing(parameters: stored.parameters.mapValues { $0.converted(to: .float32) + 0 })
     }
 
-    @Test(arguments: [
-        ("one", 7.5, [3], 0), ("two", 7.5, [3, 1.5], 0), ("equal", 4, [4], 0), ("slider", 2.5, [3, 1.5], 0.5),
-    ] as [(String, Double, [Double], Double)])
-    func `the guided prediction is PyTorch's`(_ name: String, scale: Double, strengths: [Double], slider: Double) throws {
+    @Test(
+        arguments: [
+            ("one", 7.5, [3], 0), ("two", 7.5, [3, 1.5], 0), ("equal", 4, [4], 0), ("slider", 2.5, [3, 1.5], 0.5),
+        ] as [(String, Double, [Double], Double)])
+    func `the guided prediction is PyTorch's`(_ name: String, scale: Double, strengths: [Double], slider: Double) throws
+    {
         let file = "pairs/style-guidance.safetensors"
         let expected = try Fixtures.require(Fixtures.tensors(file), name)
         let timestep = try #require(Float(Fixtures.metadata(file)["timestep"] ?? ""))

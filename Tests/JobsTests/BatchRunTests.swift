@@ -216,7 +216,9 @@ import Testing
         try inTemporaryFolder { folder throws in
             func named(_ outputs: [String]) -> [BatchTask] {
                 outputs.enumerated().map { number, output in
-                    BatchTask(output: output) { PreparedTask(key: "key \(number)") { Array("number \(number)\n".utf8) } }
+                    BatchTask(output: output) {
+                        PreparedTask(key: "key \(number)") { Array("number \(number)\n".utf8) }
+                    }
                 }
             }
             var events: [BatchRun.Event] = []
@@ -253,7 +255,8 @@ import Testing
                 tasks(2), report: { told.append($0.error ?? "") })
             #expect(report.failed.count == 2)
             let place = folder.appending(path: "part").path
-            #expect(told.first?.hasPrefix("\(place)/0.txt: expected a folder at \(place), found a file") == true, "\(told)")
+            #expect(
+                told.first?.hasPrefix("\(place)/0.txt: expected a folder at \(place), found a file") == true, "\(told)")
             // A folder stands where the file should be.
             let task = BatchTask(output: "whole") { PreparedTask(key: "whole") { [1] } }
             try FileManager.default.createDirectory(

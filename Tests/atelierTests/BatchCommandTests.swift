@@ -342,7 +342,8 @@ import Testing
             #expect(try outputs(strict, ".png")["00002.png"] == nil)
             run = try program.run(["batch", list, "-o", loose.path, "--keep-going"])
             #expect(run.code == 1 && run.output == "2 made, 0 done before, 1 failed\n", "\(run.errors)")
-            #expect(run.errors.contains("b.png") && run.errors.split(separator: "atelier: ").count == 1, "\(run.errors)")
+            #expect(
+                run.errors.contains("b.png") && run.errors.split(separator: "atelier: ").count == 1, "\(run.errors)")
             #expect(try outputs(loose, ".png").keys.sorted() == ["00000.png", "00002.png"])
             let report = try String(contentsOf: loose.appending(path: "report.jsonl"), encoding: .utf8)
             #expect(report.split(separator: "\n").map { $0.contains("\"state\":\"failed\"") } == [false, true, false])
