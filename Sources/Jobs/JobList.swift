@@ -60,15 +60,13 @@ public struct JobList: Sendable {
     private struct Content: Encodable {
         let model: String?
         let jobs: [BatchJob]
-        /// Nil where there is nothing wrong.
-        let flaws: [String: String]?
+        /// The places of jobs that could not be read, whatever is said of them where; nil where there are none.
+        let unread: [Int]?
     }
 
     /// The hash of all that the list says: what a journal is bound to. Comments and the order of keys do not count.
     public func contentHash() throws -> String {
-        let told = flaws.map { ("\($0)", $1.description) }
-        let content = Content(
-            model: model, jobs: jobs, flaws: told.isEmpty ? nil : Dictionary(uniqueKeysWithValues: told))
+        let content = Content(model: model, jobs: jobs, unread: flaws.isEmpty ? nil : flaws.keys.sorted())
         return try canonicalHash(of: content)
     }
 

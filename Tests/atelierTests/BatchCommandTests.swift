@@ -110,7 +110,7 @@ import Testing
     @Test func `two hundred pictures need the work of each and the memory of a few`() throws {
         // A process of its own: the counters are of the whole process. On one thread they are the same in every run.
         let bench = [
-            "bench", "batch", "-m", Self.model, "--steps", "2", "-W", "32", "-H", "32", "--json", "-t", "1",
+            "bench", "batch", "-m", Self.model, "--steps", "1", "-W", "32", "-H", "32", "--json", "-t", "1",
         ]
         let run = try program.run(bench + ["--count", "200", "--singles", "12"])
         #expect(run.code == 0, "\(run.errors)")

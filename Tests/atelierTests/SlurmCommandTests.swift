@@ -211,6 +211,38 @@ import Testing
         }
     }
 
+    @Test func `a line that cannot be read fails alone, in its shard and in the merge`() throws {
+        try inTemporaryFolder { folder throws in
+            let tools = folder.appending(path: "tools")
+            try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+            try install(tools)
+            try Data(
+                """
+                {"model": "\(Self.model)", "template": {"steps": 1, "width": 32, "height": 32, "prompt": "a cat"}}
+                {"seed": 1}
+                {"sede": 2}
+                {"seed": 3}
+                """.utf8
+            ).write(to: folder.appending(path: "jobs.jsonl"))
+            let submit = ["batch", "jobs.jsonl", "-o", "out", "--engine", "slurm", "--shards", "2", "-t", "1"]
+            func submitted(_ more: [String]) throws -> CommandLineTests.Outcome {
+                // By a path that the shards are not given.
+                try run(
+                    ["-c", "cd \"$0\" && exec \"$@\"", folder.path, CommandLineTests.executable.path] + submit + more,
+                    executable: URL(filePath: "/bin/bash"), tools: tools)
+            }
+            let strict = try submitted([])
+            #expect(strict.code == 1 && strict.errors.contains("jobs.jsonl line 3: sede"), "\(strict.errors)")
+            let loose = try submitted(["--keep-going"])
+            #expect(loose.code == 0, "\(loose.errors)")
+            let jobs = try String(contentsOf: tools.appending(path: "jobs.log"), encoding: .utf8)
+            #expect(
+                jobs.contains("2 made, 0 done before, 0 failed") && jobs.contains("0 made, 0 done before, 1 failed"))
+            #expect(jobs.contains("2 done, 1 failed, 0 not done"), "\(jobs)")
+            #expect(try pictures(folder.appending(path: "out")).keys.sorted() == ["00000.png", "00002.png"])
+        }
+    }
+
     @Test func `an element that is told to stop saves, ends with 75 and is put back`() throws {
         try inTemporaryFolder { folder throws in
             let tools = folder.appending(path: "tools")
