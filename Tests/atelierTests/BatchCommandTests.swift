@@ -180,7 +180,8 @@ import Testing
             var found: [Int] = []
             for round in 0..<10 {
                 let seconds = Double.random(in: round < 5 ? 0.05...0.45 : 0...0.05)
-                _ = try program.runAndKill(["batch", list, "-o", killed.path], seconds: seconds) {
+                // On more threads all would be done at once.
+                _ = try program.runAndKill(["batch", list, "-o", killed.path, "-t", "2"], seconds: seconds) {
                     round < 5 || made() > 0
                 }
                 found.append(made())
@@ -389,6 +390,12 @@ import Testing
                     == [false, true, false, true, true, true, false])
             run = try program.run(["batch", list, "-o", out.path, "--merge"])
             #expect(run.code == 1 && run.output == "3 done, 4 failed, 0 not done\n", "\(run.errors)")
+            // A shard is told of its own jobs.
+            let dry = ["batch", list, "-o", out.path, "--keep-going", "--dry-run", "--shard"]
+            run = try program.run(dry + ["2/7"])
+            #expect(run.code == 1 && run.output.isEmpty && run.errors.contains("line 3: expected"), "\(run.errors)")
+            run = try program.run(dry + ["1/7"])
+            #expect(run.code == 0 && run.output.split(separator: "\n").count == 1, "\(run.errors)")
             // Mended, only what is new is made: the others keep their names and their places.
             let text = try String(contentsOfFile: list, encoding: .utf8)
             let mended = text.replacing("{\"seed\": 2,", with: "{\"seed\": 2}").replacing("x.png/y.png", with: "y.png")

@@ -200,7 +200,8 @@ import Testing
             for round in 0..<10 {
                 let wanted = made() + Int.random(in: 1...2)
                 let seconds = Double.random(in: round < 3 ? 0.05...0.6 : 0...0.1)
-                _ = try program.runAndKill(["batch", list, "-o", killed.path], seconds: seconds) {
+                // On more threads more would be done at once.
+                _ = try program.runAndKill(["batch", list, "-o", killed.path, "-t", "2"], seconds: seconds) {
                     round < 3 || made() >= wanted
                 }
                 found.append(made())
