@@ -38,7 +38,17 @@ public struct BatchMerge: Sendable {
         var account = BatchReport(folder: folder, shard: .whole, jobs: outputs.enumerated().map { ($0, $1) })
         var report = Report()
         var lines: [Journal.Line] = []
+        let flaws = OutputNames.flaws(outputs)
         for (number, output) in outputs.enumerated() {
+            // What stands under the name is another job's.
+            if let flaw = flaws[number] {
+                report.failed.append(output)
+                account.note(
+                    Journal.Line(
+                        key: "output " + output, output: output, state: .failed, error: "\(flaw)", list: list),
+                    of: number)
+                continue
+            }
             guard let line = known.done[output] ?? known.failed[output] else {
                 report.missing.append(output)
                 continue

@@ -33,8 +33,9 @@ public struct PreparedTask: Sendable {
 public struct BatchRun: Sendable {
     public struct Event: Sendable {
         public var output: String
-        /// Of this run's shard, those that were done before included.
+        /// Of this run's shard, those that were done before included, and none that failed.
         public var done: Int
+        public var failed: Int
         public var total: Int
         public var secondsLeft: Double
         public var error: String?
@@ -65,12 +66,19 @@ public struct BatchRun: Sendable {
     /// - Parameters:
     ///   - report: is told of every job that was made or failed.
     ///   - shouldStop: asked between groups.
-    /// - Throws: `JobError` when two jobs share an output, or an output would lie outside the folder; what the journal
-    ///   throws.
+    /// - Throws: `JobError` for an output that another job has or that would lie outside the folder, unless the run keeps
+    ///   going, where it is that job's failure; for a run at work whose jobs these are, too; what the journal throws.
     public func run(
         _ tasks: [BatchTask], report: (Event) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws -> Report {
-        try checkOutputs(tasks)
+        let flaws = OutputNames.flaws(tasks.map(\.output))
+        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value }
+        let tasks = tasks.enumerated().map { number, task in
+            flaws[number].map { flaw in BatchTask(output: task.output) { throw flaw } } ?? task
+        }
+        try Journal.makeFolder(folder)
+        let lock = try BatchLock(folder: folder, shard: shard)
+        defer { withExtendedLifetime(lock) {} }
         let journal = try Journal(folder: folder, shard: shard, list: list)
         let own = tasks.indices.filter { shard.contains($0) }
         var account = BatchReport(folder: folder, shard: shard, jobs: own.map { ($0, tasks[$0].output) })
@@ -132,11 +140,11 @@ public struct BatchRun: Sendable {
             for (number, line) in outcomes {
                 account.note(line, of: number)
                 if line.state == .done { result.made += 1 } else { result.failed.append(line.output) }
-                let done = result.made + result.kept + result.failed.count
+                let (done, failed) = (result.made + result.kept, result.failed.count)
                 report(
                     Event(
-                        output: line.output, done: done, total: own.count,
-                        secondsLeft: clock.secondsLeft(own.count - done), error: line.error))
+                        output: line.output, done: done, failed: failed, total: own.count,
+                        secondsLeft: clock.secondsLeft(own.count - done - failed), error: line.error))
             }
             if result.isStopped || (!keepsGoing && !result.failed.isEmpty) { return result }
         }
@@ -168,21 +176,6 @@ public struct BatchRun: Sendable {
             try journal.append(line)
         }
         return line
-    }
-
-    private func checkOutputs(_ tasks: [BatchTask]) throws {
-        var known: [String: Int] = [:]
-        for (number, task) in tasks.enumerated() {
-            guard OutputFile.isInside(task.output) else {
-                throw JobError(
-                    "job \(number + 1): output", expected: "a name inside the output folder", found: "'\(task.output)'")
-            }
-            if let other = known.updateValue(number, forKey: task.output) {
-                throw JobError(
-                    "job \(number + 1): output", expected: "a name of its own",
-                    found: "'\(task.output)', which job \(other + 1) has")
-            }
-        }
     }
 }
 

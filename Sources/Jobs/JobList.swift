@@ -21,6 +21,8 @@ public struct JobList: Sendable {
     /// A model folder, a checkpoint file, or an embedded model's name; nil where the list names none.
     public var model: String?
     public var jobs: [BatchJob]
+    /// What is wrong with jobs that could not be read, by their places; there they are jobs that say nothing of their own.
+    public private(set) var flaws: [Int: JobFlaw] = [:]
     /// Of the file: where relative paths start.
     public var folder: String
 
@@ -30,13 +32,22 @@ public struct JobList: Sendable {
         self.folder = folder
     }
 
+    /// - Parameter keepsGoing: whether a job that cannot be read keeps its place and is told of by `flaws`.
     /// - Throws: `RecipeError` with the line of what cannot be read; `JobError` for a list without jobs.
-    public init(path: String) throws {
+    public init(path: String, keepsGoing: Bool = false) throws {
         let folder = URL(filePath: path).deletingLastPathComponent().path
         let isLines = URL(filePath: path).pathExtension.lowercased() == "jsonl"
-        self = try isLines ? Self.lines(path, folder) : Self.document(path, folder)
-        jobs = try jobs.enumerated().flatMap { number, job in
-            try job.applyingSet(path: "\(path): job \(number + 1)").spreadOverFolder(folder)
+        let read = try isLines ? Self.lines(path) : Self.document(path)
+        self.init(model: read.model, jobs: [], folder: folder)
+        for (number, entry) in read.jobs.enumerated() {
+            do {
+                let job = try entry.get().filled(from: read.template)
+                jobs += try job.applyingSet(path: "\(path): job \(number + 1)").spreadOverFolder(folder)
+            } catch {
+                guard keepsGoing else { throw error }
+                flaws[jobs.count] = JobFlaw(description: "\(error)")
+                jobs.append(BatchJob().filled(from: read.template))
+            }
         }
         guard !jobs.isEmpty else { throw JobError(path, expected: "at least one job", found: "none") }
         guard jobs.count <= Self.largest else {
@@ -49,10 +60,15 @@ public struct JobList: Sendable {
     private struct Content: Encodable {
         let model: String?
         let jobs: [BatchJob]
+        /// The places of jobs that could not be read, whatever is said of them where; nil where there are none.
+        let unread: [Int]?
     }
 
     /// The hash of all that the list says: what a journal is bound to. Comments and the order of keys do not count.
-    public func contentHash() throws -> String { try canonicalHash(of: Content(model: model, jobs: jobs)) }
+    public func contentHash() throws -> String {
+        let content = Content(model: model, jobs: jobs, unread: flaws.isEmpty ? nil : flaws.keys.sorted())
+        return try canonicalHash(of: content)
+    }
 
     /// Of all jobs, in order.
     public var outputs: [String] {
@@ -69,11 +85,18 @@ public struct JobList: Sendable {
         var jobs: [BatchJob]?
     }
 
-    private static func document(_ path: String, _ folder: String) throws -> JobList {
+    /// What a file says, its jobs not yet filled from the template.
+    private struct Reading {
+        var model: String?
+        var template = BatchJob()
+        var jobs: [Result<BatchJob, any Error>] = []
+    }
+
+    private static func document(_ path: String) throws -> Reading {
         let read = try decodeRecipe(Document.self, at: path)
         let jobs = try (read.jobs ?? []) + (read.matrix?.jobs(path) ?? [])
-        let template = read.template ?? BatchJob()
-        return JobList(model: read.model, jobs: jobs.map { $0.filled(from: template) }, folder: folder)
+        return Reading(
+            model: read.model, template: read.template ?? BatchJob(), jobs: jobs.map { .success($0) })
     }
 
     private struct Head: Decodable {
@@ -81,26 +104,38 @@ public struct JobList: Sendable {
         var template: BatchJob?
     }
 
-    private static func lines(_ path: String, _ folder: String) throws -> JobList {
+    private static func lines(_ path: String) throws -> Reading {
         let text: String
         do {
             text = try String(contentsOfFile: path, encoding: .utf8)
         } catch {
             throw JobError(path, expected: "a list of jobs that can be read", found: "none")
         }
-        var head = Head()
-        var jobs: [BatchJob] = []
+        var read = Reading()
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
         where !line.allSatisfy(\.isWhitespace) {
-            let name = "\(path) line \(number + 1)"
+            func decoded<Value: Decodable>(_ type: Value.Type) throws -> Value {
+                do {
+                    return try decodeRecipe(type, yaml: String(line), name: "\(path) line \(number + 1)")
+                } catch var error as RecipeError {
+                    // It counts from the beginning of what it was given.
+                    error.line = nil
+                    throw error
+                }
+            }
             let isHead = line.contains("\"template\"") || line.contains("\"model\"")
-            if jobs.isEmpty, isHead {
-                head = try decodeRecipe(Head.self, yaml: String(line), name: name)
+            if read.jobs.isEmpty, isHead {
+                let head = try decoded(Head.self)
+                (read.model, read.template) = (head.model, head.template ?? BatchJob())
             } else {
-                jobs.append(try decodeRecipe(BatchJob.self, yaml: String(line), name: name))
+                read.jobs.append(Result { try decoded(BatchJob.self) })
             }
         }
-        let template = head.template ?? BatchJob()
-        return JobList(model: head.model, jobs: jobs.map { $0.filled(from: template) }, folder: folder)
+        return read
     }
+}
+
+/// Why a job of a list could not be read, in a sentence that names the file and the line.
+public struct JobFlaw: Error, Sendable, Hashable, CustomStringConvertible {
+    public let description: String
 }

@@ -67,12 +67,7 @@ public final class Journal: Sendable {
         self.folder = folder
         self.list = list
         path = folder.appending(path: shard.fileName("journal"))
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch {
-            throw JobError(
-                folder.path, expected: "a folder that can be written", found: error.localizedDescription)
-        }
+        try Self.makeFolder(folder)
         let descriptor = open(path.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw JobError(
@@ -85,6 +80,16 @@ public final class Journal: Sendable {
         }
         try Self.dropBrokenEnd(handle)
         state = Mutex(State(handle: handle, known: try Self.read(folder)))
+    }
+
+    /// - Throws: `JobError` for a place where there can be none.
+    static func makeFolder(_ folder: URL) throws {
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            throw JobError(
+                folder.path, expected: "a folder that can be written", found: error.localizedDescription)
+        }
     }
 
     /// Cuts off what follows the last whole line.

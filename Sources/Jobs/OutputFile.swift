@@ -30,6 +30,17 @@ struct OutputFile {
 
     /// Writes all bytes to the disk, under the temporary name.
     func write(_ bytes: [UInt8]) throws {
+        if let file = fileInPlaceOfFolder() {
+            throw OutputFailure(
+                description:
+                    "\(path.path): expected a folder at \(file), found a file; give one of the two another name")
+        }
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path.path, isDirectory: &isFolder), isFolder.boolValue {
+            throw OutputFailure(
+                description:
+                    "\(path.path): expected a file there or nothing, found a folder; give one of the two another name")
+        }
         do {
             try FileManager.default.createDirectory(
                 at: temporary.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -41,6 +52,19 @@ struct OutputFile {
             discard()
             throw flaw(error.localizedDescription)
         }
+    }
+
+    /// The nearest thing above the output that is there, where it is no folder.
+    private func fileInPlaceOfFolder() -> String? {
+        var place = path.deletingLastPathComponent()
+        var isFolder: ObjCBool = false
+        while place.pathComponents.count > 1 {
+            if FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder) {
+                return isFolder.boolValue ? nil : place.path
+            }
+            place.deleteLastPathComponent()
+        }
+        return nil
     }
 
     /// Gives the complete file its name.

@@ -121,7 +121,7 @@ public final class PicturePlanner: Sendable {
         }
         var rest = StackFile(entries: [])
         (rest.styles, rest.directions) = (makings.styles, makings.directions)
-        try rest.add(to: &made, path: folder + "/jobs", folders: folders, model: identity)
+        try rest.add(to: &made, beside: folder, folders: folders)
         known.withLock { [made] in $0.compositions[makings] = made }
         return made
     }

@@ -29,7 +29,7 @@ struct BatchCommand: AsyncParsableCommand {
     var model: String?
     @Option(help: "Do one of several equal parts of the list: 2/5.")
     var shard: Shard = .whole
-    @Flag(help: "Go on after a job that fails.")
+    @Flag(help: "Go on after a job that fails, or cannot be read.")
     var keepGoing = false
     @Flag(help: "Check every job, print what is to be done as JSON lines, and draw nothing.")
     var dryRun = false
@@ -59,7 +59,8 @@ struct BatchCommand: AsyncParsableCommand {
     func run() async throws {
         guard !output.isEmpty else { throw UsageError(description: "--output: expected a folder, found nothing") }
         try useThreads(threads)
-        var list = try JobList(path: jobs)
+        // A merge says what became of every job, and so has to know of those that could not be read.
+        var list = try JobList(path: jobs, keepsGoing: keepGoing || merge)
         list.model = model ?? list.model ?? "mini"
         let hash = try list.contentHash()
         if let expect, expect != hash {
@@ -97,20 +98,28 @@ struct BatchCommand: AsyncParsableCommand {
         }
         // Trainings name their own models.
         var pictures: PicturePlanner?
-        if list.jobs.contains(where: { $0.train == nil }) {
+        func isPicture(_ number: Int) -> Bool { list.flaws[number] == nil && list.jobs[number].train == nil }
+        if list.jobs.indices.contains(where: isPicture) {
             pictures = try PicturePlanner(
                 Assets.store(name, assets: assets), name: name, precision: precision, folders, folder: list.folder,
                 inversions: folder.appending(path: ".inversions"))
         }
         if dryRun {
             for (number, job) in list.jobs.enumerated() where shard.contains(number) {
+                if let flaw = list.flaws[number] {
+                    complain(flaw.description)
+                    continue
+                }
                 let line = try job.train == nil ? pictures?.recipe(of: job).json() : nil
                 print(try line ?? canonicalText(of: job))
             }
+            if list.flaws.keys.contains(where: shard.contains) { throw ExitCode(1) }
             return nil
         }
-        let tasks = list.jobs.enumerated().compactMap { number, job in
-            job.train == nil
+        let outputs = list.outputs
+        let tasks = list.jobs.enumerated().compactMap { number, job -> BatchTask? in
+            if let flaw = list.flaws[number] { return BatchTask(output: outputs[number]) { throw flaw } }
+            return job.train == nil
                 ? pictures?.task(job, number: number) { Interrupt.isRequested }
                 : training.task(job, number: number) { Interrupt.isRequested }
         }
@@ -120,7 +129,10 @@ struct BatchCommand: AsyncParsableCommand {
             tasks,
             report: { event in
                 if let error = event.error { complain("\(event.output): \(error)") }
-                progress.show("jobs", step: event.done, total: event.total, secondsLeft: event.secondsLeft)
+                progress.show(
+                    "jobs", step: event.done, total: event.total,
+                    detail: event.failed > 0 ? ", \(event.failed) failed" : "", secondsLeft: event.secondsLeft,
+                    isLast: event.done + event.failed == event.total)
             }, shouldStop: { Interrupt.isRequested })
     }
 

@@ -45,7 +45,7 @@ struct Stylize: AsyncParsableCommand {
     var height: Int?
     @Option(help: "Also write a sheet: each picture, without the styles, and with them.")
     var sheet: String?
-    @Flag(help: "Go on after a picture that cannot be read.")
+    @Flag(help: "Go on after a picture that cannot be read, or whose output has the name of another's.")
     var keepGoing = false
     @Option(help: "The folder with the embedded models.")
     var assets: String?
@@ -54,7 +54,7 @@ struct Stylize: AsyncParsableCommand {
 
     func run() async throws {
         try useThreads(threads)
-        let files = try pictures()
+        let (files, twins) = try pictures()
         guard !files.isEmpty || prompt != nil else {
             throw UsageError(description: "INPUT: expected pictures, a folder of them, or --prompt, found none")
         }
@@ -63,11 +63,12 @@ struct Stylize: AsyncParsableCommand {
         Interrupt.watch()
         let job = self
         let failed = try await ComputeThread.shared.perform { try job.draw(files) }
-        if failed > 0 { throw ExitCode(1) }
+        if failed + twins > 0 { throw ExitCode(1) }
     }
 
-    /// The files of all inputs; what is in a folder comes in the order of names.
-    private func pictures() throws -> [String] {
+    /// The files of all inputs, and how many were told of and left because another one has their output's name; what is in
+    /// a folder comes in the order of names.
+    private func pictures() throws -> (files: [String], twins: Int) {
         var files: [String] = []
         for input in inputs {
             var isFolder: ObjCBool = false
@@ -86,17 +87,24 @@ struct Stylize: AsyncParsableCommand {
                 if !isFolder.boolValue { files.append(path) }
             }
         }
-        let twins = Dictionary(grouping: files, by: name(of:)).filter { $0.value.count > 1 }
-        if let twin = twins.min(by: { $0.key < $1.key }) {
-            throw UsageError(
-                description: "\(twin.value[1]): expected a name of its own, found that of \(twin.value[0])")
+        var (known, twins): ([String: String], Set<Int>) = ([:], [])
+        for (index, file) in files.enumerated() {
+            guard let other = known[name(of: file)] else {
+                known[name(of: file)] = file
+                continue
+            }
+            let complaint = "\(file): expected a name of its own, found that of \(other)"
+            guard keepGoing else { throw UsageError(description: complaint) }
+            complain(complaint)
+            twins.insert(index)
         }
+        files = files.indices.filter { !twins.contains($0) }.map { files[$0] }
         func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
         if let own = files.first(where: { resolved($0) == resolved(output + "/" + name(of: $0)) }) {
             throw UsageError(
                 description: "--output \(output): expected another folder than that of \(own), found the same")
         }
-        return files
+        return (files, twins.count)
     }
 
     private func name(of file: String) -> String {

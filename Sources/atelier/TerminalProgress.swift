@@ -11,16 +11,20 @@ struct TerminalProgress {
         self.quietInterval = quietInterval ?? .seconds(1 << 40)
     }
 
-    mutating func show(_ label: String, step: Int, total: Int, detail: String = "", secondsLeft: Double? = nil) {
+    /// - Parameter isLast: whether nothing follows; when nil, where the step is the total.
+    mutating func show(
+        _ label: String, step: Int, total: Int, detail: String = "", secondsLeft: Double? = nil, isLast: Bool? = nil
+    ) {
+        let isLast = isLast ?? (step == total)
         let left = secondsLeft.map { "  " + Self.duration($0) + " left" } ?? ""
         if isTerminal {
             let width = 24
             let filled = total > 0 ? width * step / total : 0
             let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
             write("\r\u{1B}[K\(label) \(bar) \(step)/\(total)\(detail)\(left)")
-            if step == total { write("\n") }
+            if isLast { write("\n") }
         } else if ContinuousClock.now - lastLine >= quietInterval
-            || (step == total && quietInterval < .seconds(1 << 30))
+            || (isLast && quietInterval < .seconds(1 << 30))
         {
             lastLine = .now
             write("\(label) \(step)/\(total)\(detail)\(left)\n")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Recipes
 import Training
 
@@ -18,6 +19,13 @@ struct TrainPair: AsyncParsableCommand {
         if let name = options.name { recipe.name = name }
         var options = options
         options.name = nil
+        if !baseline {
+            for pair in try recipe.stretchedPairs(beside: options.folder) {
+                complain(
+                    "\(pair.content): \(pair.contentSize) pixels are stretched to the proportions of \(pair.style), "
+                        + "\(pair.styleSize), as both are cut out at one place")
+            }
+        }
         try await options.train(baseline ? recipe.baseline : recipe) { try $0.run().map { [$0] } }
     }
 }

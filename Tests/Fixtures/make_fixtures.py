@@ -3,7 +3,7 @@
     python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders stylegan pipeline
                                              pipeline_images pipeline_xl schedulers scheduler_variants sampler_grid optimizers
                                              adaptive_optimizers single_file torch_checkpoints adapters sliders pairs
-                                             language_models rotary text_tokenizers gguf_files
+                                             style_guidance language_models rotary text_tokenizers gguf_files
                                              smollm2]
 """
 
@@ -39,6 +39,7 @@ SUBJECTS = {
     "adapters": "subjects.adapters",
     "sliders": "subjects.sliders",
     "pairs": "subjects.pairs",
+    "style_guidance": "subjects.style_guidance",
     "language_models": "subjects.language_models",
     "rotary": "subjects.rotary",
     "text_tokenizers": "subjects.text_tokenizers",

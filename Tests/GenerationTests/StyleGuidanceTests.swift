@@ -76,6 +76,47 @@ import Weights
         #expect(maximumDifference(ink, predicted(x, "a cat in ink style", .conditional, stack)) > 1e-3)
     }
 
+    /// An adapter of the tensors of a golden file under a prefix.
+    private func golden(_ file: String, under prefix: String) throws -> Adapter {
+        let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).safetensors").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let factors = tensors(try Fixtures.tensors(file), under: prefix)
+        try #require(!factors.isEmpty)
+        try writeSafetensors(factors, to: path)
+        let stored = try Adapter(path: path, modules: model.modules)
+        // Copies, for the file goes.
+        return stored.replacing(parameters: stored.parameters.mapValues { $0.converted(to: .float32) + 0 })
+    }
+
+    @Test(
+        arguments: [
+            ("one", 7.5, [3], 0), ("two", 7.5, [3, 1.5], 0), ("equal", 4, [4], 0), ("slider", 2.5, [3, 1.5], 0.5),
+        ] as [(String, Double, [Double], Double)])
+    func `the guided prediction is PyTorch's`(_ name: String, scale: Double, strengths: [Double], slider: Double) throws
+    {
+        let file = "pairs/style-guidance.safetensors"
+        let expected = try Fixtures.require(Fixtures.tensors(file), name)
+        let timestep = try #require(Float(Fixtures.metadata(file)["timestep"] ?? ""))
+        let noise = try Fixtures.require(Fixtures.tensors("pairs/tiny-sd.safetensors"), "noise")
+        let x = noise.narrowed(2, start: 0, count: 4).narrowed(3, start: 0, count: 6).contiguous()
+        let styles = try ["style", "content"].map { try golden("pairs/tiny-sd.safetensors", under: "factors/\($0)/") }
+        let entries = strengths.indices.map { StackEntry(styles[$0], weight: 1, rows: .only([.style($0)])) }
+        let everywhere = StackEntry(try golden("sliders/tiny-sd.safetensors", under: "factors/"), weight: slider)
+        let stack = try AdapterStack(entries + [everywhere], sites: model.sites)
+        var wanted = request(scale)
+        wanted.styles = strengths.enumerated().map { branch, strength in
+            StyleGuidance(
+                "s", branch: branch, strength: strength, phrase: ["in ink style", "in neon style"][branch])
+        }
+        let pass = Pass(adaptation: stack)
+        let found = GuidedRows(wanted, model, pass).predict(x, timestep: timestep, model.unet, pass)
+        #expect(found.shape == [1, 4, 4, 6] && maximumDifference(found, expected) < 1e-4, "\(name)")
+        // Each part counts: without the last style the prediction is another one.
+        wanted.styles?.removeLast()
+        let less = GuidedRows(wanted, model, pass).predict(x, timestep: timestep, model.unet, pass)
+        #expect(maximumDifference(less, expected) > 1e-2, "\(name)")
+    }
+
     @Test func `styles are averaged or replaced as they say`() throws {
         let (stack, x) = (try stack(styles: 2), noise())
         func run(_ styles: [(branch: Int, strength: Double, combine: CombineRule?)]) -> Tensor {

@@ -212,12 +212,58 @@ import Testing
         }
     }
 
+    @Test func `of two jobs with one output the second fails, where one keeps going`() throws {
+        try inTemporaryFolder { folder throws in
+            func named(_ outputs: [String]) -> [BatchTask] {
+                outputs.enumerated().map { number, output in
+                    BatchTask(output: output) {
+                        PreparedTask(key: "key \(number)") { Array("number \(number)\n".utf8) }
+                    }
+                }
+            }
+            var events: [BatchRun.Event] = []
+            let run = BatchRun(folder: folder, keepsGoing: true, list: "list")
+            let outputs = ["a.png", "b.png", "a.png", "x.png", "x.png/y.png", "c/d.png", "c", "../e.png", "f.png"]
+            let report = try run.run(named(outputs), report: { events.append($0) })
+            #expect(report.made == 5 && report.failed == ["a.png", "x.png/y.png", "c", "../e.png"])
+            let told = events.compactMap(\.error)
+            #expect(
+                told == [
+                    "job 3: output: expected a name of its own, found 'a.png', which job 1 has",
+                    "job 5: output: expected a folder that can be one, found 'x.png/y.png', where 'x.png' is the file "
+                        + "of job 4",
+                    "job 7: output: expected a name for a file, found 'c', which job 6 needs as a folder",
+                    "job 8: output: expected a name inside the output folder, found '../e.png'",
+                ])
+            #expect(try String(contentsOf: folder.appending(path: "a.png"), encoding: .utf8) == "number 0\n")
+            // What failed is not done.
+            #expect(events.last.map { [$0.done, $0.failed, $0.total] } == [5, 4, 9])
+            #expect(try run.run(named(outputs)).kept == 5)
+            // A merge takes no one's output for another's.
+            let merged = try BatchMerge(folder: folder, list: "list", outputs: outputs).run()
+            #expect(merged == .init(done: 5, failed: ["a.png", "x.png/y.png", "c", "../e.png"]))
+            #expect(throws: JobError.self) { try BatchRun(folder: folder).run(named(outputs)) }
+        }
+    }
+
     @Test func `an output that cannot be written is its job's failure`() throws {
         try inTemporaryFolder { folder in
             // A file stands where the folder should be.
             try Data().write(to: folder.appending(path: "part"))
-            let report = try BatchRun(folder: folder, keepsGoing: true).run(tasks(2))
+            var told: [String] = []
+            let report = try BatchRun(folder: folder, keepsGoing: true).run(
+                tasks(2), report: { told.append($0.error ?? "") })
             #expect(report.failed.count == 2)
+            let place = folder.appending(path: "part").path
+            #expect(
+                told.first?.hasPrefix("\(place)/0.txt: expected a folder at \(place), found a file") == true, "\(told)")
+            // A folder stands where the file should be.
+            let task = BatchTask(output: "whole") { PreparedTask(key: "whole") { [1] } }
+            try FileManager.default.createDirectory(
+                at: folder.appending(path: "whole"), withIntermediateDirectories: false)
+            told = []
+            _ = try BatchRun(folder: folder, keepsGoing: true).run([task], report: { told.append($0.error ?? "") })
+            #expect(told.first?.contains("expected a file there or nothing, found a folder") == true, "\(told)")
             try FileManager.default.removeItem(at: folder.appending(path: "part"))
             #expect(try BatchRun(folder: folder).run(tasks(2)) == .init(made: 2))
         }

@@ -77,6 +77,45 @@ import Testing
         }
     }
 
+    @Test func `a line that is broken keeps its place where one keeps going`() throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "a.jsonl").path
+            func read(_ second: String, keepsGoing: Bool = true) throws -> JobList {
+                try Data(
+                    """
+                    {"template": {"steps": 4}}
+                    {"prompt": "a"}
+
+                    \(second)
+                    {"prompt": "c", "input": "empty"}
+                    {"prompt": "d"}
+                    """.utf8
+                ).write(to: URL(filePath: path))
+                return try JobList(path: path, keepsGoing: keepsGoing)
+            }
+            try FileManager.default.createDirectory(
+                at: folder.appending(path: "empty"), withIntermediateDirectories: false)
+            let broken = try read("{\"prompt\": \"b\", ")
+            #expect(broken.jobs.map(\.prompt) == ["a", nil, nil, "d"] && broken.jobs.allSatisfy { $0.steps == 4 })
+            #expect(broken.outputs[3] == "00003.png" && broken.flaws.keys.sorted() == [1, 2])
+            #expect(broken.flaws[1]?.description.hasPrefix("\(path) line 4: expected") == true, "\(broken.flaws)")
+            #expect(broken.flaws[1]?.description.contains("on line 1") == false, "\(broken.flaws)")
+            #expect(broken.flaws[2]?.description.contains("found an empty one") == true, "\(broken.flaws)")
+            let unknown = try read("{\"promt\": \"b\"}")
+            #expect(unknown.flaws[1]?.description.contains("line 4: promt: expected a known key") == true)
+            // The same list by another path is the same list, for shards that are given that; mended, it is another.
+            let other = folder.appending(path: "b.jsonl")
+            try FileManager.default.copyItem(at: URL(filePath: path), to: other)
+            #expect(try JobList(path: other.path, keepsGoing: true).contentHash() == unknown.contentHash())
+            #expect(try read("{}").contentHash() != unknown.contentHash())
+            let error = #expect(throws: RecipeError.self) { try read("{\"promt\": \"b\"}", keepsGoing: false) }
+            #expect(error.map { "\($0)".hasPrefix("\(path) line 4: promt") } == true)
+            // What all lines begin with is no job.
+            try Data("{\"template\": {\"stepz\": 4}}\n{}".utf8).write(to: URL(filePath: path))
+            #expect(throws: RecipeError.self) { try JobList(path: path, keepsGoing: true) }
+        }
+    }
+
     @Test func `a list's hash is that of what it says`() throws {
         try inTemporaryFolder { folder in
             let first = try list("jobs: [{prompt: a, seed: 1}, {prompt: b}]", "a.yaml", folder)

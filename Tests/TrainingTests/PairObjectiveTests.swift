@@ -2,6 +2,7 @@ import Adapters
 import Foundation
 import Generation
 import Layers
+import Samplers
 import TensorCore
 import TestSupport
 import Testing
@@ -22,8 +23,11 @@ import Weights
         let adapters: [String: Adapter]
         let leaves: [String: [String: Tensor]]
 
-        init(_ family: String) throws {
-            let model = try StableDiffusion(ModelFolder(path: Fixtures.path(family)))
+        /// - Parameters:
+        ///   - model: in the place of the family's own.
+        ///   - expected: the file of losses and gradients; nil for the one that holds the step's inputs.
+        init(_ family: String, model other: StableDiffusion? = nil, expected: String? = nil) throws {
+            let model = try other ?? StableDiffusion(ModelFolder(path: Fixtures.path(family)))
             let golden = try Fixtures.tensors("pairs/\(family).safetensors")
             let facts = try Fixtures.metadata("pairs/\(family).safetensors")
             var adapters: [String: Adapter] = [:]
@@ -48,7 +52,8 @@ import Weights
             draw = PairDraw(
                 pair: 0, timestep: Int(facts["timestep"] ?? "") ?? 0, noise: try Fixtures.require(golden, "noise"),
                 content: try Fixtures.require(golden, "content"), style: try Fixtures.require(golden, "style"))
-            (self.model, self.golden, self.adapters, self.leaves) = (model, golden, adapters, leaves)
+            self.golden = try expected.map { try Fixtures.tensors("pairs/\($0).safetensors") } ?? golden
+            (self.model, self.adapters, self.leaves) = (model, adapters, leaves)
         }
 
         func adapter(_ part: String) throws -> Adapter { try #require(adapters[part]) }
@@ -63,8 +68,8 @@ import Weights
         }
     }
 
-    @Test(arguments: families) func `both terms and their gradients are PyTorch's`(_ family: String) throws {
-        let step = try Step(family)
+    /// Both losses and all gradients beside PyTorch's, to 1e-4.
+    private func check(_ step: Step) throws {
         for (part, loss) in try step.losses() {
             #expect(relativeL2(loss, try Fixtures.require(step.golden, "loss/\(part)")) < 1e-4, "\(part)")
             let found = gradients(of: loss)
@@ -76,6 +81,29 @@ import Weights
             }
             #expect(different.isEmpty, "\(different)")
         }
+    }
+
+    @Test(arguments: families) func `both terms and their gradients are PyTorch's`(_ family: String) throws {
+        try check(Step(family))
+    }
+
+    @Test func `both terms and their gradients are PyTorch's for a model that predicts the velocity`() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "velocity-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Fixtures.copy("tiny-sd", to: folder)
+        // As Stable Diffusion 2's folder says it.
+        let file = folder.appending(path: "scheduler/scheduler_config.json")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let changed = text.replacing("\"prediction_type\": \"epsilon\"", with: "\"prediction_type\": \"v_prediction\"")
+        try #require(changed != text)
+        try Data(changed.utf8).write(to: file)
+        let model = try StableDiffusion(ModelFolder(path: folder.path))
+        #expect(model.scheduler.predictionType == .velocity)
+        try check(Step("tiny-sd", model: model, expected: "tiny-sd-velocity"))
+        // The same step for the noise has other losses and gradients.
+        let noise = try Step("tiny-sd", expected: "tiny-sd-velocity")
+        let loss = try #require(try noise.losses()["content"])
+        #expect(relativeL2(loss, try Fixtures.require(noise.golden, "loss/content")) > 1e-2)
     }
 
     @Test func `each term teaches its own adapter, and memory does not change gradients`() throws {

@@ -5,6 +5,7 @@ import Recipes
 import TensorCore
 import Testing
 import Training
+import Weights
 
 @testable import atelier
 
@@ -55,6 +56,10 @@ import Training
             #expect(note.name == name && note.role == .style && note.base == hash && note.strength > 0, "\(name)")
             let recipe = try decodeRecipe(PairRecipe.self, at: folder.appending(path: "recipe.yaml").path)
             #expect(recipe.name == name && recipe.phrase == note.phrase && recipe.strength == note.strength, "\(name)")
+            // The recipe beside it is the one that it was learnt by, and that its file holds.
+            let text = String(decoding: try canonicalJSON(of: recipe), as: UTF8.self)
+            #expect(adapter.metadata["atelier.recipe"] == text, "\(name)")
+            #expect(try note.recipe == canonicalHash(of: Learnt(model: hash, recipe: recipe)), "\(name)")
             for pair in recipe.pairs {
                 for file in [pair.content, pair.style] {
                     #expect(FileManager.default.fileExists(atPath: folder.appending(path: file).path), "\(file)")
@@ -62,6 +67,23 @@ import Training
             }
             #expect(FileManager.default.fileExists(atPath: folder.appending(path: "sheet.png").path), "\(name)")
         }
+    }
+
+    /// What the hash of a style's recipe is of.
+    private struct Learnt: Encodable {
+        let model: String
+        let recipe: PairRecipe
+    }
+
+    @Test func `ink recommends a strength of the range that it was compared in`() throws {
+        let path = Self.sliders.appending(path: "styles/ink/ink.safetensors").path
+        let note = try #require(StyleNote(try TensorFile(path: path).metadata))
+        #expect(note.strength == 1)
+        // What it recommends is a word in its metadata; the weights are those that were measured.
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        let weights = sha256Hex(of: bytes.dropFirst(8 + header))
+        #expect(weights == "d493241d5dc8bfb68abcd5f9ced7aaedd6d0da8129577112831cbd2c6c5f8325")
     }
 
     @Test func `every stack finds its sliders`() throws {

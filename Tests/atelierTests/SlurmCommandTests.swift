@@ -211,6 +211,38 @@ import Testing
         }
     }
 
+    @Test func `a line that cannot be read fails alone, in its shard and in the merge`() throws {
+        try inTemporaryFolder { folder throws in
+            let tools = folder.appending(path: "tools")
+            try FileManager.default.createDirectory(at: tools, withIntermediateDirectories: true)
+            try install(tools)
+            try Data(
+                """
+                {"model": "\(Self.model)", "template": {"steps": 1, "width": 32, "height": 32, "prompt": "a cat"}}
+                {"seed": 1}
+                {"sede": 2}
+                {"seed": 3}
+                """.utf8
+            ).write(to: folder.appending(path: "jobs.jsonl"))
+            let submit = ["batch", "jobs.jsonl", "-o", "out", "--engine", "slurm", "--shards", "2", "-t", "1"]
+            func submitted(_ more: [String]) throws -> CommandLineTests.Outcome {
+                // By a path that the shards are not given.
+                try run(
+                    ["-c", "cd \"$0\" && exec \"$@\"", folder.path, CommandLineTests.executable.path] + submit + more,
+                    executable: URL(filePath: "/bin/bash"), tools: tools)
+            }
+            let strict = try submitted([])
+            #expect(strict.code == 1 && strict.errors.contains("jobs.jsonl line 3: sede"), "\(strict.errors)")
+            let loose = try submitted(["--keep-going"])
+            #expect(loose.code == 0, "\(loose.errors)")
+            let jobs = try String(contentsOf: tools.appending(path: "jobs.log"), encoding: .utf8)
+            #expect(
+                jobs.contains("2 made, 0 done before, 0 failed") && jobs.contains("0 made, 0 done before, 1 failed"))
+            #expect(jobs.contains("2 done, 1 failed, 0 not done"), "\(jobs)")
+            #expect(try pictures(folder.appending(path: "out")).keys.sorted() == ["00000.png", "00002.png"])
+        }
+    }
+
     @Test func `an element that is told to stop saves, ends with 75 and is put back`() throws {
         try inTemporaryFolder { folder throws in
             let tools = folder.appending(path: "tools")
@@ -276,10 +308,11 @@ import Testing
                 FileManager.default.isExecutableFile(atPath: $0)
             }, "wants slurmctld, slurmd, munged and sbatch, which are not installed"), .timeLimit(.minutes(5)))
     func `a real cluster of one host does the same, and goes on with an element that was told to stop`() throws {
-        // On a busy machine Slurm may start an element again before its first life is over in its books, and then gives it up.
-        let stops = ProcessInfo.processInfo.environment["ATELIER_TEST_SLURM"] == "1"
+        // On a busy machine Slurm may start an element again before its first life is over in its books, and then gives it up:
+        // the element's second life is a second submission, unless Slurm's own is asked for.
+        let requeues = ProcessInfo.processInfo.environment["ATELIER_TEST_SLURM"] == "1"
         try inTemporaryFolder { folder throws in
-            let list = try writeJobs(folder, count: 24, steps: 3)
+            let list = try writeJobs(folder, count: 24, steps: 8)
             let (whole, out) = (folder.appending(path: "whole"), folder.appending(path: "out"))
             #expect(try run(["batch", list, "-o", whole.path], tools: nil).code == 0)
 
@@ -316,9 +349,13 @@ import Testing
                 }
             }
 
+            func isEmpty() throws -> Bool { try slurm("squeue", ["--noheader", "--states=PD,R,CG"]).output.isEmpty }
+
             let submit = ["batch", list, "-o", out.path, "--engine", "slurm", "--shards", "2", "-t", "1"]
             var run = try run(submit, tools: nil, configuration: configuration)
             try #require(run.output.hasPrefix("array job 1 of 2 shards"), "\(run.output)\(run.errors)")
+            // `array job 1 of 2 shards, then job 3 merges`
+            let jobs = run.output.split(separator: " ").filter { Int($0) != nil }.map(String.init)
             let journal = out.appending(path: "journal-1-of-2.jsonl")
             func lines() -> Int {
                 (try? String(contentsOf: journal, encoding: .utf8))?.split(separator: "\n").count ?? 0
@@ -326,10 +363,15 @@ import Testing
             try wait("two pictures of the first element") { lines() >= 2 }
             run = try self.run(submit, tools: nil, configuration: configuration)
             #expect(run.output == "array job 1 is still at work; nothing submitted\n", "\(run.errors)")
+            func log(_ name: String) -> String {
+                (try? String(contentsOf: out.appending(path: ".slurm/\(name).log"), encoding: .utf8)) ?? "no log"
+            }
+            // As a time limit or a busier partition would.
+            #expect(try slurm("scancel", ["--batch", "--signal=TERM", "1_1"]).code == 0)
+            try wait("the element's last word") { log("shard-1").contains("stopped; the same line goes on") }
+            // What the program said with its code, 75, its script told Slurm.
             var before = 0
-            if stops {
-                // As a time limit or a busier partition would.
-                #expect(try slurm("scancel", ["--batch", "--signal=TERM", "1_1"]).code == 0)
+            if requeues {
                 // It waits for its time once its first life is over in Slurm's books, too; before that, an end that is reported
                 // late would count for the second.
                 try wait("the element in the queue again") {
@@ -341,11 +383,23 @@ import Testing
                 try wait("the element's new start") {
                     try slurm("scontrol", ["update", "JobId=1_1", "StartTime=now"]).code == 0
                 }
+            } else {
+                // What is still completing is not cancelled, and would be put back.
+                try wait("the element in the queue again") {
+                    try slurm("squeue", ["--noheader", "--format=%T", "--jobs=1_1"]).output == "PENDING\n"
+                }
+                try wait("an empty queue") {
+                    if try isEmpty() { return true }
+                    _ = try slurm("scancel", [jobs[0], jobs[jobs.count - 1]])
+                    return false
+                }
+                before = lines()
+                #expect(before >= 2 && before < 12)
+                run = try self.run(submit, tools: nil, configuration: configuration)
+                try #require(run.output.hasPrefix("array job "), "\(run.output)\(run.errors)")
+                #expect(!run.output.contains("still at work"))
             }
-            try wait("an empty queue") { try slurm("squeue", ["--noheader", "--states=PD,R,CG"]).output.isEmpty }
-            func log(_ name: String) -> String {
-                (try? String(contentsOf: out.appending(path: ".slurm/\(name).log"), encoding: .utf8)) ?? "no log"
-            }
+            try wait("an empty queue") { try isEmpty() }
             #expect(try pictures(out) == pictures(whole), "\(log("shard-1"))\(log("shard-2"))\(log("merge"))")
             // The log has both lives of the element.
             let second = "\(12 - before) made, \(before) done before, 0 failed"

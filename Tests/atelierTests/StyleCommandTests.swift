@@ -105,6 +105,48 @@ import Testing
         }
     }
 
+    @Test func `a pair of other proportions is stretched, and said so`() throws {
+        try inTemporaryFolder { folder in
+            #expect(try !train(folder).errors.contains("stretched"))
+            var random = TorchGenerator(seed: 5)
+            let content = folder.appending(path: "content.png").path
+            try writeImage((random.uniform([1, 3, 32, 48]) * 2 - 1).images()[0], to: content)
+            let recipe = folder.appending(path: "ink.yaml").path
+            func words(_ more: [String], _ name: String) throws -> [String] {
+                let run = try program.run(
+                    ["train", "pair", recipe, "-o", folder.appending(path: name).path] + more)
+                #expect(run.code == 0, "\(run.errors)")
+                return run.errors.split(separator: "\n").filter { $0.contains("stretched") }.map(String.init)
+            }
+            #expect(
+                try words([], "wide") == [
+                    "atelier: \(content): 48x32 pixels are stretched to the proportions of "
+                        + "\(folder.appending(path: "style.png").path), 32x32, as both are cut out at one place"
+                ])
+            // The baseline learns from the style picture alone.
+            #expect(try words(["--baseline"], "base").isEmpty)
+        }
+    }
+
+    @Test func `two pictures of one name are told of, and the first is drawn where one keeps going`() throws {
+        try inTemporaryFolder { folder in
+            let photos = folder.appending(path: "photos")
+            try FileManager.default.createDirectory(at: photos, withIntermediateDirectories: true)
+            try writePicture(photos.appending(path: "a.jpg").path, seed: 1)
+            try writePicture(photos.appending(path: "a.png").path, seed: 2)
+            let restyle = [
+                "stylize", photos.path, "-m", Self.model, "--direction", "an old cat|a young cat=1", "--steps", "2",
+                "-W", "32", "-H", "32", "-o", folder.appending(path: "out").path,
+            ]
+            let complaint = "\(photos.path)/a.png: expected a name of its own, found that of \(photos.path)/a.jpg"
+            var run = try program.run(restyle)
+            #expect(run.code == 2 && run.errors == "atelier: \(complaint)\n", "\(run.errors)")
+            run = try program.run(restyle + ["--keep-going"])
+            #expect(run.code == 1 && run.errors.contains(complaint), "\(run.errors)")
+            #expect(run.output == folder.appending(path: "out/a.png").path + "\n")
+        }
+    }
+
     @Test func `wrong use is one sentence`() throws {
         let draw = ["generate", "-m", Self.model, "-p", "a cat", "-o", "/tmp/x.png"]
         let restyle = ["stylize", "-m", Self.model, "-o", "/tmp/atelier-nowhere"]
@@ -152,18 +194,19 @@ import Testing
             let (whole, killed) = (folder.appending(path: "whole"), folder.appending(path: "killed"))
             var run = try program.run(["batch", list, "-o", whole.path])
             #expect(run.code == 0 && run.output == "24 made, 0 done before, 0 failed\n", "\(run.errors)")
-            var random = SystemRandomNumberGenerator()
-            for _ in 0..<10 {
-                let process = Process()
-                process.executableURL = CommandLineTests.executable
-                process.arguments = ["batch", list, "-o", killed.path]
-                process.standardOutput = FileHandle.nullDevice
-                process.standardError = FileHandle.nullDevice
-                try process.run()
-                Thread.sleep(forTimeInterval: Double.random(in: 0.05...0.6, using: &random))
-                kill(process.processIdentifier, SIGKILL)
-                process.waitUntilExit()
+            // The first kills come when they like, the others after a picture or two more.
+            func made() -> Int { CommandLineTests.count(of: ".png", in: killed) }
+            var found: [Int] = []
+            for round in 0..<10 {
+                let wanted = made() + Int.random(in: 1...2)
+                let seconds = Double.random(in: round < 3 ? 0.05...0.6 : 0...0.1)
+                // On more threads more would be done at once.
+                _ = try program.runAndKill(["batch", list, "-o", killed.path, "-t", "2"], seconds: seconds) {
+                    round < 3 || made() >= wanted
+                }
+                found.append(made())
             }
+            #expect(found.contains { 0 < $0 && $0 < 24 }, "no kill found some of the pictures: \(found)")
             run = try program.run(["batch", list, "-o", killed.path])
             #expect(run.code == 0, "\(run.errors)")
             #expect(try pictures(killed) == pictures(whole))

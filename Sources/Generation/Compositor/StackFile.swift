@@ -159,8 +159,25 @@ extension StackFile {
     ) throws {
         composition.adapters += try uses(path: path, folders: folders, model: model)
         let folder = URL(filePath: path).deletingLastPathComponent().path
+        try addGuidance(to: &composition, beside: folder, from: "\(path): ", folders)
+    }
+
+    /// Adds styles and directions that stand in no stack file, such as those of a job.
+    ///
+    /// - Parameter folder: where names and relative paths are looked for.
+    /// - Throws: `GenerationError` for what is not there or cannot be.
+    public func add(
+        to composition: inout Composition, beside folder: String, folders: StackFolders
+    ) throws {
+        try addGuidance(to: &composition, beside: folder, from: "", folders)
+    }
+
+    /// - Parameter origin: begins each message.
+    private func addGuidance(
+        to composition: inout Composition, beside folder: String, from origin: String, _ folders: StackFolders
+    ) throws {
         for (number, style) in (styles ?? []).enumerated() {
-            let label = "\(path): style \(number + 1) (\(style.style))"
+            let label = "\(origin)style \(number + 1) (\(style.style))"
             let file = try folders.file(of: style.style, beside: folder, for: label)
             var use = StyleUse(
                 path: file, strength: style.strength, start: style.start, phrase: style.phrase,
@@ -175,7 +192,7 @@ extension StackFile {
                 try direction.validate()
             } catch let error as GenerationError {
                 throw GenerationError(
-                    "\(path): direction \(number + 1): \(error.subject)", expected: error.expected, found: error.found)
+                    "\(origin)direction \(number + 1): \(error.subject)", expected: error.expected, found: error.found)
             }
             composition.directions.append(direction)
         }

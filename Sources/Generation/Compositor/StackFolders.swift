@@ -68,7 +68,11 @@ public struct StackFolders: Sendable {
     }
 
     private func missing(_ name: String, beside folder: String?, _ subject: String) -> GenerationError {
-        let places = own + (folder.map { [$0] } ?? []) + (shipped.map { [$0] } ?? [])
+        // What ships is in folders named like it, in these.
+        let shipped = (shipped.map { [$0, $0 + "/styles"] } ?? []).enumerated().filter { number, place in
+            number == 0 || fileType(of: place) == .typeDirectory
+        }
+        let places = own + (folder.map { [$0] } ?? []) + shipped.map(\.element)
         let file = Self.endings.contains { name.hasSuffix("." + $0) } ? name : "\(name).\(Self.endings[0])"
         return GenerationError(
             subject, expected: "a file \(file) in \(places.joined(separator: ", "))",

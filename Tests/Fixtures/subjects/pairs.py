@@ -3,12 +3,13 @@
 `pairs/FAMILY.safetensors` holds the inputs (`noise`, `content`, `style`: clean latents), the factors under the names of
 diffusers' files (`factors/content/...`, `factors/style/...`), and `loss/content`, `loss/style`, `gradient/content/KEY`,
 `gradient/style/KEY`. The content is a constant in the style's loss. The LoRA is written here, as a change of the weights.
+`pairs/tiny-sd-velocity.safetensors` holds losses and gradients of the same inputs for a model that predicts the velocity.
 """
 
 import re
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch.func import functional_call
 
 from fixture_tools import GOLDEN, metadata, save_tensors
@@ -19,7 +20,7 @@ SEED = 987
 RANK = 2
 TIMESTEP = 417
 PROMPT, PHRASE = "a photo of a sbu dog", "in ink style"
-TARGETS = re.compile(r"(mid_block|down_blocks\.1)\..*(attn1\.to_(q|out\.0)|attn2\.to_k)$")
+TARGETS = re.compile(r"(mid_block|down_blocks\.1)\..*transformer_blocks\.0\.(attn1\.to_(q|out\.0)|attn2\.to_k)$")
 FAMILIES = {"tiny-sd": StableDiffusionPipeline, "tiny-sdxl": StableDiffusionXLPipeline}
 
 
@@ -30,6 +31,16 @@ def make():
         tensors = step(kind.from_pretrained(GOLDEN / family), torch.Generator().manual_seed(SEED + number))
         facts = {"timestep": str(TIMESTEP), "prompt": PROMPT, "phrase": PHRASE}
         save_tensors(folder / f"{family}.safetensors", tensors, metadata(SCRIPT, SEED + number, **facts))
+    make_velocity(folder)
+
+
+def make_velocity(folder):
+    """The step of tiny-sd with a scheduler of Stable Diffusion 2's kind; what it starts from is in that one's file."""
+    pipe = StableDiffusionPipeline.from_pretrained(GOLDEN / "tiny-sd")
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, prediction_type="v_prediction")
+    tensors = step(pipe, torch.Generator().manual_seed(SEED))
+    found = {key: value for key, value in tensors.items() if key.startswith(("loss/", "gradient/"))}
+    save_tensors(folder / "tiny-sd-velocity.safetensors", found, metadata(SCRIPT, SEED, timestep=TIMESTEP))
 
 
 def step(pipe, generator):
@@ -63,7 +74,10 @@ def step(pipe, generator):
         noisy = alpha.sqrt() * tensors[picture] + (1 - alpha).sqrt() * tensors["noise"]
         answer = functional_call(unet, weights, (noisy, torch.tensor([TIMESTEP]), context),
                                  {"added_cond_kwargs": added} if added else {}).sample
-        return ((answer - tensors["noise"]) ** 2).mean()
+        target = tensors["noise"]
+        if pipe.scheduler.config.prediction_type == "v_prediction":
+            target = pipe.scheduler.get_velocity(tensors[picture], target, torch.tensor([TIMESTEP]))
+        return ((answer - target) ** 2).mean()
 
     constant = {path: (down, up.detach()) for path, (down, up) in factors["content"].items()}
     losses = {"content": loss("content", PROMPT, factors["content"], None),
