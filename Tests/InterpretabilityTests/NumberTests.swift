@@ -56,6 +56,23 @@ import Testing
         } throws: { ($0 as? TraceError)?.found == "prompt \(number)" }
     }
 
+    @Test func numbersOfKeys() throws {
+        for (prompt, node, words) in [
+            (#""seed": -1"#, "", "prompts[0].seed: expected a whole number of 0 to 18446744073709551615, found -1"),
+            (#""seed": 1.5"#, "", "graph.prompts[0].seed: expected a whole number of 0"),
+            (#""tokens": [1, 9223372036854775808]"#, "", "graph.prompts[0].tokens[1]: expected a whole number"),
+            (#""tokens": [1]"#, #", "number": 1.5, "axes": [1e30]"#, "graph.nodes[0].axes[0]: expected a whole number"),
+        ] {
+            let text =
+                #"{"version": 1, "prompts": [{\#(prompt)}], "nodes": [{"operation": "scale", "inputs": [0]\#(node)}]}"#
+            #expect {
+                _ = try InterventionGraph(json: Data(text.utf8))
+            } throws: { "\($0)".contains(words) }
+        }
+        let largest = #"{"version": 1, "prompts": [{"seed": 18446744073709551615}], "nodes": [], "saves": {}}"#
+        #expect(try InterventionGraph(json: Data(largest.utf8)).prompts[0].seed == .max)
+    }
+
     /// Several byte tokens of one character are one word, and so are the characters of a script without spaces.
     @Test func wordsOfRareCharacters() {
         let text = "über 日本, ok"

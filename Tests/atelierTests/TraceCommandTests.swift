@@ -167,6 +167,16 @@ import Testing
         var generator = TorchGenerator(seed: 3)
         let bytes = try #require(Data(base64Encoded: noise.data))
         #expect(bytes.elementsEqual(generator.normal([1, 8, 16, 16]).withUnsafeBytes { Data($0) }))
+        // A prompt of three chunks, beside guidance of one.
+        let long = String(repeating: "an old man by the sea, ", count: 15)
+        try Data(
+            #"{"version":1,"prompts":[{"text":"\#(long)","seed":3}],"nodes":[{"operation":"get","site":"unet.mid_block.attentions.0.transformer_blocks.0.attn2:pattern","prompt":0},{"operation":"get","site":"latents","prompt":0}],"saves":{"words":0,"latents":1}}"#
+                .utf8
+        ).write(to: graph)
+        let more = try CommandLineTests().run(["trace", "run", "-m", "mini", graph.path, "--sampling-steps", "3"])
+        let wide = try JSONDecoder().decode(Found.self, from: Data(more.output.utf8))
+        #expect(wide.values["words"]?.first?.shape == [6, 16, 144], "\(more.errors)")
+        #expect(wide.values["latents"]?.first?.shape == [8, 16, 16])
     }
 
     @Test func `wrong requests are one sentence`() throws {
