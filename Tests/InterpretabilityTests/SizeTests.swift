@@ -39,6 +39,20 @@ import Testing
         #expect(throws: TraceError.self) { try model.program(graph, limits: limits) }
     }
 
+    /// Reads that end in many different steps.
+    @Test func manyEnds() throws {
+        let model = try TinyModels.text("llama")
+        let graph = InterventionGraph.written { t in
+            t.steps = 14
+            let prompt = t.prompt([5])
+            for end in 2...14 {
+                let pattern = prompt["layers.0.attn.pattern", steps: .range(0..<end)]
+                t.save("\(end)", pattern.sum([0]))
+            }
+        }
+        #expect(try model.program(graph).savedBytes >= bytes(model.run(graph)))
+    }
+
     /// Where shapes do not grow, the foretold number is the number.
     @Test(arguments: TinyModels.families) func constantValues(_ family: String) throws {
         let model = try TinyModels.text(family)

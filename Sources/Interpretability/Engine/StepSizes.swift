@@ -26,7 +26,7 @@ struct StepSizes {
                 guard let shape = found[id] else {
                     // A shape that does not fit by the foretold number of keys may fit by a smaller one.
                     let inputs = (graph.nodes[id].inputs ?? []).map { largest[$0] }
-                    largest[id] = inputs.reduce(largest[id]) { $0.addingReportingOverflow($1).partialValue }
+                    largest[id] = inputs.reduce(largest[id]) { $0.plus($1) }
                     continue
                 }
                 largest[id] = TensorLiteral.count(shape) ?? .max
@@ -45,17 +45,25 @@ struct StepSizes {
     func bytes(_ id: Int) -> Int {
         let first = TensorLiteral.count(nodes[id].shape) ?? .max
         let further = Self.last(nodes[id], graph).map { $0 - nodes[id].steps.from } ?? 0
-        let (more, isHuge) = largest[id].multipliedReportingOverflow(by: further)
-        let (sum, isHuger) = first.addingReportingOverflow(more)
-        let (bytes, isHugest) = sum.multipliedReportingOverflow(by: 4)
-        return isHuge || isHuger || isHugest ? .max : bytes
+        return first.plus(largest[id].times(further)).times(4)
     }
 
     /// Bytes of any one value of a node.
     func valueBytes(_ id: Int) -> Int {
-        let (bytes, isHuge) = max(largest[id], TensorLiteral.count(nodes[id].shape) ?? .max)
-            .multipliedReportingOverflow(by: 4)
-        return isHuge ? .max : bytes
+        max(largest[id], TensorLiteral.count(nodes[id].shape) ?? .max).times(4)
+    }
+}
+
+/// Of numbers that are not negative: `Int.max` for more than can be counted.
+extension Int {
+    func plus(_ other: Int) -> Int {
+        let (sum, overflows) = addingReportingOverflow(other)
+        return overflows ? .max : sum
+    }
+
+    func times(_ other: Int) -> Int {
+        let (product, overflows) = multipliedReportingOverflow(by: other)
+        return overflows ? .max : product
     }
 }
 
@@ -66,7 +74,7 @@ struct StepShapes {
     /// Of each prompt.
     let tokens: [Int]
 
-    /// - Returns: by node; nil where the shapes of the step do not fit, or a node has no value in it.
+    /// - Returns: by node, also of those that have no value in the step; nil where its shapes do not fit.
     func shapes(at step: Int) -> [[Int]?] {
         var shapes: [[Int]?] = []
         for id in nodes.indices { shapes.append(shape(id, step, shapes)) }
@@ -76,7 +84,6 @@ struct StepShapes {
     private func shape(_ id: Int, _ step: Int, _ before: [[Int]?]) -> [Int]? {
         let (node, planned) = (graph.nodes[id], nodes[id])
         guard planned.isStepwise else { return planned.shape }
-        guard planned.steps.contains(step) else { return nil }
         if let entry = planned.entry {
             let whole = entry.shape(tokens: tokens[node.prompt ?? 0], step: step)
             return try? ShapeRule.box(node.selection ?? [], of: whole, planned.place) { entry.axis($0) }

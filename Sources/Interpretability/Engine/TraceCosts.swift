@@ -45,12 +45,12 @@ struct TraceCosts {
     func savedBytes(_ graph: InterventionGraph, _ sizes: StepSizes) throws -> Int {
         var total = 0
         for (name, id) in graph.saves.sorted(by: { $0.key < $1.key }) {
-            let (sum, isHuge) = total.addingReportingOverflow(sizes.bytes(id))
-            guard !isHuge, sum <= limits.savedBytes - earlierBytes else {
+            let sum = total.plus(sizes.bytes(id))
+            guard sum <= limits.savedBytes - earlierBytes else {
                 let before = earlierBytes > 0 ? " beside \(earlierBytes) of earlier graphs" : ""
                 throw TraceError(
                     .limit, "save \"\(name)\"", expected: "at most \(limits.savedBytes) bytes of saved values",
-                    found: "\(isHuge ? Int.max : sum) and more\(before)",
+                    found: "\(sum) and more\(before)",
                     advice: "save a selection or a sum" + (graph.steps > 1 ? ", or in fewer steps" : ""))
             }
             total = sum
@@ -67,11 +67,11 @@ struct TraceCosts {
                     .limit, nodes[id].place, expected: "a value of at most \(limits.valueBytes) bytes in each step",
                     found: "\(sizes.valueBytes(id)) in the last", advice: "select tokens, heads or channels")
             }
-            let (sum, isHuge) = total.addingReportingOverflow(sizes.bytes(id))
-            guard !isHuge, sum <= limits.heldBytes else {
+            let sum = total.plus(sizes.bytes(id))
+            guard sum <= limits.heldBytes else {
                 throw TraceError(
                     .limit, nodes[id].place, expected: "at most \(limits.heldBytes) bytes of all values together",
-                    found: "\(isHuge ? Int.max : sum) and more",
+                    found: "\(sum) and more",
                     advice: "select tokens, heads or channels, or run several graphs")
             }
             total = sum
