@@ -56,6 +56,7 @@ public struct Attention: Layer {
     ///   - context: `[batch, contextTokens, contextChannels]`; `x` itself for self-attention.
     /// - Returns: `[batch, tokens, channels]`.
     public func callAsFunction(_ x: Tensor, context: Tensor? = nil, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         let context = context ?? x
         let q = pass.visit(site, .queries, byHead(queries(x, pass)))
         let k = pass.visit(site, .keys, byHead(keys(context, pass)))

@@ -25,7 +25,8 @@ public struct FeedForward: Layer {
 
     /// - Parameter x: `[..., channels]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let gated = geglu(projection(x, pass), rounded: output.roundsInput(pass))
+        let x = pass.visit(site, .input, x)
+        let gated = geglu(projection(pass.visit(gateSite, .input, x), pass), rounded: output.roundsInput(pass))
         return pass.visit(site, .output, output(pass.visit(gateSite, .output, gated), pass))
     }
 

@@ -27,6 +27,7 @@ public struct GroupNorm: Layer {
     public func callAsFunction(
         _ x: Tensor, then activation: Activation? = nil, rounded: Bool = false, _ pass: Pass
     ) -> Tensor {
+        let x = pass.visit(site, .input, x)
         if activation == .silu || activation == .swish, !pass.isVisiting(site, .output) {
             return groupNorm(
                 x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: true, rounded: rounded)
@@ -61,7 +62,9 @@ public struct LayerNorm: Layer {
     ///   - x: `[..., channels]`.
     ///   - rounded: whether only products read the result that round it to bfloat16 (`roundsInput`).
     public func callAsFunction(_ x: Tensor, rounded: Bool = false, _ pass: Pass) -> Tensor {
-        pass.visit(site, .output, layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, rounded: rounded))
+        let x = pass.visit(site, .input, x)
+        return pass.visit(
+            site, .output, layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, rounded: rounded))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
@@ -95,7 +98,8 @@ public struct RMSNorm: Layer {
 
     /// - Parameter x: `[..., channels]`.
     public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        pass.visit(site, .output, rmsNorm(x, weight: scale, epsilon: epsilon))
+        let x = pass.visit(site, .input, x)
+        return pass.visit(site, .output, rmsNorm(x, weight: scale, epsilon: epsilon))
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -51,7 +51,14 @@ struct TraceOutput: ParsableArguments {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+        // JSON has no infinity and no NaN: they become null, which is told.
+        let mark = "atelier:no finite number"
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: mark, negativeInfinity: mark, nan: mark)
+        let text = String(decoding: try encoder.encode(value), as: UTF8.self)
+        guard text.contains("\"\(mark)\"") else { return text }
+        complain("some numbers are infinite or not a number; they are null in the JSON")
+        return text.replacing("\"\(mark)\"", with: "null")
     }
 }
 
@@ -76,7 +83,8 @@ extension TextModel {
     /// The one token that an answer begins with, as it follows a prompt.
     func answerToken(_ word: String) throws -> Int {
         let text = word.hasPrefix(" ") ? word : " " + word
-        guard let first = tokenizer.encode(text, addsSpecials: false).first else {
+        let isEmpty = word.allSatisfy(\.isWhitespace)
+        guard !isEmpty, let first = tokenizer.encode(text, addsSpecials: false).first else {
             throw UsageError(description: "answer: expected a word, found \"\(word)\"")
         }
         return first.id

@@ -38,7 +38,7 @@ struct TraceRun: AsyncParsableCommand {
         for path in edit {
             for one in try EditSet(json: data(path)).edits { edits.add(one) }
         }
-        let session = read.edited(by: edits)
+        let session = try read.edited(by: edits)
         try useThreads(threads)
         guard !TextModelOptions.isLanguageModel(model) else {
             guard !drawing.isGiven else {

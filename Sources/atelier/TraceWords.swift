@@ -92,18 +92,6 @@ struct TraceWords: AsyncParsableCommand {
             throw UsageError(
                 description: "--prompt: expected 1 to \(most) tokens without weights in brackets, found \(spans.count)")
         }
-        let scalars = Array(text.unicodeScalars)
-        var words: [(text: String, places: Range<Int>)] = []
-        var end = -1
-        for (index, span) in spans.enumerated() {
-            let part = String(String.UnicodeScalarView(scalars[span.range]))
-            if span.range.lowerBound == end, let last = words.last {
-                words[words.count - 1] = (last.text + part, last.places.lowerBound..<index + 2)
-            } else {
-                words.append((part, index + 1..<index + 2))
-            }
-            end = span.range.upperBound
-        }
-        return words
+        return WordMaps.words(of: text, ranges: spans.map(\.range))
     }
 }

@@ -14,12 +14,12 @@ struct TracedDrawingOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Guidance scale of a model that draws (default: its own); 1 is without.")
     var cfgScale: Double?
     @Option(name: [.customShort("n"), .long], parsing: .unconditional, help: "What a model that draws is to avoid.")
-    var negativePrompt = ""
+    var negativePrompt: String?
     @Option(parsing: .unconditional, help: "Pixels of a picture's sides (default: the model's own).")
     var size: Int?
 
     /// Whether anything was said that a language model has no use for.
-    var isGiven: Bool { samplingSteps != nil || cfgScale != nil || size != nil || !negativePrompt.isEmpty }
+    var isGiven: Bool { samplingSteps != nil || cfgScale != nil || size != nil || negativePrompt != nil }
 }
 
 /// A model that draws, under the tracing engine: prompts of a graph may be a text with a seed, and a step is one evaluation
@@ -41,10 +41,13 @@ struct TracedDrawing {
         let unet = TracedUNet(network.unet, sites: network.sites)
         var guidance: TracedDenoiser.Guidance?
         if scale != 1 {
-            let away = network.text(options.negativePrompt)
+            let away = network.text(options.negativePrompt ?? "")
+            // As in drawing: without a negative prompt SDXL was trained on zeros, the others on the empty text.
+            let isZero = options.negativePrompt == nil && network.unet.configuration.additionEmbedType != nil
+            func vector(_ x: Tensor) -> Tensor { isZero ? .zeros(Array(x.shape.dropFirst())) : x.selected(0, 0) }
             guidance = TracedDenoiser.Guidance(
-                scale: scale, unconditional: away.context.selected(0, 0),
-                unconditionalPooledText: network.readsSizes ? away.pooled?.selected(0, 0) : nil)
+                scale: scale, unconditional: vector(away.context),
+                unconditionalPooledText: network.readsSizes ? away.pooled.map(vector) : nil)
         }
         denoiser = TracedDenoiser(unet, sampler: try request.makeSampler(network.scheduler), guidance: guidance)
     }

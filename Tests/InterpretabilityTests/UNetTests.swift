@@ -108,12 +108,14 @@ import Weights
     }
 
     /// Steps of denoising: what is done in a step changes it and what follows; a latent put back changes nothing.
-    @Test(arguments: [false, true]) func denoising(_ isGuided: Bool) throws {
+    ///
+    /// - Parameter away: tokens of the text that guidance leads away from, as many as the prompts' or more; 0 without.
+    @Test(arguments: [0, 5, 10]) func denoising(_ away: Int) throws {
         let unet = try TinyModels.unet()
         let (a, b) = (TinyModels.latents(1), TinyModels.latents(2))
         let sampler = try Sampler(named: "ddim", configuration: SchedulerConfiguration(), steps: 4)
-        let guidance = TracedDenoiser.Guidance(scale: 3, unconditional: Tensor.zeros([5, 6]))
-        let model = TracedDenoiser(unet, sampler: sampler, guidance: isGuided ? guidance : nil)
+        let guidance = TracedDenoiser.Guidance(scale: 3, unconditional: Tensor.zeros([max(away, 1), 6]))
+        let model = TracedDenoiser(unet, sampler: sampler, guidance: away > 0 ? guidance : nil)
         let attention = "unet.mid_block.attentions.0.transformer_blocks.0.attn2:values"
         let graph = InterventionGraph.written { t in
             t.steps = 4
@@ -141,7 +143,7 @@ import Weights
                 unet.model(input, timesteps: Tensor([evaluation.timestep]), context: stacked([context]), Pass())
             }
             var prediction = predict(try #require(a.context).tensor)
-            if isGuided {
+            if away > 0 {
                 let away = predict(guidance.unconditional)
                 prediction = away + (prediction - away) * guidance.scale
             }

@@ -99,6 +99,28 @@ import Testing
         #expect(foreseen.output.contains("\"shapes\":{\"y\":[3,"), "\(foreseen.errors)")
     }
 
+    /// Numbers that JSON does not have become null, and are told.
+    @Test func `numbers without end are null`() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let graph = folder.appending(path: "corruption.json")
+        try Data(
+            #"""
+            {"version":1,"prompts":[{"text":"a"}],
+             "nodes":[{"operation":"get","site":"embed","prompt":0},{"operation":"scale","inputs":[0],"number":1e300},
+                      {"operation":"set","site":"embed","prompt":0,"inputs":[1]}]}
+            """#.utf8
+        ).write(to: graph)
+        let outcome = try CommandLineTests().run(
+            [
+                "trace", "attribution", "-m", folder.path, "-p", "abcd", "--corrupt", graph.path, "--answer", "f",
+                "--other-answer", "g", "--json",
+            ])
+        #expect(outcome.code == 0 && outcome.output.contains("null"), "\(outcome.errors)")
+        #expect((try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8))) != nil)
+        #expect(outcome.errors.contains("not a number") && outcome.errors.count { $0 == "\n" } == 1)
+    }
+
     @Test func `a scan tells every site`() throws {
         let folder = try folder()
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -145,6 +167,16 @@ import Testing
         var generator = TorchGenerator(seed: 3)
         let bytes = try #require(Data(base64Encoded: noise.data))
         #expect(bytes.elementsEqual(generator.normal([1, 8, 16, 16]).withUnsafeBytes { Data($0) }))
+        // A prompt of three chunks, beside guidance of one.
+        let long = String(repeating: "an old man by the sea, ", count: 15)
+        try Data(
+            #"{"version":1,"prompts":[{"text":"\#(long)","seed":3}],"nodes":[{"operation":"get","site":"unet.mid_block.attentions.0.transformer_blocks.0.attn2:pattern","prompt":0},{"operation":"get","site":"latents","prompt":0}],"saves":{"words":0,"latents":1}}"#
+                .utf8
+        ).write(to: graph)
+        let more = try CommandLineTests().run(["trace", "run", "-m", "mini", graph.path, "--sampling-steps", "3"])
+        let wide = try JSONDecoder().decode(Found.self, from: Data(more.output.utf8))
+        #expect(wide.values["words"]?.first?.shape == [6, 16, 144], "\(more.errors)")
+        #expect(wide.values["latents"]?.first?.shape == [8, 16, 16])
     }
 
     @Test func `wrong requests are one sentence`() throws {
@@ -155,6 +187,11 @@ import Testing
             #"{"version":1,"steps":1,"prompts":[{"text":"abc"}],"nodes":[{"operation":"get","site":"embd","prompt":0}],"saves":{"x":0}}"#
                 .utf8
         ).write(to: graph)
+        let edit = folder.appending(path: "edit.json")
+        try Data(
+            #"{"version":1,"prompts":[{"text":"a"}],"nodes":[{"operation":"get","site":"embed","prompt":-9223372036854775808}]}"#
+                .utf8
+        ).write(to: edit)
         let facts = folder.appending(path: "facts.json")
         try Data(#"[{"prompt": "abc", "subject": "a"}, {"prompt": "abc"}]"#.utf8).write(to: facts)
         for (arguments, code, words) in [
@@ -172,6 +209,9 @@ import Testing
                     "g", "--site", "mlp.ot",
                 ], 1, "mlp.out"
             ),
+            (["patch", "-m", folder.path, "-p", "ab", "--corrupted", "ac", "--answer", ""], 2, "expected a word"),
+            (["run", "-m", folder.path, graph.path, "--edit", edit.path], 1, "edit 0, node 0 (get embed): expected"),
+            (["patch", "-m", folder.path, "-p", "ab", "--corrupt", edit.path], 1, "found prompt -9223372036854775808"),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "z"], 1, "a text with \"z\""),
             (["causal", "-m", folder.path, "-p", "ab", "--subject", "a"], 1, "within longer words only"),
             (["run", "-m", folder.path, graph.path, "--size", "64"], 2, "a model that draws"),

@@ -18,7 +18,7 @@ struct Downsampler: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        pass.visit(site, .output, convolution(x, pass))
+        pass.visit(site, .output, convolution(pass.visit(site, .input, x), pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) { convolution.mapParameters(transform) }
@@ -37,6 +37,7 @@ struct Upsampler: Layer {
     /// - Parameter size: height and width to reach: twice those of `x`, or one less where the partner's size was odd.
     ///   Nearest-neighbour resizing to such a size is doubling and leaving out the last row or column.
     func callAsFunction(_ x: Tensor, to size: [Int]? = nil, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         let source = convolution.roundsInput(pass) && !x.isTracked ? x.converted(to: .bfloat16) : x
         var h = resample(source, .nearest(factor: 2))
         if let size {

@@ -53,6 +53,7 @@ struct ResidualBlock: Layer {
     }
 
     private func forward(_ x: Tensor, time: Tensor?, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         var h = conv1(norm1(x, then: activation, rounded: conv1.roundsInput(pass), pass), pass)
         if let time, let timeProjection {
             h = h + timeProjection.spread(activation(time), height: h.size(2), width: h.size(3), pass)

@@ -61,6 +61,7 @@ struct TimeEmbedding: Layer {
     func callAsFunction(_ x: Tensor, condition: Tensor? = nil, _ pass: Pass) -> Tensor {
         var x = x
         if let condition, let conditionProjection { x = x + conditionProjection(condition, pass) }
+        x = pass.visit(site, .input, x)
         return pass.visit(site, .output, linear2(activation(linear1(x, pass)), pass))
     }
 

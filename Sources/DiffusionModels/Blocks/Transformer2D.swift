@@ -48,6 +48,7 @@ struct Transformer2D: Layer {
     }
 
     private func forward(_ x: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         var tokens = projectionIn.tokens(norm(x, rounded: projectionIn.roundsInput(pass), pass), pass)
         for block in blocks { tokens = block(tokens, context: context, pass) }
         let h = projectionOut.map(tokens, height: x.size(2), width: x.size(3), pass)
@@ -94,7 +95,7 @@ struct TransformerBlock: Layer {
     }
 
     func callAsFunction(_ x: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
-        var h = x
+        var h = pass.visit(site, .input, x)
         let first = norm1(h, rounded: selfAttention.roundsInput(pass), pass)
         h = h + selfAttention(first, context: onlyCrossAttention ? context : nil, pass)
         h = h + crossAttention(norm2(h, rounded: crossAttention.roundsInput(pass), pass), context: context, pass)

@@ -34,7 +34,7 @@ struct UNetDownBlock: Layer {
     func callAsFunction(
         _ x: Tensor, time: Tensor, context: Tensor, skips: inout [Tensor], _ pass: Pass
     ) -> Tensor {
-        var h = x
+        var h = pass.visit(site, .input, x)
         for (index, residual) in residuals.enumerated() {
             if pass.isFinished { return h }
             h = residual(h, time: time, pass)
@@ -78,7 +78,7 @@ struct UNetMidBlock: Layer {
     }
 
     func callAsFunction(_ x: Tensor, time: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
-        var h = first(x, time: time, pass)
+        var h = first(pass.visit(site, .input, x), time: time, pass)
         for (transformer, residual) in zip(transformers, residuals) {
             if pass.isFinished { return h }
             h = transformer(h, context: context, pass)
@@ -130,7 +130,7 @@ struct UNetUpBlock: Layer {
     func callAsFunction(
         _ x: Tensor, time: Tensor, context: Tensor, skips: inout [Tensor], _ pass: Pass
     ) -> Tensor {
-        var h = x
+        var h = pass.visit(site, .input, x)
         for (index, residual) in residuals.enumerated() {
             if pass.isFinished { return h }
             h = residual(concatenated([h, skips.removeLast()], axis: 1), time: time, pass)

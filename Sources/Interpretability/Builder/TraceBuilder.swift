@@ -41,9 +41,11 @@ public final class TraceBuilder {
     }
 
     /// What an earlier graph of the session saved.
-    public func saved(_ name: String, graph: Int) -> TracedValue {
+    ///
+    /// - Parameter step: which of the steps, for what was kept in several.
+    public func saved(_ name: String, graph: Int, step: Int? = nil) -> TracedValue {
         var node = Node(.saved)
-        (node.name, node.graph) = (name, graph)
+        (node.name, node.graph, node.steps) = (name, graph, step.map { .only($0) })
         return add(node)
     }
 

@@ -79,10 +79,7 @@ final class Interpreter<Model: TraceableModel>: Sendable {
     private func result(_ tokens: [[Int]], _ state: inout State) -> TraceResult {
         var saved: [String: [Tensor]] = [:]
         for (name, id) in program.graph.saves {
-            let node = program.nodes[id]
-            let steps =
-                node.isStepwise
-                ? node.steps.from..<min(node.steps.to ?? program.graph.steps, program.graph.steps) : 0..<1
+            let steps = program.steps(name) ?? 0..<1
             saved[name] = steps.map { value(id, step: $0, &state).detached.contiguous() }
         }
         return TraceResult(values: saved, tokens: tokens, passes: program.passes)
@@ -225,8 +222,15 @@ final class Interpreter<Model: TraceableModel>: Sendable {
 
     /// The value of a node; zeros, and an error, where the shapes of a further step do not fit.
     private func checked(_ id: Int, _ node: Node, _ inputs: [Tensor], _ state: inout State) -> Tensor {
-        guard program.graph.steps > 1, !inputs.isEmpty else { return computed(id, node, inputs) }
         let planned = program.nodes[id]
+        if node.operation == .saved {
+            // Layers with a window of attention may have kept fewer keys than were foretold.
+            let value = computed(id, node, inputs)
+            guard value.shape != planned.shape else { return value }
+            fail(TraceError(.shape, planned.place, expected: "\(planned.shape)", found: "\(value.shape)"), &state)
+            return Tensor.zeros(planned.shape)
+        }
+        guard program.graph.steps > 1, !inputs.isEmpty else { return computed(id, node, inputs) }
         if node.operation == .unembed {
             if model.unembeddedShape(inputs[0].shape) != nil { return computed(id, node, inputs) }
             fail(TraceError(.shape, planned.place, expected: "residuals", found: "\(inputs[0].shape)"), &state)
@@ -245,8 +249,8 @@ final class Interpreter<Model: TraceableModel>: Sendable {
         switch node.operation {
         case .unembed: return model.unembedded(inputs[0])
         case .saved:
-            guard let graph = node.graph, let name = node.name, let value = earlier[graph][name] else { break }
-            return value
+            guard let graph = node.graph, let name = node.name, let kept = earlier[graph].values[name] else { break }
+            return kept[program.nodes[id].savedPlace]
         case .get, .set, .gradient: break
         default: return node.value(inputs)
         }

@@ -12,9 +12,24 @@ public struct TraceProgram: Sendable {
     let nodes: [PlannedNode]
     let lastOnly: Bool
     let backward: BackwardPlan
+    /// Of each prompt.
+    let tokens: [Int]
 
     /// The shape that a saved value will have, at its first step.
     public func shape(_ name: String) -> [Int]? { graph.saves[name].map { nodes[$0].shape } }
+
+    /// The shape that a saved value will have at a step; nil where it has none.
+    public func shape(_ name: String, step: Int) -> [Int]? {
+        guard let id = graph.saves[name], steps(name)?.contains(step) == true else { return nil }
+        return StepShapes(graph: graph, nodes: nodes, tokens: tokens).shapes(at: step)[id]
+    }
+
+    /// The steps in which a saved value is kept.
+    func steps(_ name: String) -> Range<Int>? {
+        guard let id = graph.saves[name] else { return nil }
+        let (node, end) = (nodes[id], graph.steps)
+        return node.isStepwise ? node.steps.from..<min(node.steps.to ?? end, end) : 0..<1
+    }
 }
 
 /// What is known of a node before it runs.
@@ -32,14 +47,16 @@ struct PlannedNode: Sendable {
     var isBackward = false
     /// Of such a value: the first of the sites, in the order of the model, that a gradient must arrive at for it.
     var firstArrival: Int?
+    /// Of a value that an earlier graph saved: its place among the steps in which that was kept.
+    var savedPlace = 0
 }
 
 /// Makes a program, in three sweeps over the nodes: sites and shapes, what is needed, passes.
 struct TraceCompiler<Model: TraceableModel> {
     let model: Model
     let limits: TraceLimits
-    /// Shapes of the values that earlier graphs of the session saved.
-    var earlier: [[String: [Int]]] = []
+    /// The graphs of the session before this one.
+    var earlier: [TraceProgram] = []
 
     /// Kernels take eight, of which the engine needs one or two itself.
     private static var maximumRank: Int { 6 }
@@ -47,6 +64,7 @@ struct TraceCompiler<Model: TraceableModel> {
     func program(_ graph: InterventionGraph) throws -> TraceProgram {
         try checkCounts(graph)
         let tokens = try model.tokenCounts(graph.prompts)
+        try checkPositions(graph, tokens)
         var nodes: [PlannedNode] = []
         if !graph.prompts.isEmpty || !graph.nodes.isEmpty {
             let resolver = SiteResolver(try model.scan(graph.prompts), model.aliases)
@@ -54,18 +72,23 @@ struct TraceCompiler<Model: TraceableModel> {
                 nodes.append(try planned(node, index, graph, nodes, tokens, resolver))
             }
         }
-        let saved = try savedBytes(graph, nodes)
+        try checkSaves(graph, nodes)
+        try SkippedLayers.check(graph, nodes)
+        let sizes = StepSizes(graph, nodes, tokens: tokens)
+        var costs = TraceCosts(limits: limits)
+        costs.earlierBytes = earlier.reduce(0) { $0 + $1.savedBytes }
+        let saved = try costs.savedBytes(graph, sizes)
         markLive(graph, &nodes)
         var passes = try PassScheduler(graph: graph, limits: limits).schedule(&nodes)
         // Tokens are wanted even where nothing is saved.
         if graph.steps > 1 && !graph.prompts.isEmpty { passes = max(passes, 1) }
         let rows = rows(graph, nodes, passes)
         let lastOnly = readsLastOnly(graph, nodes)
-        try TraceCosts(limits: limits, lastOnly: lastOnly ? model.headPaths : [])
-            .check(graph, nodes, rows: rows, tokens: tokens)
+        if lastOnly { costs.lastOnly = model.headPaths }
+        try costs.check(graph, nodes, sizes, rows: rows, tokens: tokens)
         return TraceProgram(
             graph: graph, passes: passes, savedBytes: saved, rows: rows, nodes: nodes,
-            lastOnly: lastOnly, backward: BackwardPlan(graph, nodes))
+            lastOnly: lastOnly, backward: BackwardPlan(graph, nodes), tokens: tokens)
     }
 
     private func checkCounts(_ graph: InterventionGraph) throws {
@@ -79,13 +102,24 @@ struct TraceCompiler<Model: TraceableModel> {
         try check((1...max(most, 1)).contains(graph.steps), "graph.steps", "1 to \(most)", graph.steps)
     }
 
+    /// The last token that a run reads is the one before the last that it adds.
+    private func checkPositions(_ graph: InterventionGraph, _ tokens: [Int]) throws {
+        guard let most = model.maximumTokens else { return }
+        for (index, count) in tokens.enumerated() where count > most - (graph.steps - 1) {
+            throw TraceError(
+                .limit, "prompt \(index)",
+                expected: "at most \(most) tokens, the model's positions, with those that \(graph.steps) steps read",
+                found: "\(count) and \(graph.steps - 1) more", advice: "take fewer steps, or a shorter prompt")
+        }
+    }
+
     // MARK: - Sites and shapes
 
     private func planned(
         _ node: Node, _ index: Int, _ graph: InterventionGraph, _ before: [PlannedNode], _ tokens: [Int],
         _ resolver: SiteResolver
     ) throws -> PlannedNode {
-        let place = "node \(index) (\(node.operation.rawValue)\(node.site.map { " " + $0 } ?? ""))"
+        let place = node.place(index)
         let inputs = node.inputs ?? []
         let count = node.operation.inputCount
         guard count.map({ $0 == inputs.count }) ?? !inputs.isEmpty else {
@@ -110,14 +144,7 @@ struct TraceCompiler<Model: TraceableModel> {
             }
             plan.shape = shape
         case .saved:
-            guard let graph = node.graph, let name = node.name, earlier.indices.contains(graph),
-                let shape = earlier[graph][name]
-            else {
-                throw TraceError(
-                    .order, place, expected: "a value saved by an earlier graph of the session",
-                    found: "\"\(node.name ?? "")\" of graph \(node.graph ?? -1)")
-            }
-            plan.shape = shape
+            try planSaved(node, &plan)
         default: plan.shape = try ShapeRule.shape(node, inputs.map { before[$0].shape }, place)
         }
         guard !plan.shape.contains(0), plan.shape.count <= Self.maximumRank else {
@@ -233,6 +260,33 @@ struct TraceCompiler<Model: TraceableModel> {
         }
     }
 
+    /// A value that was kept in several steps is one of them, which the node names.
+    private func planSaved(_ node: Node, _ plan: inout PlannedNode) throws {
+        guard let graph = node.graph, let name = node.name, earlier.indices.contains(graph),
+            let kept = earlier[graph].steps(name)
+        else {
+            throw TraceError(
+                .order, plan.place, expected: "a value saved by an earlier graph of the session",
+                found: "\"\(node.name ?? "")\" of graph \(node.graph ?? -1)")
+        }
+        guard kept.count > 1 || node.steps != nil else {
+            plan.shape = earlier[graph].shape(name) ?? []
+            return
+        }
+        guard let steps = node.steps, kept.contains(steps.from), steps.to == steps.from + 1 else {
+            throw TraceError(
+                .order, plan.place,
+                expected: "one of the steps \(kept.lowerBound) to \(kept.upperBound - 1) in which \"\(name)\" was"
+                    + " kept, as \"steps\": {\"from\": \(kept.upperBound - 1), \"to\": \(kept.upperBound)}",
+                found: node.steps.map { "\($0.from) to \($0.to.map(String.init) ?? "the end")" } ?? "no step")
+        }
+        guard let shape = earlier[graph].shape(name, step: steps.from) else {
+            throw TraceError(
+                .shape, plan.place, expected: "a value of a known shape", found: "one that only the run can tell")
+        }
+        (plan.shape, plan.savedPlace) = (shape, steps.from - kept.lowerBound)
+    }
+
     private func planGradient(
         _ inputs: [Int], _ graph: InterventionGraph, _ before: [PlannedNode], _ plan: inout PlannedNode
     ) throws {
@@ -254,22 +308,12 @@ struct TraceCompiler<Model: TraceableModel> {
 
     // MARK: - What is needed
 
-    private func savedBytes(_ graph: InterventionGraph, _ nodes: [PlannedNode]) throws -> Int {
-        var total = 0
+    private func checkSaves(_ graph: InterventionGraph, _ nodes: [PlannedNode]) throws {
         for (name, id) in graph.saves.sorted(by: { $0.key < $1.key }) {
             guard graph.nodes.indices.contains(id), graph.nodes[id].operation.hasValue, !nodes[id].isBackward else {
                 throw TraceError(.operation, "save \"\(name)\"", expected: "the number of a value", found: "\(id)")
             }
-            let node = nodes[id]
-            let times = node.isStepwise ? min(node.steps.to ?? graph.steps, graph.steps) - node.steps.from : 1
-            total += 4 * (TensorLiteral.count(node.shape) ?? 0) * times
-            guard total <= limits.savedBytes else {
-                throw TraceError(
-                    .limit, "save \"\(name)\"", expected: "at most \(limits.savedBytes) bytes of saved values",
-                    found: "\(total) and more", advice: "save a selection or a sum")
-            }
         }
-        return total
     }
 
     /// Values that saves need, the sets that reach those values, and all sets where tokens are generated.

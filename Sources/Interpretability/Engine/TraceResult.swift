@@ -45,8 +45,29 @@ public struct InterventionSession: Codable, Sendable, Hashable {
     }
 
     /// The session with edits done to every prompt of every graph.
-    public func edited(by edits: EditSet) -> InterventionSession {
-        InterventionSession(graphs.map { edits.applied(to: $0) })
+    ///
+    /// - Throws: `TraceError` for an edit or a graph that names what it does not have.
+    public func edited(by edits: EditSet) throws -> InterventionSession {
+        try edits.check()
+        return InterventionSession(
+            try graphs.enumerated().map { index, graph in
+                try Self.within(graphs, index) { try edits.applied(to: graph) }
+            })
+    }
+}
+
+extension InterventionSession {
+    /// Says which of several graphs an error is of.
+    static func within<Value>(
+        _ graphs: [InterventionGraph], _ index: Int, _ body: () throws -> Value
+    ) throws -> Value {
+        do {
+            return try body()
+        } catch let error as TraceError where graphs.count > 1 {
+            throw TraceError(
+                error.kind, "graph \(index), \(error.place)", expected: error.expected, found: error.found,
+                advice: error.advice)
+        }
     }
 }
 
@@ -82,17 +103,15 @@ extension TraceableModel {
     ) throws -> [TraceProgram] {
         try ComputeThread.shared.run {
             var programs: [TraceProgram] = []
-            for graph in session.graphs {
-                let shapes = programs.map { program in
-                    program.graph.saves.compactMapValues { program.nodes[$0].shape }
-                }
-                programs.append(try TraceCompiler(model: self, limits: limits, earlier: shapes).program(graph))
+            for (index, graph) in session.graphs.enumerated() {
+                let compiler = TraceCompiler(model: self, limits: limits, earlier: programs)
+                programs.append(try InterventionSession.within(session.graphs, index) { try compiler.program(graph) })
             }
             return programs
         }
     }
 
-    /// Checks all graphs of a session, then runs them.
+    /// Checks all graphs of a session, then runs them. What they save counts together.
     public func run(_ session: InterventionSession, limits: TraceLimits = TraceLimits()) throws -> [TraceResult] {
         try ComputeThread.shared.run {
             var results: [TraceResult] = []

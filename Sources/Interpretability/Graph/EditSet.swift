@@ -30,12 +30,15 @@ public struct EditSet: Codable, Sendable, Hashable {
         try check()
     }
 
-    /// Each edit acts on the first of its prompts.
-    private func check() throws {
-        for (index, edit) in edits.enumerated() where edit.prompts.isEmpty || edit.version != 1 {
-            throw TraceError(
-                .format, "edit \(index)", expected: "a graph of version 1 with a prompt that stands for all",
-                found: "version \(edit.version), \(edit.prompts.count) prompts")
+    /// Each edit acts on the first of its prompts, and names nothing that it does not have.
+    func check() throws {
+        for (index, edit) in edits.enumerated() {
+            guard !edit.prompts.isEmpty, edit.version == 1 else {
+                throw TraceError(
+                    .format, "edit \(index)", expected: "a graph of version 1 with a prompt that stands for all",
+                    found: "version \(edit.version), \(edit.prompts.count) prompts")
+            }
+            try edit.checkNumbers("edit \(index), ")
         }
     }
 
@@ -45,7 +48,11 @@ public struct EditSet: Codable, Sendable, Hashable {
     /// The graph with all edits before its own nodes, in their order.
     ///
     /// Further prompts of an edit run beside the graph's. What an edit saves is not kept.
-    public func applied(to graph: InterventionGraph) -> InterventionGraph {
+    ///
+    /// - Throws: `TraceError` for an edit or a graph that names what it does not have, by the numbers that it has itself.
+    public func applied(to graph: InterventionGraph) throws -> InterventionGraph {
+        try check()
+        if !edits.isEmpty { try graph.checkNumbers() }
         var result = graph
         result.nodes = []
         for edit in edits {

@@ -26,6 +26,13 @@ public struct Node: Codable, Sendable, Hashable {
     }
 }
 
+extension Node {
+    /// What the node is called in messages.
+    func place(_ index: Int) -> String {
+        "node \(index) (\(operation.rawValue)\(site.map { " " + $0 } ?? ""))"
+    }
+}
+
 /// What a prompt is: tokens or a text for a language model, latents for a UNet.
 public struct PromptInput: Codable, Sendable, Hashable {
     public var text: String?
@@ -85,6 +92,30 @@ public struct InterventionGraph: Codable, Sendable, Hashable {
     public init(json: Data) throws {
         self = try decodeStrictly(InterventionGraph.self, json, "graph", expected: "the JSON of a graph")
         guard version == 1 else { throw TraceError(.format, "graph.version", expected: "1", found: "\(version)") }
+    }
+
+    /// Checks that prompts, inputs and saved values are the graph's own, so that it may be put behind or before others.
+    ///
+    /// - Parameter place: what the graph is, for messages.
+    /// - Throws: `TraceError`.
+    func checkNumbers(_ place: String = "") throws {
+        for (index, node) in nodes.enumerated() {
+            if let prompt = node.prompt, !prompts.indices.contains(prompt) {
+                throw TraceError(
+                    .operation, place + node.place(index),
+                    expected: prompts.count == 1 ? "prompt 0, the only one" : "a prompt of 0 to \(prompts.count - 1)",
+                    found: "prompt \(prompt)")
+            }
+            if let wrong = node.inputs?.first(where: { !(0..<index).contains($0) }) {
+                throw TraceError(
+                    .order, place + node.place(index), expected: "inputs among the values before it",
+                    found: "node \(wrong)")
+            }
+        }
+        for (name, id) in saves.sorted(by: { $0.key < $1.key }) where !nodes.indices.contains(id) {
+            throw TraceError(
+                .operation, "\(place)save \"\(name)\"", expected: "the number of a value", found: "\(id)")
+        }
     }
 
     /// Canonical JSON: the same graph gives the same bytes.

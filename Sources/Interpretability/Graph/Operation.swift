@@ -19,7 +19,7 @@ public enum Operation: String, Codable, Sendable, Hashable, CaseIterable {
     case constant
     /// Numbers from the normal distribution, by `seed`, times `number`.
     case normal
-    /// A value that an earlier graph of the session saved.
+    /// A value that an earlier graph of the session saved; `steps` names one step of what was kept in several.
     case saved
 
     // Of two inputs, broadcast.

@@ -21,6 +21,9 @@ func decodeStrictly<Value: Codable>(
     } catch let error as TraceError {
         throw error
     } catch {
+        if let given = try? JSONSerialization.jsonObject(with: json), let wrong = foreignNumber(given, place) {
+            throw wrong
+        }
         throw TraceError(.format, place, expected: expected, found: sentence(error))
     }
 }
@@ -39,6 +42,31 @@ private func foreignKey(_ given: Any, _ meant: Any?, _ place: String) -> String?
         }
     }
     return nil
+}
+
+/// The first number that the type of its key does not have; of one that is too large or negative the decoder says that it is no
+/// JSON.
+///
+/// - Parameters:
+///   - key: whose value it is, or the elements of whose array.
+///   - owner: the key of the object around it.
+private func foreignNumber(_ given: Any, _ place: String, key: String = "", owner: String = "") -> TraceError? {
+    if let given = given as? [String: Any] {
+        return given.sorted { $0.key < $1.key }.lazy
+            .compactMap { foreignNumber($0.value, "\(place).\($0.key)", key: $0.key, owner: key) }.first
+    }
+    if let given = given as? [Any] {
+        return given.enumerated().lazy
+            .compactMap { foreignNumber($0.element, "\(place)[\($0.offset)]", key: key, owner: owner) }.first
+    }
+    let isReal = ["number", "timestep", "sizes"].contains(key) && owner != "saves"
+    guard let number = given as? NSNumber, !isReal, key != "drops" else { return nil }
+    let isSeed = key == "seed" && owner != "saves"
+    guard isSeed ? UInt64("\(number)") == nil : Int("\(number)") == nil else { return nil }
+    return TraceError(
+        .format, place,
+        expected: isSeed ? "a whole number of 0 to \(UInt64.max)" : "a whole number of \(Int.min) to \(Int.max)",
+        found: "\(number)")
 }
 
 /// What a decoder found, in words.

@@ -55,6 +55,11 @@ public struct AttentionPatterns: TraceReport {
             [["head", "looks at", "share", "first token"]] + rows, title: "attention of the last token")
     }
 
+    /// Four, or as many as make a sheet of many heads about as wide as it is high.
+    static func columns(_ count: Int) -> Int {
+        min(max(count, 1), max(4, Int(Double(count).squareRoot().rounded(.up))))
+    }
+
     /// A few heads over a short prompt have its tokens at their sides; the others stand in a denser sheet.
     public func picture() -> Image {
         let isLabelled = heads.count <= 36 && tokens.count <= 48
@@ -70,7 +75,7 @@ public struct AttentionPatterns: TraceReport {
         }
         let natural = maps.map { max($0.width, $0.height) }.max() ?? 260
         return ContactSheet(
-            cells, columns: isLabelled ? min(heads.count, 3) : min(heads.count, 4),
+            cells, columns: isLabelled ? min(heads.count, 3) : Self.columns(heads.count),
             title: "Attention: queries down, keys across", pictureSize: isLabelled ? natural : 260
         ).draw()
     }

@@ -52,7 +52,7 @@ public enum Corruption: Sendable, Hashable {
             guard tokens.isEmpty || tokens.lowerBound < 0 || tokens.upperBound > clean.count else { return }
             throw TraceError(.input, "corrupted", expected: "tokens within 0..<\(clean.count)", found: "\(tokens)")
         case .graph(let graph):
-            guard graph.steps != 1 || graph.prompts.isEmpty else { return }
+            guard graph.steps != 1 || graph.prompts.isEmpty else { return try graph.checkNumbers("corruption, ") }
             throw TraceError(
                 .input, "corrupted",
                 expected: "a graph of one step, whose first prompt stands for the one that is spoilt",
@@ -69,7 +69,9 @@ extension TracedPrompt {
         let start = builder.graph.nodes.count
         for node in edit.nodes {
             var moved = node.moved(by: start)
-            moved.prompt = node.prompt.map { $0 == 0 ? index : helpers.indices.contains($0 - 1) ? helpers[$0 - 1] : -1 }
+            moved.prompt = node.prompt.map { number in
+                number == 0 ? index : edit.prompts.indices.contains(number) ? helpers[number - 1] : -1
+            }
             builder.add(moved)
         }
     }

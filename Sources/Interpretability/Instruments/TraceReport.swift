@@ -66,6 +66,7 @@ enum TextTable {
     /// Three digits behind the point.
     static func number(_ value: Double) -> String {
         guard value.isFinite else { return "-" }
+        guard abs(value) < 1e12 else { return "\(value)" }
         let thousandths = Int((abs(value) * 1000).rounded())
         let digits = String(thousandths % 1000)
         let sign = value < 0 && thousandths > 0 ? "-" : ""

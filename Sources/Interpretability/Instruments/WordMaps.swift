@@ -54,6 +54,25 @@ public struct WordMaps: TraceReport {
         (plainPicture, changedPicture) = (run.picture, changed?.picture)
     }
 
+    /// The words of a prompt, with the places of their tokens in the context, where a start token stands before them.
+    ///
+    /// Tokens whose characters follow without a gap, or that share one, belong to one word: rare characters have several.
+    ///
+    /// - Parameter ranges: the Unicode scalars of each token.
+    public static func words(of text: String, ranges: [Range<Int>]) -> [(text: String, places: Range<Int>)] {
+        let scalars = Array(text.unicodeScalars)
+        var words: [(characters: Range<Int>, places: Range<Int>)] = []
+        for (index, range) in ranges.enumerated() {
+            if let last = words.last, range.lowerBound <= last.characters.upperBound {
+                let end = max(range.upperBound, last.characters.upperBound)
+                words[words.count - 1] = (last.characters.lowerBound..<end, last.places.lowerBound..<index + 2)
+            } else {
+                words.append((range, index + 1..<index + 2))
+            }
+        }
+        return words.map { (String(String.UnicodeScalarView(scalars[$0.characters])), $0.places) }
+    }
+
     private enum CodingKeys: String, CodingKey { case height, width, words }
 
     public func encode(to encoder: any Encoder) throws {

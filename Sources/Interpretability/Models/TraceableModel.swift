@@ -41,6 +41,12 @@ public protocol TraceableModel: Sendable {
 
     /// The paths of the sites whose first axis is the tokens that logits are computed for.
     var headPaths: Set<String> { get }
+    /// The most tokens that a row may come to, its prompt and those that steps add and read; nil without a limit.
+    var maximumTokens: Int? { get }
     /// The most steps that a run may take; 1 where there are no further ones.
     var maximumSteps: Int { get }
+}
+
+extension TraceableModel {
+    public var maximumTokens: Int? { nil }
 }

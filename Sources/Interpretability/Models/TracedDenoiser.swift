@@ -17,7 +17,7 @@ public struct TracedDenoiser: TraceableModel {
     /// Guidance away from a context.
     public struct Guidance: Sendable {
         public let scale: Double
-        /// `[tokens, width]`, as the prompts' contexts.
+        /// `[tokens, width]`; the prompts' contexts may have another number of tokens.
         public let unconditional: Tensor
         /// `[width]`, for a model that reads pooled text; its sizes are those of the prompts.
         public let unconditionalPooledText: Tensor?
@@ -58,9 +58,12 @@ public struct TracedDenoiser: TraceableModel {
 
     public func tokenCounts(_ prompts: [PromptInput]) throws -> [Int] {
         let counts = try unet.tokenCounts(prompts)
-        if let guidance, let context = prompts.first?.context, guidance.unconditional.shape != context.shape {
+        // Of any number of tokens: long prompts have more of them than the text that guidance leads away from.
+        if let guidance, let context = prompts.first?.context,
+            guidance.unconditional.rank != 2 || guidance.unconditional.size(1) != context.shape.last
+        {
             throw TraceError(
-                .input, "guidance", expected: "an unconditional context \(context.shape)",
+                .input, "guidance", expected: "an unconditional context [tokens, \(context.shape.last ?? 0)]",
                 found: "\(guidance.unconditional.shape)")
         }
         let pooled = prompts.first?.pooledText
@@ -87,37 +90,71 @@ public struct TracedDenoiser: TraceableModel {
         var random = TorchGenerator(seed: seed)
         var latents =
             stacked(prompts.compactMap { $0.latents?.tensor.moved(to: backend) }) * Double(sampler.initialNoiseScale)
-        var context = stacked(prompts.compactMap { $0.context?.tensor.moved(to: backend) })
-        var added = unet.added(prompts, on: backend)
-        var pass = unet.pass
-        pass.rows = prompts.map { _ in .conditional }
-        if let guidance {
-            if let pooled = guidance.unconditionalPooledText?.moved(to: backend), let rows = added {
-                added = AddedConditioning(
-                    pooledText: rows.pooledText.map {
-                        concatenated([$0] + prompts.map { _ in pooled.unsqueezed(0) }, axis: 0)
-                    },
-                    timeIDs: rows.timeIDs.map { concatenated([$0, $0], axis: 0) })
-            }
-            context = concatenated([context] + prompts.map { _ in guidance.unconditional.unsqueezed(0) }, axis: 0)
-            pass.rows += prompts.map { _ in .unconditional }
-        }
+        let readings = readings(prompts, on: backend)
+        let pass = unet.pass
         for step in 0..<steps {
+            var pass = pass
             pass.plan = plan(StepContext(step: step, past: 0, count: 1, padding: prompts.map { _ in 0 }))
             latents = pass.visit(latentsSite, .input, latents)
+            if pass.isFinished { break }
             let input = sampler.modelInput(latents, at: step)
-            let rows = guidance == nil ? input : concatenated([input, input], axis: 0)
-            let time = Tensor([Float](repeating: sampler.evaluations[step].timestep, count: rows.size(0)))
-            if pass.isFinished { break }
-            var prediction = unet.model(rows, timesteps: time, context: context, added: added, pass)
-            if pass.isFinished { break }
-            if let guidance {
-                let halves = prediction.chunked(0, count: 2)
-                prediction = halves[1] + (halves[0] - halves[1]) * guidance.scale
+            var predictions: [Tensor] = []
+            for (index, reading) in readings.enumerated() {
+                var own = pass
+                own.rows = reading.roles
+                // The sites are those of the prompts, which come first.
+                if index > 0 { own.plan = nil }
+                let halves = reading.roles.count / prompts.count
+                let output = unet.model(
+                    halves == 1 ? input : concatenated([input, input], axis: 0),
+                    timesteps: Tensor(
+                        [Float](repeating: sampler.evaluations[step].timestep, count: reading.roles.count)),
+                    context: reading.context, added: reading.added, own)
+                if own.isFinished { return }
+                predictions += halves == 1 ? [output] : output.chunked(0, count: halves)
             }
+            var prediction = predictions[0]
+            if let guidance { prediction = predictions[1] + (predictions[0] - predictions[1]) * guidance.scale }
             latents = sampler.step(prediction, latents: latents, at: step, random: &random)
             latents = pass.visit(latentsSite, .output, latents)
         }
+    }
+
+    /// What one call of the UNet reads, a row for each role.
+    private struct Reading {
+        var context: Tensor
+        var added: AddedConditioning?
+        var roles: [RowRole]
+    }
+
+    /// The prompts and, in the same call, the text that guidance leads away from; in a call of its own where that has
+    /// another number of tokens, as in drawing.
+    private func readings(_ prompts: [PromptInput], on backend: any Backend) -> [Reading] {
+        let prompted = Reading(
+            context: stacked(prompts.compactMap { $0.context?.tensor.moved(to: backend) }),
+            added: unet.added(prompts, on: backend), roles: prompts.map { _ in .conditional })
+        guard let guidance else { return [prompted] }
+        func repeated(_ vector: Tensor) -> Tensor {
+            stacked([Tensor](repeating: vector.moved(to: backend), count: prompts.count))
+        }
+        let away = Reading(
+            context: repeated(guidance.unconditional),
+            added: prompted.added.map { added in
+                AddedConditioning(
+                    pooledText: guidance.unconditionalPooledText.map(repeated), timeIDs: added.timeIDs)
+            }, roles: prompts.map { _ in .unconditional })
+        guard away.context.size(1) == prompted.context.size(1) else { return [prompted, away] }
+        return [
+            Reading(
+                context: concatenated([prompted.context, away.context], axis: 0),
+                added: prompted.added.map { added in
+                    AddedConditioning(
+                        pooledText: added.pooledText.map {
+                            concatenated([$0] + [away.added?.pooledText].compactMap { $0 }, axis: 0)
+                        },
+                        timeIDs: added.timeIDs.map { concatenated([$0, $0], axis: 0) })
+                }, roles: prompted.roles + away.roles)
+        ]
     }
 
     public func unembeddedShape(_ shape: [Int]) -> [Int]? { nil }

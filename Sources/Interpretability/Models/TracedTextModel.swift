@@ -122,6 +122,7 @@ public struct TracedTextModel: TraceableModel {
     }
 
     public var headPaths: Set<String> { ["lm_head", "lm_head.softcap", "embed_out"] }
+    public var maximumTokens: Int? { model.maximumTokens }
     public var maximumSteps: Int { model.maximumTokens ?? .max }
 }
 

@@ -51,17 +51,20 @@ public struct SiteAliases: Sendable {
     /// Attention's ports under the path of an attention layer.
     private static func attention(_ path: String) -> [String: String] {
         [
-            "attn.q": "\(path):queries", "attn.k": "\(path):keys", "attn.v": "\(path):values",
-            "attn.scores": "\(path):scores", "attn.pattern": "\(path):pattern", "attn.z": "\(path):heads",
+            "attn.in": "\(path):input", "attn.q": "\(path):queries", "attn.k": "\(path):keys",
+            "attn.v": "\(path):values", "attn.scores": "\(path):scores", "attn.pattern": "\(path):pattern",
+            "attn.z": "\(path):heads",
         ]
     }
 
     private static let stream = ["resid_pre": ":input", "resid_post": ":output"]
+    /// Of layers whose feed-forward part follows attention, the stream between the two.
+    private static let streams = stream.merging(["resid_mid": ":middle"]) { $1 }
 
     public static let gpt2 = SiteAliases(
         "transformer.h.N",
-        layer: stream.merging(attention("attn")) { $1 }.merging([
-            "ln1": "ln_1", "ln2": "ln_2", "attn.out": "attn", "mlp.in": "mlp.c_fc:input", "mlp.pre": "mlp.c_fc",
+        layer: streams.merging(attention("attn")) { $1 }.merging([
+            "ln1": "ln_1", "ln2": "ln_2", "attn.out": "attn", "mlp.in": "mlp:input", "mlp.pre": "mlp.c_fc",
             "mlp.act": "mlp.act", "mlp.out": "mlp",
         ]) { $1 },
         whole: [
@@ -71,18 +74,18 @@ public struct SiteAliases: Sendable {
 
     public static let gptNeoX = SiteAliases(
         "gpt_neox.layers.N",
-        layer: stream.merging(attention("attention")) { $1 }.merging([
+        layer: streams.merging(attention("attention")) { $1 }.merging([
             "ln1": "input_layernorm", "ln2": "post_attention_layernorm", "attn.out": "attention",
-            "mlp.in": "mlp.dense_h_to_4h:input", "mlp.pre": "mlp.dense_h_to_4h", "mlp.act": "mlp.act", "mlp.out": "mlp",
+            "mlp.in": "mlp:input", "mlp.pre": "mlp.dense_h_to_4h", "mlp.act": "mlp.act", "mlp.out": "mlp",
         ]) { $1 },
         whole: ["embed": "gpt_neox.embed_in", "final_norm": "gpt_neox.final_layer_norm", "logits": "embed_out"])
 
     /// `mlp.pre` is before the activation, `mlp.act` what `down_proj` reads.
     public static let llama = SiteAliases(
         "model.layers.N",
-        layer: stream.merging(attention("self_attn")) { $1 }.merging([
+        layer: streams.merging(attention("self_attn")) { $1 }.merging([
             "ln1": "input_layernorm", "ln2": "post_attention_layernorm", "attn.out": "self_attn",
-            "mlp.in": "mlp.gate_proj:input", "mlp.pre": "mlp.gate_proj", "mlp.up": "mlp.up_proj",
+            "mlp.in": "mlp:input", "mlp.pre": "mlp.gate_proj", "mlp.up": "mlp.up_proj",
             "mlp.act": "mlp.down_proj:input", "mlp.out": "mlp",
         ]) { $1 },
         whole: ["embed": "model.embed_tokens", "final_norm": "model.norm", "logits": "lm_head"])
@@ -90,9 +93,9 @@ public struct SiteAliases: Sendable {
     /// `attn.out` and `mlp.out` are what is added to the stream: after the norms behind them.
     public static let gemma = SiteAliases(
         "model.layers.N",
-        layer: stream.merging(attention("self_attn")) { $1 }.merging([
+        layer: streams.merging(attention("self_attn")) { $1 }.merging([
             "ln1": "input_layernorm", "ln2": "pre_feedforward_layernorm", "attn.out": "post_attention_layernorm",
-            "mlp.in": "mlp.gate_proj:input", "mlp.pre": "mlp.gate_proj", "mlp.up": "mlp.up_proj",
+            "mlp.in": "mlp:input", "mlp.pre": "mlp.gate_proj", "mlp.up": "mlp.up_proj",
             "mlp.act": "mlp.down_proj:input", "mlp.out": "post_feedforward_layernorm",
         ]) { $1 },
         whole: ["embed": "model.embed_tokens", "final_norm": "model.norm", "logits": "lm_head.softcap"])
@@ -101,10 +104,11 @@ public struct SiteAliases: Sendable {
     public static let mamba = SiteAliases(
         "backbone.layers.N",
         layer: stream.merging([
-            "ln1": "norm", "mixer.a": "mixer:branch", "mixer.z": "mixer:gateInput", "mixer.conv": "mixer.conv1d",
-            "mixer.u": "mixer.act", "mixer.dt": "mixer:timeStep", "mixer.B": "mixer:inputMatrix",
-            "mixer.C": "mixer:outputMatrix", "mixer.state": "mixer:state", "mixer.s": "mixer:scan",
-            "mixer.gate": "mixer:gate", "mixer.gated": "mixer.out_proj:input", "mixer.out": "mixer",
+            "ln1": "norm", "mixer.in": "mixer:input", "mixer.a": "mixer:branch", "mixer.z": "mixer:gateInput",
+            "mixer.conv": "mixer.conv1d", "mixer.u": "mixer.act", "mixer.dt": "mixer:timeStep",
+            "mixer.B": "mixer:inputMatrix", "mixer.C": "mixer:outputMatrix", "mixer.state": "mixer:state",
+            "mixer.s": "mixer:scan", "mixer.gate": "mixer:gate", "mixer.gated": "mixer.out_proj:input",
+            "mixer.out": "mixer",
         ]) { $1 },
         whole: ["embed": "backbone.embeddings", "final_norm": "backbone.norm_f", "logits": "lm_head"])
 

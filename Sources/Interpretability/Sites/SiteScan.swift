@@ -52,7 +52,11 @@ public struct SiteScan: Sendable {
             case .queries, .keys, .values, .heads: ["token", "head", "channel"]
             case .state: ["token", "channel", "state"]
             default:
-                sizes.count == 2 ? ["token", "channel"] : sizes.count == 3 ? ["channel", "row", "column"] : []
+                switch sizes.count {
+                case 2: ["token", "channel"]
+                case 3: sizes[0] == .tokens ? ["token", "head", "channel"] : ["channel", "row", "column"]
+                default: []
+                }
             }
         }
     }

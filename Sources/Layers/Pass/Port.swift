@@ -1,6 +1,11 @@
 /// Which value of a layer a site means. A site is a path and a port.
 public enum Port: String, Sendable, Hashable, CaseIterable {
+    /// What a layer is called with, before anything reads it, and what it gives. Of attention the input is what queries are
+    /// made of, and keys and values, too, unless they come from a context.
     case input, output
+    /// Of a layer with two parts, one after the other: the residual stream between them, which the second part reads and
+    /// is added to.
+    case middle
     /// Projected queries, keys and values: `[batch, tokens, heads, headDimension]`.
     case queries, keys, values
     /// Attention scores before the softmax, scaled and masked: `[batch, heads, queryTokens, keyTokens]`.

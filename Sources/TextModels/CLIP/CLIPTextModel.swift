@@ -52,7 +52,7 @@ public struct CLIPTextModel: Layer {
     ///   - tokens: `[batch, tokens]`, int64, below the size of the vocabulary; at most `maximumTokens` wide.
     ///   - added: `[count, hidden]`: the vectors of the `count` ids from the size of the vocabulary on.
     public func callAsFunction(_ tokens: Tensor, added: Tensor? = nil, _ pass: Pass) -> CLIPTextOutput {
-        var h = embeddings(tokens, added: added, pass)
+        var h = pass.visit(encoderSite, .input, embeddings(tokens, added: added, pass))
         var states = [h]
         for layer in layers {
             h = layer.checkpointed([h], pass) { layer, inputs, pass in layer(inputs[0], pass) }
@@ -152,7 +152,8 @@ struct CLIPEncoderLayer: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = x + attention(norm1(x, pass), pass)
+        let x = pass.visit(site, .input, x)
+        let h = pass.visit(site, .middle, x + attention(norm1(x, pass), pass))
         return pass.visit(site, .output, h + feedForward(norm2(h, pass), pass))
     }
 
@@ -205,7 +206,8 @@ struct CLIPFeedForward: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = pass.visit(activationSite, .output, activation(fc1(x, pass)))
+        let x = pass.visit(site, .input, x)
+        let h = pass.visit(activationSite, .output, activation(pass.visit(activationSite, .input, fc1(x, pass))))
         return pass.visit(site, .output, fc2(h, pass))
     }
 

@@ -35,12 +35,16 @@ struct GatedFeedForward: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+        // Both products read what a plan puts here.
+        let x = pass.visit(site, .input, x)
         let inner = Linear.outputs(of: [gate, up], x, pass)
-        let isFused = activation == .silu && !pass.isVisiting(activationSite, .output)
+        let isVisited = pass.isVisiting(activationSite, .input) || pass.isVisiting(activationSite, .output)
+        let isFused = activation == .silu && !isVisited
         let h =
             isFused
             ? swiglu(gate: inner[0], up: inner[1])
-            : pass.visit(activationSite, .output, activation(inner[0])) * inner[1]
+            : pass.visit(
+                activationSite, .output, activation(pass.visit(activationSite, .input, inner[0]))) * inner[1]
         return pass.visit(site, .output, down(h, pass))
     }
 

@@ -24,7 +24,9 @@ struct PlainFeedForward: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = pass.visit(activationSite, .output, activation(input(x, pass)))
+        let x = pass.visit(site, .input, x)
+        let h = pass.visit(
+            activationSite, .output, activation(pass.visit(activationSite, .input, input(x, pass))))
         return pass.visit(site, .output, output(h, pass))
     }
 

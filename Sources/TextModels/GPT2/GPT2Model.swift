@@ -104,7 +104,7 @@ struct GPT2Layer: DecoderLayer {
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
-        let h = x + attention(norm1(x, pass), context, &state, pass)
+        let h = pass.visit(site, .middle, x + attention(norm1(x, pass), context, &state, pass))
         return pass.visit(site, .output, h + feedForward(norm2(h, pass), pass))
     }
 
@@ -138,6 +138,7 @@ struct GPT2Attention: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         let parts = projection(x, pass).chunked(2, count: 3).map { $0.byHead(headDimension) }
         let read = reading(parts[0], parts[1], parts[2], context, &state, pass)
         return pass.visit(site, .output, output(read.flattened(2...3), pass))

@@ -94,7 +94,7 @@ struct GPTNeoXLayer: DecoderLayer {
         let x = pass.visit(site, .input, x)
         let read = attention(norm1(x, pass), context, &state, pass)
         if isParallel { return pass.visit(site, .output, feedForward(norm2(x, pass), pass) + read + x) }
-        let h = read + x
+        let h = pass.visit(site, .middle, read + x)
         return pass.visit(site, .output, feedForward(norm2(h, pass), pass) + h)
     }
 
@@ -128,6 +128,7 @@ struct GPTNeoXAttention: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         let parts = projection(x, pass).byHead(3 * headDimension).chunked(3, count: 3)
         let turn = context.rotations[0]
         let q = rotary(parts[0], cosines: turn.cosines, sines: turn.sines)

@@ -112,7 +112,7 @@ struct GemmaLayer: DecoderLayer {
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
-        let h = x + norm2(attention(norm1(x, pass), context, &state, pass), pass)
+        let h = pass.visit(site, .middle, x + norm2(attention(norm1(x, pass), context, &state, pass), pass))
         return pass.visit(site, .output, h + norm4(feedForward(norm3(h, pass), pass), pass))
     }
 
@@ -168,6 +168,7 @@ struct GemmaAttention: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         let turn = context.rotations[rotation]
         let read = Linear.outputs(of: [queries, keys, values], x, pass).map { $0.byHead(headDimension) }
         let q = rotary(queryNorm?(read[0], pass) ?? read[0], cosines: turn.cosines, sines: turn.sines)

@@ -94,7 +94,7 @@ struct LlamaLayer: DecoderLayer {
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
-        let h = x + attention(norm1(x, pass), context, &state, pass)
+        let h = pass.visit(site, .middle, x + attention(norm1(x, pass), context, &state, pass))
         return pass.visit(site, .output, h + feedForward(norm2(h, pass), pass))
     }
 
@@ -147,6 +147,7 @@ struct LlamaAttention: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let x = pass.visit(site, .input, x)
         let turn = context.rotations[0]
         let read = Linear.outputs(of: [queries, keys, values], x, pass).map { $0.byHead(headDimension) }
         let q = rotary(read[0], cosines: turn.cosines, sines: turn.sines)

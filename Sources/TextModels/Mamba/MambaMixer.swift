@@ -58,15 +58,17 @@ struct MambaMixer: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ context: DecoderContext, _ state: inout LayerState?, _ pass: Pass) -> Tensor {
+        let given = pass.visit(site, .input, x)
         let presence = context.presence
-        let x = presence.map { x * $0 } ?? x
+        let x = presence.map { given * $0 } ?? given
         let halves = input(x, pass).chunked(2, count: 2)
         let a = pass.visit(site, .branch, presence.map { halves[0] * $0 } ?? halves[0])
         let z = pass.visit(site, .gateInput, halves[1])
         var (window, states) = (Tensor?.none, Tensor?.none)
         if case .recurrent(let oldWindow, let oldStates) = state ?? .empty { (window, states) = (oldWindow, oldStates) }
-        let (convolved, newWindow) = convolution(a, after: window)
-        var u = activation(pass.visit(convolutionSite, .output, convolved))
+        let (convolved, newWindow) = convolution(pass.visit(convolutionSite, .input, a), after: window)
+        let before = pass.visit(convolutionSite, .output, convolved)
+        var u = activation(pass.visit(activationSite, .input, before))
         u = pass.visit(activationSite, .output, presence.map { u * $0 } ?? u)
         let inputs = scanInputs(u, pass)
         let (read, newStates) = scan(inputs, after: states, pass)
