@@ -13,7 +13,7 @@
 
 // ROUND: floats of two cache lines, so that no thread writes into another's. PATIENCE: turns of waiting, after
 // which others may run.
-enum { MATRICES = TK_DECODER_MATRICES, ROUND = 32, PATIENCE = 4096 };
+enum { MATRICES = TK_DECODER_MATRICES, ROUND = 32, PATIENCE = 256 };
 
 typedef struct meeting {
     atomic_size_t arrived, round;
