@@ -20,6 +20,7 @@ extension JobList {
             throw refuse("another folder than that of \(path), the list", "that the run's \(name) is the same file")
         }
         let inputs = Set(jobs.compactMap(\.input)).map { $0.hasPrefix("/") ? $0 : self.folder + "/" + $0 }
+        guard !inputs.isEmpty else { return }
         let originals = Dictionary(inputs.map { (FilePlace($0), $0) }) { first, _ in first }
         let readFolders = Dictionary(folders.map { (FilePlace($0.path), $0.path) }) { first, _ in first }
         if let read = readFolders[FilePlace(folder)] {
@@ -27,12 +28,8 @@ extension JobList {
         }
         var parents: Set<String> = []
         for (number, name) in outputs.enumerated() where flaws[number] == nil && OutputFile.isInside(name) {
-            let place = FilePlace(base + name)
-            if let own = originals[place] {
+            if let own = originals[FilePlace(base + name)] {
                 throw refuse("another folder than that of \(own)", "that \(name) of job \(number + 1) is the same file")
-            }
-            if place == list {
-                throw refuse("another folder than that of \(path), the list", "job \(number + 1) there")
             }
             guard let cut = name.lastIndex(of: "/"), parents.insert(String(name[..<cut])).inserted else { continue }
             if let read = readFolders[FilePlace(base + name[..<cut])] {

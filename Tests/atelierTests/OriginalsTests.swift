@@ -9,7 +9,7 @@ import Testing
     private static let model = Fixtures.path("tiny-sd")
     private let program = CommandLineTests()
     private let style = [
-        "-m", model, "--direction", "an old cat|a young cat=1", "--steps", "1", "-W", "32", "-H", "32",
+        "-m", model, "--direction", "an old cat|a young cat=1", "--steps", "2", "-W", "32", "-H", "32",
     ]
 
     /// A folder with `in/a.png`, `in/b.png`, `lnk`, which is `in`, and a list of jobs.
@@ -30,7 +30,7 @@ import Testing
 
     private func list(_ jobs: String, in folder: URL) throws -> String {
         let path = folder.appending(path: "jobs.yaml")
-        let template = "{steps: 1, width: 32, height: 32, prompt: a cat}"
+        let template = "{steps: 2, width: 32, height: 32, prompt: a cat}"
         try Data("model: \(Self.model)\ntemplate: \(template)\n\(jobs)\n".utf8).write(to: path)
         return path.path
     }
