@@ -179,4 +179,18 @@ import Testing
             for words in told { #expect(run.errors.ranges(of: words).count == 1, "\(run.errors)") }
         }
     }
+
+    @Test func `a slider's official recipe is known by its lines, however they end`() throws {
+        try inTemporaryFolder { folder in
+            let lines = ["prompts_file: \"nothing.yaml\"", "pretrained_model:", "  name_or_path: \"nowhere\"", ""]
+            var errors: Set<String> = []
+            for end in ["\n", "\r\n"] {
+                try Data(lines.joined(separator: end).utf8).write(to: folder.appending(path: "config.yaml"))
+                let run = try program.run(["train", "slider", "config.yaml", "-o", "t"], in: folder)
+                #expect(run.code == 1 && !run.errors.contains("known key"), "\(run.errors)")
+                errors.insert(run.errors)
+            }
+            #expect(errors.count == 1, "\(errors)")
+        }
+    }
 }
