@@ -17,11 +17,13 @@ extension BatchJob {
         return try decodeRecipe(BatchJob.self, yaml: text, name: path, setting: set)
     }
 
-    /// A job for each file of an input that is a folder, in the order of names; the job itself for any other.
+    /// A job for each picture of an input that is a folder, in the order of names; the job itself for any other.
     ///
-    /// - Parameter folder: where relative paths start.
-    /// - Throws: `JobError` for a folder without files, and for one output of several files.
-    func spreadOverFolder(_ folder: String) throws -> [BatchJob] {
+    /// - Parameters:
+    ///   - folder: where relative paths start.
+    ///   - known: folders that were read, by their paths.
+    /// - Throws: `JobError` for a folder without pictures, and for one output of several files.
+    func spreadOverFolder(_ folder: String, known: inout [String: PictureFolder]) throws -> [BatchJob] {
         guard let input else { return [self] }
         let path = input.hasPrefix("/") ? input : folder + "/" + input
         var isFolder: ObjCBool = false
@@ -31,12 +33,9 @@ extension BatchJob {
         guard output == nil else {
             throw JobError(path, expected: "a picture, as the job names one output", found: "a folder")
         }
-        let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted().filter { name in
-            _ = FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isFolder)
-            return !name.hasPrefix(".") && !isFolder.boolValue
-        }
-        guard !names.isEmpty else { throw JobError(path, expected: "a folder with pictures", found: "an empty one") }
-        return names.map { name in
+        let pictures = try known[path] ?? PictureFolder(path)
+        known[path] = pictures
+        return pictures.names.map { name in
             var job = self
             job.input = input.hasSuffix("/") ? input + name : "\(input)/\(name)"
             return job

@@ -71,8 +71,7 @@ public struct BatchRun: Sendable {
     public func run(
         _ tasks: [BatchTask], report: (Event) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws -> Report {
-        let flaws = OutputNames.flaws(tasks.map(\.output))
-        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value }
+        let flaws = try check(tasks.map(\.output))
         let tasks = tasks.enumerated().map { number, task in
             flaws[number].map { flaw in BatchTask(output: task.output) { throw flaw } } ?? task
         }
@@ -86,6 +85,27 @@ public struct BatchRun: Sendable {
         // However the run ends, what is known is told; a full disk must not hide the reason.
         do { try account.write() } catch { _ = try outcome.get(); throw error }
         return try outcome.get()
+    }
+
+    /// What a run finds before it does anything; nothing is written.
+    ///
+    /// - Returns: what is wrong with outputs, by the number of the job, of a run that keeps going.
+    /// - Throws: `JobError` for the first of them where it does not, and for a folder that cannot be made or written.
+    public func check(_ outputs: [String]) throws -> [Int: JobError] {
+        let flaws = OutputNames.flaws(outputs)
+        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value }
+        var place = folder
+        while !FileManager.default.fileExists(atPath: place.path), place.pathComponents.count > 1 {
+            place.deleteLastPathComponent()
+        }
+        var isFolder: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
+        guard isFolder.boolValue, FileManager.default.isWritableFile(atPath: place.path) else {
+            throw JobError(
+                folder.path, expected: "a folder that can be written",
+                found: isFolder.boolValue ? "that \(place.path) cannot" : "that \(place.path) is a file")
+        }
+        return flaws
     }
 
     private func run(

@@ -15,8 +15,8 @@ import Recipes
 ///
 /// Jobs override the template; a matrix is every combination of its values, the last key changing fastest, after the
 /// jobs. `set` puts values at places: in a recipe that is trained (`set: {network.rank: 8}`), or in the job itself
-/// (`set: {styles.0.strength: 2}`); in a matrix each place has a list of values. An input that is a folder stands for all
-/// files in it.
+/// (`set: {styles.0.strength: 2}`); in a matrix each place has a list of values. An input that is a folder stands for the
+/// pictures in it.
 public struct JobList: Sendable {
     /// A model folder, a checkpoint file, or an embedded model's name; nil where the list names none.
     public var model: String?
@@ -25,6 +25,8 @@ public struct JobList: Sendable {
     public private(set) var flaws: [Int: JobFlaw] = [:]
     /// Of the file: where relative paths start.
     public var folder: String
+    /// Folders that stand for their pictures, in the order of their paths.
+    public private(set) var folders: [PictureFolder] = []
 
     public init(model: String? = nil, jobs: [BatchJob], folder: String) {
         self.model = model
@@ -39,16 +41,19 @@ public struct JobList: Sendable {
         let isLines = URL(filePath: path).pathExtension.lowercased() == "jsonl"
         let read = try isLines ? Self.lines(path) : Self.document(path)
         self.init(model: read.model, jobs: [], folder: folder)
+        var known: [String: PictureFolder] = [:]
         for (number, entry) in read.jobs.enumerated() {
             do {
                 let job = try entry.get().filled(from: read.template)
-                jobs += try job.applyingSet(path: "\(path): job \(number + 1)").spreadOverFolder(folder)
+                jobs += try job.applyingSet(path: "\(path): job \(number + 1)").spreadOverFolder(
+                    folder, known: &known)
             } catch {
                 guard keepsGoing else { throw error }
                 flaws[jobs.count] = JobFlaw(description: "\(error)")
                 jobs.append(BatchJob().filled(from: read.template))
             }
         }
+        folders = known.values.sorted { $0.path < $1.path }
         guard !jobs.isEmpty else { throw JobError(path, expected: "at least one job", found: "none") }
         guard jobs.count <= Self.largest else {
             throw JobError(path, expected: "at most \(Self.largest) jobs", found: "\(jobs.count)")
@@ -104,6 +109,16 @@ public struct JobList: Sendable {
         var template: BatchJob?
     }
 
+    /// Lines that end in a line feed, with a carriage return before it or without; a byte order mark is none of the text.
+    ///
+    /// Of scalars, as the two of a line end are one `Character`.
+    private static func lines(of text: String) -> [String] {
+        let scalars = text.unicodeScalars.drop { $0 == "\u{FEFF}" }
+        return scalars.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            String(String.UnicodeScalarView(line.last == "\r" ? line.dropLast() : line))
+        }
+    }
+
     private static func lines(_ path: String) throws -> Reading {
         let text: String
         do {
@@ -112,11 +127,10 @@ public struct JobList: Sendable {
             throw JobError(path, expected: "a list of jobs that can be read", found: "none")
         }
         var read = Reading()
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-        where !line.allSatisfy(\.isWhitespace) {
+        for (number, line) in Self.lines(of: text).enumerated() where !line.allSatisfy(\.isWhitespace) {
             func decoded<Value: Decodable>(_ type: Value.Type) throws -> Value {
                 do {
-                    return try decodeRecipe(type, yaml: String(line), name: "\(path) line \(number + 1)")
+                    return try decodeRecipe(type, yaml: line, name: "\(path) line \(number + 1)")
                 } catch var error as RecipeError {
                     // It counts from the beginning of what it was given.
                     error.line = nil

@@ -61,15 +61,28 @@ public final class PicturePlanner: Sendable {
     ) -> BatchTask {
         let output = Self.output(of: job, number: number)
         return BatchTask(output: output) { [self] in
-            guard let format = ImageFormat(path: output) else {
-                throw JobError("job \(number + 1): output", expected: "a name in .png or .jpg", found: "'\(output)'")
-            }
+            let format = try Self.format(of: output, number: number)
             let recipe = try recipe(of: job)
             return PreparedTask(key: try canonicalHash(of: Key(recipe: recipe, output: output))) { [self] in
                 guard let drawn = try draw(recipe, isStopped: isStopped) else { return nil }
                 return try encodeImage(drawn.picture, as: format, metadata: drawn.recipe.metadata())
             }
         }
+    }
+
+    /// The recipe of a job, after all that its task checks before it is done.
+    ///
+    /// - Throws: what preparing the task throws.
+    public func recipe(of job: BatchJob, number: Int) throws -> PictureRecipe {
+        _ = try Self.format(of: Self.output(of: job, number: number), number: number)
+        return try recipe(of: job)
+    }
+
+    private static func format(of output: String, number: Int) throws -> ImageFormat {
+        guard let format = ImageFormat(path: output) else {
+            throw JobError("job \(number + 1): output", expected: "a name in .png or .jpg", found: "'\(output)'")
+        }
+        return format
     }
 
     private struct Key: Encodable {

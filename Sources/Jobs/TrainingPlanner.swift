@@ -51,9 +51,6 @@ public final class TrainingPlanner: Sendable {
     ) -> BatchTask {
         let name = Self.output(of: job, number: number)
         return BatchTask(output: name) { [self] in
-            guard name.hasSuffix(".safetensors") else {
-                throw JobError("job \(number + 1): output", expected: "a name in .safetensors", found: "'\(name)'")
-            }
             let plan = try plan(of: job, number: number)
             let context = TrainingContext(
                 folder: output.appending(path: ".training/\(name)-\(plan.key.prefix(12))"), report: { _ in },
@@ -65,7 +62,16 @@ public final class TrainingPlanner: Sendable {
         }
     }
 
+    /// Checks what the task checks before it is done: the output's name, the recipe, its model and its pictures.
+    ///
+    /// - Throws: what preparing the task throws.
+    public func check(_ job: BatchJob, number: Int) throws { _ = try plan(of: job, number: number) }
+
     private func plan(of job: BatchJob, number: Int) throws -> Plan {
+        let name = Self.output(of: job, number: number)
+        guard name.hasSuffix(".safetensors") else {
+            throw JobError("job \(number + 1): output", expected: "a name in .safetensors", found: "'\(name)'")
+        }
         guard let kind = job.train, let recipe = job.recipe else {
             throw JobError(
                 "job \(number + 1): train", expected: "a kind of training, and a recipe beside it", found: "no recipe")

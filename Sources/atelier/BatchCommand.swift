@@ -71,6 +71,12 @@ struct BatchCommand: AsyncParsableCommand {
                 found: String(hash.prefix(12)))
         }
         if merge { return try join(list, hash) }
+        do {
+            try list.checkOriginals(output: output, path: jobs, shard: shard)
+        } catch let error as JobError {
+            throw UsageError(description: "--output \(error)")
+        }
+        for remark in list.folders.flatMap(\.remarks) { complain(remark) }
         if engine == .slurm { return try submit(list) }
         Interrupt.watch()
         let job = self
@@ -104,26 +110,18 @@ struct BatchCommand: AsyncParsableCommand {
                 Assets.store(name, assets: assets), name: name, precision: precision, folders, folder: list.folder,
                 inversions: folder.appending(path: ".inversions"))
         }
+        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash)
+        let outputs = list.outputs
         if dryRun {
-            for (number, job) in list.jobs.enumerated() where shard.contains(number) {
-                if let flaw = list.flaws[number] {
-                    complain(flaw.description)
-                    continue
-                }
-                let line = try job.train == nil ? pictures?.recipe(of: job).json() : nil
-                print(try line ?? canonicalText(of: job))
-            }
-            if list.flaws.keys.contains(where: shard.contains) { throw ExitCode(1) }
+            try tell(list, outputs, flaws: run.check(outputs), pictures, training)
             return nil
         }
-        let outputs = list.outputs
         let tasks = list.jobs.enumerated().compactMap { number, job -> BatchTask? in
             if let flaw = list.flaws[number] { return BatchTask(output: outputs[number]) { throw flaw } }
             return job.train == nil
                 ? pictures?.task(job, number: number) { Interrupt.isRequested }
                 : training.task(job, number: number) { Interrupt.isRequested }
         }
-        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash)
         var progress = TerminalProgress(quietInterval: .seconds(20))
         return try run.run(
             tasks,
@@ -134,6 +132,35 @@ struct BatchCommand: AsyncParsableCommand {
                     detail: event.failed > 0 ? ", \(event.failed) failed" : "", secondsLeft: event.secondsLeft,
                     isLast: event.done + event.failed == event.total)
             }, shouldStop: { Interrupt.isRequested })
+    }
+
+    /// Prints the jobs of the shard, each after all that a run checks before it does it.
+    ///
+    /// - Parameter flaws: of the outputs' names, by the number of the job.
+    /// - Throws: `ExitCode` after the first job that could not be done, or after all where one keeps going.
+    private func tell(
+        _ list: JobList, _ outputs: [String], flaws: [Int: JobError], _ pictures: PicturePlanner?,
+        _ training: TrainingPlanner
+    ) throws {
+        var hasFailed = false
+        for (number, job) in list.jobs.enumerated() where shard.contains(number) {
+            if Interrupt.isRequested { throw Interrupted() }
+            do {
+                if let flaw = flaws[number] { throw flaw }
+                if let flaw = list.flaws[number] { throw flaw }
+                if job.train == nil, let pictures {
+                    print(try pictures.recipe(of: job, number: number).json())
+                } else {
+                    try training.check(job, number: number)
+                    print(try canonicalText(of: job))
+                }
+            } catch {
+                complain("\(outputs[number]): \(error)")
+                guard keepGoing else { throw ExitCode(1) }
+                hasFailed = true
+            }
+        }
+        if hasFailed { throw ExitCode(1) }
     }
 
     private func join(_ list: JobList, _ hash: String) throws {

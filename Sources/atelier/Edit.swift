@@ -3,6 +3,7 @@ import Drawing
 import Foundation
 import Generation
 import Imaging
+import Jobs
 import TensorCore
 
 /// `atelier edit`: real pictures, moved along sliders.
@@ -98,9 +99,8 @@ struct Edit: AsyncParsableCommand {
         let paths = output.count == 1 ? input.indices.map(pattern.path) : output
         for path in paths { _ = try OutputPattern(path, count: 1) }
         if let sheet { _ = try OutputPattern(sheet, count: 1) }
-        func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
-        var taken = Set(input.map(resolved))
-        for path in paths + (sheet.map { [$0] } ?? []) where !taken.insert(resolved(path)).inserted {
+        var taken = Set(input.map { FilePlace($0) })
+        for path in paths + (sheet.map { [$0] } ?? []) where !taken.insert(FilePlace(path)).inserted {
             throw UsageError(
                 description: "--output \(path): expected a file that is no other output and no picture to edit")
         }

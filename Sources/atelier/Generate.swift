@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Generation
 import Imaging
+import Jobs
 import Layers
 import Samplers
 import TensorCore
@@ -100,7 +101,13 @@ struct Generate: AsyncParsableCommand {
         }
         try useThreads(threads)
         let outputs = try OutputPattern(output, count: batchCount)
+        let originals = [initImg, mask].compactMap(\.self)
+        try outputs.checkOriginals(originals, count: batchCount)
         let preview = try previews.writer(beside: outputs, count: batchCount)
+        if let preview, let own = originals.first(where: { FilePlace($0) == FilePlace(preview.path) }) {
+            throw UsageError(
+                description: "--preview-path \(preview.path): expected another file than \(own), found the same")
+        }
         if let saveLatents { try outputs.checkBeside(saveLatents, option: "--save-latents", count: batchCount) }
         guard strength > 0 && strength <= 1 else {
             throw UsageError(description: "--strength: expected above 0 up to 1, found \(strength)")

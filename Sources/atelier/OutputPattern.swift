@@ -1,13 +1,15 @@
 import Foundation
 import Imaging
+import Jobs
 
 /// The files that a batch writes: one name, or a pattern with the picture's number.
 struct OutputPattern {
     private let pattern: String
     private let number: Range<String.Index>?
 
+    /// - Parameter isFolderMade: whether the folder is made where there is none yet.
     /// - Throws: `UsageError` when the ending is unknown, the folder is not there, or several pictures share a name.
-    init(_ pattern: String, count: Int) throws {
+    init(_ pattern: String, count: Int, isFolderMade: Bool = false) throws {
         self.pattern = pattern
         number = pattern.range(of: "%0?[0-9]*d", options: .regularExpression)
         guard ImageFormat(path: pattern) != nil else {
@@ -23,6 +25,8 @@ struct OutputPattern {
                 description: "--output \(pattern): expected one number of up to two digits, such as %03d, found "
                     + (numbers.count > 1 ? "\(numbers.count)" : "a wider one"))
         }
+        let folder = URL(filePath: pattern).deletingLastPathComponent().path
+        guard !isFolderMade || FileManager.default.fileExists(atPath: folder) else { return }
         try Self.checkWritable(pattern)
     }
 
@@ -43,11 +47,22 @@ struct OutputPattern {
     /// Checks another output of the same command: it can be written, and is none of the pictures.
     func checkBeside(_ other: String, option: String, count: Int) throws {
         try Self.checkWritable(other)
-        func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
-        let pictures = (0..<count).lazy.map { resolved(path($0)) }
-        guard !pictures.contains(resolved(other)) else {
+        let place = FilePlace(other)
+        guard !(0..<count).contains(where: { FilePlace(path($0)) == place }) else {
             throw UsageError(
                 description: "\(option) \(other): expected another file than the picture's, found the same")
+        }
+    }
+
+    /// Checks that no picture is written over one that is read.
+    func checkOriginals(_ inputs: [String], count: Int) throws {
+        guard !inputs.isEmpty else { return }
+        let originals = Dictionary(inputs.map { (FilePlace($0), $0) }) { first, _ in first }
+        for index in 0..<count {
+            guard let own = originals[FilePlace(path(index))] else { continue }
+            throw UsageError(
+                description: "--output \(path(index)): expected another file than \(own), which is read, found the same"
+            )
         }
     }
 

@@ -21,11 +21,16 @@ struct Rerun: AsyncParsableCommand {
     var assets: String?
 
     func run() async throws {
+        let outputs = try OutputPattern(output, count: 1)
+        try outputs.checkOriginals([picture], count: 1)
         let job = self
         let work = { @Sendable in
             let rerun = try RecipeRun(
                 picture: job.picture, model: job.model, loraModelDir: job.loraModelDir, assets: job.assets,
                 on: job.device)
+            let start = rerun.recipe.start
+            try outputs.checkOriginals(
+                [start?.picture.path, start?.mask?.path].compactMap(\.self), count: 1)
             for change in rerun.changedInputs { complain("\(job.picture): not the same: \(change)") }
             let denoising = try rerun.redrawn()
             var recipe = rerun.recipe

@@ -58,7 +58,7 @@ struct Stylize: AsyncParsableCommand {
         guard !files.isEmpty || prompt != nil else {
             throw UsageError(description: "INPUT: expected pictures, a folder of them, or --prompt, found none")
         }
-        if let sheet { _ = try OutputPattern(sheet, count: 1) }
+        try checkSheet(files)
         try makeFolder(URL(filePath: output, directoryHint: .isDirectory))
         Interrupt.watch()
         let job = self
@@ -79,14 +79,21 @@ struct Stylize: AsyncParsableCommand {
                 files.append(input)
                 continue
             }
-            let names = try FileManager.default.contentsOfDirectory(atPath: input).sorted()
-            for name in names where !name.hasPrefix(".") {
-                let path = input.hasSuffix("/") ? input + name : "\(input)/\(name)"
-                _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-                if isFolder.boolValue { complain("\(path): a folder inside a folder is left out") }
-                if !isFolder.boolValue { files.append(path) }
+            let folder: PictureFolder
+            do {
+                folder = try PictureFolder(input)
+            } catch let error as JobError {
+                throw UsageError(description: error.description)
             }
+            for remark in folder.remarks { complain(remark) }
+            guard FilePlace(input) != FilePlace(output) else {
+                throw UsageError(
+                    description: "--output \(output): expected another folder than \(input), whose pictures are read, "
+                        + "found the same")
+            }
+            files += folder.names.map { input.hasSuffix("/") ? input + $0 : "\(input)/\($0)" }
         }
+        try checkOriginals(files)
         var (known, twins): ([String: String], Set<Int>) = ([:], [])
         for (index, file) in files.enumerated() {
             guard let other = known[name(of: file)] else {
@@ -98,14 +105,39 @@ struct Stylize: AsyncParsableCommand {
             complain(complaint)
             twins.insert(index)
         }
-        files = files.indices.filter { !twins.contains($0) }.map { files[$0] }
-        func resolved(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
-        if let own = files.first(where: { resolved($0) == resolved(output + "/" + name(of: $0)) }) {
-            throw UsageError(
-                description: "--output \(output): expected another folder than that of \(own), found the same")
-        }
-        return (files, twins.count)
+        return (files.indices.filter { !twins.contains($0) }.map { files[$0] }, twins.count)
     }
+
+    /// Checks that nothing is written over a picture that is read, by whatever path.
+    private func checkOriginals(_ files: [String]) throws {
+        let originals = Dictionary(files.map { (FilePlace($0), $0) }) { first, _ in first }
+        for file in files {
+            guard let own = originals[FilePlace(path(of: file))] else { continue }
+            throw UsageError(
+                description: "--output \(output): expected another folder than that of \(own), found that "
+                    + "\(path(of: file)) is the same file")
+        }
+        if let sheet, let own = originals[FilePlace(sheet)] {
+            throw UsageError(
+                description: "--sheet \(sheet): expected another file than \(own), which is read, found the same")
+        }
+    }
+
+    /// Checks that the sheet can be written, and is none of the pictures that are; its folder may be the one that is made.
+    private func checkSheet(_ files: [String]) throws {
+        guard let sheet else { return }
+        let place = FilePlace(sheet)
+        let drawn: [String?] = files.isEmpty ? [nil] : files
+        if let other = drawn.map(path(of:)).first(where: { FilePlace($0) == place }) {
+            throw UsageError(
+                description: "--sheet \(sheet): expected another file than \(other), which is drawn, found the same")
+        }
+        let folder = URL(filePath: sheet).deletingLastPathComponent().path
+        _ = try OutputPattern(sheet, count: 1, isFolderMade: FilePlace(folder) == FilePlace(output))
+    }
+
+    /// The file that a picture is drawn into, or that of the prompt alone.
+    private func path(of file: String?) -> String { "\(output)/\(file.map(name(of:)) ?? "seed-\(seed).png")" }
 
     private func name(of file: String) -> String {
         URL(filePath: file).deletingPathExtension().lastPathComponent + ".png"
@@ -181,7 +213,7 @@ struct Stylize: AsyncParsableCommand {
             return drawn
         }
         let (picture, noted) = try drawn(recipe)
-        let path = "\(output)/\(file.map(name(of:)) ?? "seed-\(seed).png")"
+        let path = path(of: file)
         try writeImage(picture, to: path, metadata: noted.metadata())
         print(path)
         guard sheet != nil else { return Drawn(title: own.prompt, pictures: []) }

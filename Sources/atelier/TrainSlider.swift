@@ -25,7 +25,7 @@ struct TrainSlider: AsyncParsableCommand {
     /// The recipe, our own or the config.yaml of Concept Sliders' trainer, with what the options change.
     private func recipe() throws -> SliderRecipe {
         let text = (try? String(contentsOfFile: options.recipe, encoding: .utf8)) ?? ""
-        let isOfficial = text.split(separator: "\n").contains { $0.hasPrefix("pretrained_model:") }
+        let isOfficial = text.split(whereSeparator: \.isNewline).contains { $0.hasPrefix("pretrained_model:") }
         var wanted =
             isOfficial
             ? try decodeRecipe(OfficialSliderConfiguration.self, at: options.recipe).recipe(relativeTo: options.folder)

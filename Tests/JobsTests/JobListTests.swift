@@ -162,6 +162,30 @@ import Testing
         }
     }
 
+    @Test func `lines may end as on other systems`() throws {
+        try inTemporaryFolder { folder in
+            let lines = [
+                "{\"template\": {\"steps\": 3}}", "{\"prompt\": \"a\"}", "", "{\"prompt\": \"b\", \"seed\": 1}",
+            ]
+            let plain = try list(lines.joined(separator: "\n"), "a.jsonl", folder)
+            for (text, name) in [
+                (lines.joined(separator: "\r\n"), "b.jsonl"), (lines.joined(separator: "\r\n") + "\r\n", "c.jsonl"),
+                ("\u{FEFF}" + lines.joined(separator: "\r\n"), "d.jsonl"),
+            ] {
+                let read = try list(text, name, folder)
+                #expect(read.jobs.map(\.prompt) == ["a", "b"] && read.jobs.map(\.steps) == [3, 3], "\(name)")
+                #expect(try read.contentHash() == plain.contentHash())
+            }
+            let error = #expect(throws: RecipeError.self) {
+                try list("{\"prompt\": \"a\"}\r\n\r\n{\"promt\": \"b\"}\r\n", "e.jsonl", folder)
+            }
+            #expect(error.map { "\($0)".contains("line 3: promt") } == true)
+            // A document is YAML, which takes both.
+            let document = try list("template: {steps: 3}\r\njobs:\r\n  - {prompt: a}\r\n", "f.yaml", folder)
+            #expect(document.jobs.map(\.steps) == [3])
+        }
+    }
+
     @Test func `a job becomes a complete recipe`() throws {
         try inTemporaryFolder { folder in
             let store = try ModelFolder(path: Fixtures.path("tiny-sd"))
