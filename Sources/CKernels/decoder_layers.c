@@ -11,9 +11,12 @@
 #include "include/tk_rotary.h"
 #include "matvec_parts.h"
 
-// ROUND: floats of two cache lines, so that no thread writes into another's. PATIENCE: turns of waiting, after
-// which others may run.
-enum { MATRICES = TK_DECODER_MATRICES, ROUND = 32, PATIENCE = 256 };
+// ROUND: floats of two cache lines, so that no thread writes into another's. PATIENCE: turns of waiting, some ten
+// microseconds, after which others may run; at once where there are more members than processors. PIECE: a length that is
+// done by one thread.
+enum { MATRICES = TK_DECODER_MATRICES, ROUND = 32, PATIENCE = 256, PIECE = 4096 };
+
+int omp_get_num_procs(void);
 
 typedef struct meeting {
     atomic_size_t arrived, round;
@@ -36,7 +39,7 @@ typedef struct decoding {
 // What a thread has for itself.
 typedef struct member {
     const decoding *shared;
-    size_t thread, members;
+    size_t thread, members, patience;
     float *h, *normed, *queries, *activated, *split;
 } member;
 
@@ -50,7 +53,7 @@ static void meet(const member *m) {
         return;
     }
     for (size_t waits = 0; atomic_load_explicit(&place->round, memory_order_acquire) == round; waits++) {
-        if (waits >= PATIENCE) sched_yield();
+        if (waits >= m->patience) sched_yield();
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
@@ -120,7 +123,10 @@ static void run_layer(const member *m, size_t index) {
     tk_rmsnorm_forward_f32(m->normed, NULL, m->h, layer->norm2, 1, s->width, s->epsilon);
     multiply(m, index, TK_GATE, TK_UP, m->normed, s->width);
     meet(m);
-    tk_swiglu_forward_f32(m->activated, c->inner, c->inner + s->inner, s->inner);
+    for (size_t i = 0; i < s->inner; i += PIECE) {
+        const size_t count = s->inner - i < PIECE ? s->inner - i : PIECE;
+        tk_swiglu_forward_f32(m->activated + i, c->inner + i, c->inner + s->inner + i, count);
+    }
     multiply(m, index, TK_DOWN, TK_DOWN, m->activated, s->inner);
     meet(m);
     add(m->h, c->added, s->width);
@@ -149,6 +155,7 @@ static void run_member(void *data) {
     const decoding *c = data;
     const tk_decoder_shape *s = c->shape;
     member m = {.shared = c, .thread = (size_t)omp_get_thread_num(), .members = (size_t)omp_get_num_threads()};
+    m.patience = m.members > (size_t)omp_get_num_procs() ? 0 : PATIENCE;
     float *own = c->own + m.thread * own_size(s);
     m.h = own;
     m.normed = m.h + rounded(s->width);

@@ -11,9 +11,14 @@
 #include "parallel.h"
 
 void omp_set_num_threads(int count);
+void omp_set_dynamic(int dynamic);
+int omp_get_thread_limit(void);
 
+// Kernels and compiled primitives count on a team of just this size.
 void tk_set_threads(size_t count) {
-    omp_set_num_threads(count < 1 ? 1 : count > 4096 ? 4096 : (int)count);
+    const size_t limit = (size_t)omp_get_thread_limit(), most = limit < 4096 ? limit : 4096;
+    omp_set_dynamic(0);
+    omp_set_num_threads(count < 1 ? 1 : count > most ? (int)most : (int)count);
 }
 
 size_t tk_threads(void) {
@@ -24,6 +29,7 @@ static _Thread_local size_t lane_of_thread = 0;
 
 void tk_set_lane(size_t lane) {
     lane_of_thread = lane;
+    tk_set_threads(tk_threads());
 }
 
 size_t tk_lane(void) {

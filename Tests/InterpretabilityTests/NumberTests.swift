@@ -56,6 +56,15 @@ import Testing
         } throws: { ($0 as? TraceError)?.found == "prompt \(number)" }
     }
 
+    @Test(arguments: [Int.min, -1, 0]) func stepsOfEdits(_ number: Int) throws {
+        let graph = InterventionGraph.written { t in t.save("x", t.prompt([1, 2])["embed"]) }
+        var bad = try InterventionGraph(json: edit())
+        bad.steps = number
+        #expect {
+            _ = try EditSet([bad]).applied(to: graph)
+        } throws: { ($0 as? TraceError)?.place == "edit 0" && ($0 as? TraceError)?.found == "\(number)" }
+    }
+
     @Test func numbersOfKeys() throws {
         for (prompt, node, words) in [
             (#""seed": -1"#, "", "prompts[0].seed: expected a whole number of 0 to 18446744073709551615, found -1"),

@@ -30,8 +30,12 @@ import Weights
     static let model = Fixtures.path("tiny-sd")
 
     /// - Parameter folder: that the program starts in; nil for this process's own.
-    func run(_ arguments: [String], in folder: URL? = nil) throws -> Outcome {
+    /// - Parameter environment: what is added to this process's own.
+    func run(
+        _ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]
+    ) throws -> Outcome {
         let process = Process()
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         if let folder { process.currentDirectoryURL = folder }
         process.executableURL = Self.executable
         process.arguments = arguments
@@ -52,6 +56,22 @@ import Weights
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         try body(folder)
+    }
+
+    /// Products are compiled for a number of threads; a team that comes out smaller would leave parts of them undone.
+    @Test(arguments: [["OMP_THREAD_LIMIT": "1"], ["OMP_DYNAMIC": "true"], ["OMP_NUM_THREADS": "5"]])
+    func `a picture does not depend on what OpenMP is told`(_ environment: [String: String]) throws {
+        try inTemporaryFolder { folder in
+            let pictures = try [[:], environment].enumerated().map { index, environment in
+                let path = folder.appending(path: "\(index).png").path
+                let outcome = try run(
+                    ["generate", "-p", "a dog", "--steps", "2", "-s", "7", "-t", "2", "-o", path],
+                    environment: environment)
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                return try readImage(at: path).image.pixels
+            }
+            #expect(pictures[0] == pictures[1])
+        }
     }
 
     @Test func `a batch is drawn, numbered, described and repeatable`() throws {

@@ -3,13 +3,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// Sets how many threads kernels called from this thread use (at least 1). Each calling thread has its own setting.
+// Sets how many threads kernels called from this thread use: at least 1, at most OMP_THREAD_LIMIT. Each calling thread
+// has its own setting.
 void tk_set_threads(size_t count);
 
 // How many threads kernels called from this thread use.
 size_t tk_threads(void);
 
-// Numbers the calling thread among the compute threads, from 1; 0, as every thread starts, is none of them.
+// Numbers the calling thread among the compute threads, from 1; 0, as every thread starts, is none of them. From here on
+// its teams are as large as they are asked to be, whatever OMP_DYNAMIC says.
 void tk_set_lane(size_t lane);
 
 // The number of the calling thread among the compute threads, 0 for any other.

@@ -38,6 +38,9 @@ public struct EditSet: Codable, Sendable, Hashable {
                     .format, "edit \(index)", expected: "a graph of version 1 with a prompt that stands for all",
                     found: "version \(edit.version), \(edit.prompts.count) prompts")
             }
+            guard edit.steps >= 1 else {
+                throw TraceError(.format, "edit \(index)", expected: "1 step or more", found: "\(edit.steps)")
+            }
             try edit.checkNumbers("edit \(index), ")
         }
     }

@@ -68,9 +68,8 @@ public struct GemmaModel: LanguageModel {
 
     /// The head's logits, capped where the model caps them.
     private func scores(_ h: Tensor, _ pass: Pass) -> Tensor {
-        var scores = head(h, pass)
-        if let cap = configuration.logitCap { scores = softCap(scores, cap) }
-        return pass.visit(capSite, .output, scores)
+        let scores = pass.visit(capSite, .input, head(h, pass))
+        return pass.visit(capSite, .output, configuration.logitCap.map { softCap(scores, $0) } ?? scores)
     }
 
     public mutating func mapParameters(_ transform: (Tensor) -> Tensor) {
