@@ -55,12 +55,17 @@ public struct BatchRun: Sendable {
     public let keepsGoing: Bool
     /// The content hash of the list that the tasks are of, which the journal notes.
     public let list: String?
+    /// The lines of the list's file, by the tasks' places; none where a job is not a line.
+    public let lines: [Int: Int]
 
-    public init(folder: URL, shard: Shard = .whole, keepsGoing: Bool = false, list: String? = nil) {
+    public init(
+        folder: URL, shard: Shard = .whole, keepsGoing: Bool = false, list: String? = nil, lines: [Int: Int] = [:]
+    ) {
         self.folder = folder
         self.shard = shard
         self.keepsGoing = keepsGoing
         self.list = list
+        self.lines = lines
     }
 
     /// - Parameters:
@@ -72,7 +77,7 @@ public struct BatchRun: Sendable {
         _ tasks: [BatchTask], report: (Event) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws -> Report {
         let flaws = OutputNames.flaws(tasks.map(\.output))
-        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value }
+        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value.onLine(lines[first.key]) }
         let tasks = tasks.enumerated().map { number, task in
             flaws[number].map { flaw in BatchTask(output: task.output) { throw flaw } } ?? task
         }
@@ -81,7 +86,7 @@ public struct BatchRun: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let journal = try Journal(folder: folder, shard: shard, list: list)
         let own = tasks.indices.filter { shard.contains($0) }
-        var account = BatchReport(folder: folder, shard: shard, jobs: own.map { ($0, tasks[$0].output) })
+        var account = BatchReport(folder: folder, shard: shard, jobs: own.map { ($0, tasks[$0].output) }, lines: lines)
         let outcome = Result { try run(tasks, own, journal, &account, report, shouldStop) }
         // However the run ends, what is known is told; a full disk must not hide the reason.
         do { try account.write() } catch { _ = try outcome.get(); throw error }
@@ -122,9 +127,10 @@ public struct BatchRun: Sendable {
                 } catch let error as JournalFailure {
                     throw error
                 } catch {
+                    let reason: any Error = (error as? JobError)?.onLine(lines[number]) ?? error
                     // What cannot be prepared has no key of its own.
                     let line = Journal.Line(
-                        key: "output " + output, output: output, state: .failed, error: "\(error)", list: list)
+                        key: "output " + output, output: output, state: .failed, error: "\(reason)", list: list)
                     try journal.append(line)
                     outcomes.append((number, line))
                     if !keepsGoing { break }

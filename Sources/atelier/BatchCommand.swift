@@ -58,6 +58,16 @@ struct BatchCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard !output.isEmpty else { throw UsageError(description: "--output: expected a folder, found nothing") }
+        if engine != .slurm {
+            let given = [
+                (shards != nil, "--shards"), (atOnce != nil, "--at-once"), (!slurm.isEmpty, "--slurm"),
+            ].filter(\.0).map(\.1)
+            guard given.isEmpty else {
+                throw UsageError(
+                    description: "\(given.joined(separator: ", ")): expected --engine slurm beside it, found none"
+                        + (shards == nil ? "" : "; --shard 1/\(shards ?? 1) does one part of the list here"))
+            }
+        }
         try useThreads(threads)
         // A merge says what became of every job, and so has to know of those that could not be read.
         var list = try JobList(path: jobs, keepsGoing: keepGoing || merge)
@@ -123,7 +133,7 @@ struct BatchCommand: AsyncParsableCommand {
                 ? pictures?.task(job, number: number) { Interrupt.isRequested }
                 : training.task(job, number: number) { Interrupt.isRequested }
         }
-        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash)
+        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash, lines: list.lines)
         var progress = TerminalProgress(quietInterval: .seconds(20))
         return try run.run(
             tasks,
@@ -138,7 +148,7 @@ struct BatchCommand: AsyncParsableCommand {
 
     private func join(_ list: JobList, _ hash: String) throws {
         let folder = URL(filePath: output, directoryHint: .isDirectory)
-        let report = try BatchMerge(folder: folder, list: hash, outputs: list.outputs).run()
+        let report = try BatchMerge(folder: folder, list: hash, outputs: list.outputs, lines: list.lines).run()
         print("\(report.done) done, \(report.failed.count) failed, \(report.missing.count) not done")
         for (outputs, what) in [(report.failed, "failed"), (report.missing, "not done")] where !outputs.isEmpty {
             let more = outputs.count > 5 ? " and \(outputs.count - 5) more" : ""
