@@ -86,7 +86,7 @@ import Testing
             for (text, words) in [
                 (
                     "jobs: [{input: a.png, method: sedit}]",
-                    "method: expected one of inversion, sdedit, found the text \"sedit\" on line 1; did you mean \"sdedit\"?"
+                    "method: expected one of sdedit, inversion, found the text \"sedit\" on line 1; did you mean \"sdedit\"?"
                 ),
                 (
                     "template: {train: sliders}\njobs: [{recipe: a.yaml}]",
