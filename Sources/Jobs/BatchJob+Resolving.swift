@@ -8,6 +8,7 @@ extension BatchJob {
     /// - Throws: `RecipeError` that names a place which no job has.
     func applyingSet(path: String) throws -> BatchJob {
         guard let set, train == nil else { return self }
+        try checkLists(of: set, path: path)
         var plain = self
         plain.set = nil
         let encoder = JSONEncoder()
@@ -15,6 +16,19 @@ extension BatchJob {
         encoder.outputFormatting = .withoutEscapingSlashes
         let text = String(decoding: try encoder.encode(plain), as: UTF8.self)
         return try decodeRecipe(BatchJob.self, yaml: text, name: path, setting: set)
+    }
+
+    /// Refuses elements of lists that neither the job nor its template has.
+    private func checkLists(of set: [String: RecipeSetting], path: String) throws {
+        let missing = [("sliders", sliders == nil), ("styles", styles == nil), ("directions", directions == nil)]
+        for place in set.keys.sorted() {
+            for (name, isMissing) in missing where isMissing && set[name] == nil && place.hasPrefix(name + ".") {
+                throw RecipeError(
+                    path: path, key: place,
+                    expected: "\(name) in the job or in the template, of which one can be changed",
+                    found: "no \(name) in either")
+            }
+        }
     }
 
     /// A job for each picture of an input that is a folder, in the order of names; the job itself for any other.

@@ -47,7 +47,7 @@ public struct BatchJob: Codable, Sendable, Hashable {
     /// (`styles.0.strength`).
     public var set: [String: RecipeSetting]?
 
-    public enum TrainingKind: String, Codable, Sendable { case slider, pair, lora }
+    public enum TrainingKind: String, Codable, Sendable, CaseIterable { case slider, pair, lora }
 
     public init() {}
 

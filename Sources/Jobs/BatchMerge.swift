@@ -20,11 +20,14 @@ public struct BatchMerge: Sendable {
     public let list: String
     /// Of all jobs, in order.
     public let outputs: [String]
+    /// The lines of the list's file, by the jobs' places; none where a job is not a line.
+    public let lines: [Int: Int]
 
-    public init(folder: URL, list: String, outputs: [String]) {
+    public init(folder: URL, list: String, outputs: [String], lines: [Int: Int] = [:]) {
         self.folder = folder
         self.list = list
         self.outputs = outputs
+        self.lines = lines
     }
 
     /// - Throws: `JobError` when a run of the whole list is at work, or the folder is not there.
@@ -35,7 +38,8 @@ public struct BatchMerge: Sendable {
         }
         let journal = try Journal(folder: folder, shard: .whole, list: list)
         let (known, own) = (journal.account(), try journal.ownLines())
-        var account = BatchReport(folder: folder, shard: .whole, jobs: outputs.enumerated().map { ($0, $1) })
+        var account = BatchReport(
+            folder: folder, shard: .whole, jobs: outputs.enumerated().map { ($0, $1) }, lines: self.lines)
         var report = Report()
         var lines: [Journal.Line] = []
         let flaws = OutputNames.flaws(outputs)
@@ -45,7 +49,8 @@ public struct BatchMerge: Sendable {
                 report.failed.append(output)
                 account.note(
                     Journal.Line(
-                        key: "output " + output, output: output, state: .failed, error: "\(flaw)", list: list),
+                        key: "output " + output, output: output, state: .failed,
+                        error: "\(flaw.onLine(self.lines[number]))", list: list),
                     of: number)
                 continue
             }

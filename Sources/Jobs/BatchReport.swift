@@ -3,10 +3,13 @@ import Foundation
 /// What became of every job of a run, one JSON object a line in the order of the list: `report.jsonl`, beside the
 /// outputs, which say nothing of times.
 ///
-///     {"bytes":1234,"hash":"9c41...","job":0,"output":"00000.png","seconds":0.52,"state":"done"}
+///     {"bytes":1234,"hash":"9c41...","job":1,"output":"00000.png","seconds":0.52,"state":"done"}
 struct BatchReport {
     private struct Line: Encodable {
+        /// From 1, as in messages.
         let job: Int
+        /// Of the list, where it has a job a line.
+        let line: Int?
         let output: String
         /// `waiting` for a job that no run has come to.
         var state = "waiting"
@@ -20,10 +23,12 @@ struct BatchReport {
     private var lines: [Line]
     private let places: [Int: Int]
 
-    /// - Parameter jobs: of the shard, with their numbers in the list.
-    init(folder: URL, shard: Shard, jobs: [(number: Int, output: String)]) {
+    /// - Parameters:
+    ///   - jobs: of the shard, with their places in the list, from 0.
+    ///   - lines: of the list's file, by those places.
+    init(folder: URL, shard: Shard, jobs: [(number: Int, output: String)], lines: [Int: Int] = [:]) {
         path = folder.appending(path: shard.fileName("report"))
-        lines = jobs.map { Line(job: $0.number, output: $0.output) }
+        self.lines = jobs.map { Line(job: $0.number + 1, line: lines[$0.number], output: $0.output) }
         places = Dictionary(uniqueKeysWithValues: jobs.enumerated().map { ($1.number, $0) })
     }
 

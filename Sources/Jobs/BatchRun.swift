@@ -55,12 +55,17 @@ public struct BatchRun: Sendable {
     public let keepsGoing: Bool
     /// The content hash of the list that the tasks are of, which the journal notes.
     public let list: String?
+    /// The lines of the list's file, by the tasks' places; none where a job is not a line.
+    public let lines: [Int: Int]
 
-    public init(folder: URL, shard: Shard = .whole, keepsGoing: Bool = false, list: String? = nil) {
+    public init(
+        folder: URL, shard: Shard = .whole, keepsGoing: Bool = false, list: String? = nil, lines: [Int: Int] = [:]
+    ) {
         self.folder = folder
         self.shard = shard
         self.keepsGoing = keepsGoing
         self.list = list
+        self.lines = lines
     }
 
     /// - Parameters:
@@ -80,7 +85,7 @@ public struct BatchRun: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let journal = try Journal(folder: folder, shard: shard, list: list)
         let own = tasks.indices.filter { shard.contains($0) }
-        var account = BatchReport(folder: folder, shard: shard, jobs: own.map { ($0, tasks[$0].output) })
+        var account = BatchReport(folder: folder, shard: shard, jobs: own.map { ($0, tasks[$0].output) }, lines: lines)
         let outcome = Result { try run(tasks, own, journal, &account, report, shouldStop) }
         // However the run ends, what is known is told; a full disk must not hide the reason.
         do { try account.write() } catch { _ = try outcome.get(); throw error }
@@ -93,7 +98,7 @@ public struct BatchRun: Sendable {
     /// - Throws: `JobError` for the first of them where it does not, and for a folder that cannot be made or written.
     public func check(_ outputs: [String]) throws -> [Int: JobError] {
         let flaws = OutputNames.flaws(outputs)
-        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value }
+        if !keepsGoing, let first = flaws.min(by: { $0.key < $1.key }) { throw first.value.onLine(lines[first.key]) }
         var place = folder
         while !FileManager.default.fileExists(atPath: place.path), place.pathComponents.count > 1 {
             place.deleteLastPathComponent()
@@ -142,9 +147,10 @@ public struct BatchRun: Sendable {
                 } catch let error as JournalFailure {
                     throw error
                 } catch {
+                    let reason: any Error = (error as? JobError)?.onLine(lines[number]) ?? error
                     // What cannot be prepared has no key of its own.
                     let line = Journal.Line(
-                        key: "output " + output, output: output, state: .failed, error: "\(error)", list: list)
+                        key: "output " + output, output: output, state: .failed, error: "\(reason)", list: list)
                     try journal.append(line)
                     outcomes.append((number, line))
                     if !keepsGoing { break }

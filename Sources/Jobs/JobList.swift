@@ -23,6 +23,8 @@ public struct JobList: Sendable {
     public var jobs: [BatchJob]
     /// What is wrong with jobs that could not be read, by their places; there they are jobs that say nothing of their own.
     public private(set) var flaws: [Int: JobFlaw] = [:]
+    /// The lines of a file that has a job a line, by the jobs' places.
+    public private(set) var lines: [Int: Int] = [:]
     /// Of the file: where relative paths start.
     public var folder: String
     /// Folders that stand for their pictures, in the order of their paths.
@@ -43,10 +45,13 @@ public struct JobList: Sendable {
         self.init(model: read.model, jobs: [], folder: folder)
         var known: [String: PictureFolder] = [:]
         for (number, entry) in read.jobs.enumerated() {
+            let line = read.lines.isEmpty ? nil : read.lines[number]
+            let first = jobs.count
+            defer { for place in first..<jobs.count { lines[place] = line } }
             do {
                 let job = try entry.get().filled(from: read.template)
-                jobs += try job.applyingSet(path: "\(path): job \(number + 1)").spreadOverFolder(
-                    folder, known: &known)
+                let place = "\(path): job \(first + 1)" + (line.map { " (line \($0))" } ?? "")
+                jobs += try job.applyingSet(path: place).spreadOverFolder(folder, known: &known)
             } catch {
                 guard keepsGoing else { throw error }
                 flaws[jobs.count] = JobFlaw(description: "\(error)")
@@ -95,6 +100,8 @@ public struct JobList: Sendable {
         var model: String?
         var template = BatchJob()
         var jobs: [Result<BatchJob, any Error>] = []
+        /// Of the jobs, in a file with one a line.
+        var lines: [Int] = []
     }
 
     private static func document(_ path: String) throws -> Reading {
@@ -143,6 +150,7 @@ public struct JobList: Sendable {
                 (read.model, read.template) = (head.model, head.template ?? BatchJob())
             } else {
                 read.jobs.append(Result { try decoded(BatchJob.self) })
+                read.lines.append(number + 1)
             }
         }
         return read

@@ -20,6 +20,7 @@ public final class TrainingPlanner: Sendable {
     private struct Base: Sendable {
         let model: StableDiffusion
         let hash: String
+        let sampling: SamplingDefaults
     }
 
     private let folder: String
@@ -98,7 +99,8 @@ public final class TrainingPlanner: Sendable {
         return Plan(key: try canonicalHash(of: identity)) { context in
             try run(
                 AdapterTraining(
-                    recipe: wanted, model: base.model, modelHash: base.hash, context: context, recipeFolder: folder))
+                    recipe: wanted, model: base.model, modelHash: base.hash, context: context, recipeFolder: folder,
+                    sampling: base.sampling))
         }
     }
 
@@ -128,7 +130,8 @@ public final class TrainingPlanner: Sendable {
     private func base(_ name: String) throws -> Base {
         if let found = bases.withLock({ $0[name] }) { return found }
         let store = try store(name)
-        let made = Base(model: try StableDiffusion(store), hash: try store.hash())
+        let made = Base(
+            model: try StableDiffusion(store), hash: try store.hash(), sampling: try store.samplingDefaults())
         bases.withLock { $0[name] = made }
         return made
     }

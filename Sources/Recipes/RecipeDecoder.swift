@@ -68,7 +68,7 @@ struct RecipeDecoder: Decoder {
         do {
             return try T(from: self)
         } catch let error as DecodingError {
-            throw error.underlyingRecipeError == nil ? located(error) : error
+            throw error.underlyingRecipeError == nil ? located(error, T.self) : error
         } catch let error as RecipeError {
             throw error
         } catch {
@@ -79,14 +79,32 @@ struct RecipeDecoder: Decoder {
     }
 
     /// An error that the decoded type made itself, such as an unknown case of an enumeration.
-    private func located(_ error: DecodingError) -> DecodingError {
+    private func located(_ error: DecodingError, _ type: Any.Type) -> DecodingError {
         switch error {
+        case .dataCorrupted where !Self.values(of: type).isEmpty:
+            let values = Self.values(of: type)
+            var similar: String?
+            if case .scalar(let scalar) = node { similar = Spelling.nearest(to: scalar.text, among: values) }
+            return .dataCorrupted(
+                problem(
+                    expected: values.count == 1 ? values[0] : "one of \(values.joined(separator: ", "))",
+                    found: node.summary, suggestion: similar))
         case .dataCorrupted(let context):
-            .dataCorrupted(problem(expected: "a valid value (\(context.debugDescription))", found: node.summary))
+            // What Swift says of a case that there is not names its types and no values.
+            let words = context.debugDescription.hasPrefix("Cannot initialize") ? "" : " (\(context.debugDescription))"
+            return .dataCorrupted(problem(expected: "a valid value" + words, found: node.summary))
         case .typeMismatch(let type, let context):
-            .typeMismatch(type, problem(expected: "\(type) (\(context.debugDescription))", found: node.summary))
-        default: error
+            return .typeMismatch(type, problem(expected: "\(type) (\(context.debugDescription))", found: node.summary))
+        default: return error
         }
+    }
+
+    /// The texts that a type of a few named cases can be; none for other types.
+    private static func values(of type: Any.Type) -> [String] {
+        func all<Cases: CaseIterable>(_: Cases.Type) -> [String] {
+            Cases.allCases.compactMap { ($0 as? any RawRepresentable)?.rawValue as? String }
+        }
+        return (type as? any CaseIterable.Type).map { all($0) } ?? []
     }
 
     private func scalar<S: RecipeScalar, T>(_: S.Type, as _: T.Type) throws -> T {

@@ -27,6 +27,8 @@ public struct AdapterTraining<Recipe: AdapterRecipe>: Sendable {
     let recipeFolder: URL?
     /// The folder of the probes that early stops measure with.
     let probes: URL?
+    /// How samples are drawn while it trains.
+    let sampling: SamplingDefaults
     /// The identity of the recipe and of the bytes of the model and of other inputs: its hash, and as JSON.
     let fingerprint: String
     let identity: String
@@ -35,9 +37,10 @@ public struct AdapterTraining<Recipe: AdapterRecipe>: Sendable {
     ///   - model: the one that the recipe names.
     ///   - recipeFolder: where the recipe's relative paths start.
     ///   - probes: the folder of the probes, for recipes that measure what they train and name none.
+    ///   - sampling: what the model is best drawn with, for the samples.
     public init(
         recipe: Recipe, model: StableDiffusion, modelHash: String, context: TrainingContext, recipeFolder: URL? = nil,
-        probes: URL? = nil
+        probes: URL? = nil, sampling: SamplingDefaults = .standard
     ) throws {
         try recipe.validate()
         self.recipe = recipe
@@ -46,6 +49,7 @@ public struct AdapterTraining<Recipe: AdapterRecipe>: Sendable {
         self.context = context
         self.recipeFolder = recipeFolder
         self.probes = probes
+        self.sampling = sampling
         let hashes = try recipe.inputs.map { path in
             try PictureRecipe.InputFile(
                 path: path.hasPrefix("/") ? path : recipeFolder?.appending(path: path).path ?? path

@@ -41,7 +41,7 @@ struct AdapterTrainingOptions: ParsableArguments {
         let files = try await ComputeThread.shared.perform { [wanted] in
             let training = try AdapterTraining(
                 recipe: wanted, model: try StableDiffusion(store, device: context.device), modelHash: try store.hash(),
-                context: context, recipeFolder: folder, probes: probes)
+                context: context, recipeFolder: folder, probes: probes, sampling: try store.samplingDefaults())
             do {
                 return try run(training)
             } catch let error as TrainingError {

@@ -58,6 +58,16 @@ struct BatchCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard !output.isEmpty else { throw UsageError(description: "--output: expected a folder, found nothing") }
+        if engine != .slurm {
+            let given = [
+                (shards != nil, "--shards"), (atOnce != nil, "--at-once"), (!slurm.isEmpty, "--slurm"),
+            ].filter(\.0).map(\.1)
+            guard given.isEmpty else {
+                throw UsageError(
+                    description: "\(given.joined(separator: ", ")): expected --engine slurm beside it, found none"
+                        + (shards == nil ? "" : "; --shard 1/\(shards ?? 1) does one part of the list here"))
+            }
+        }
         try useThreads(threads)
         // A merge says what became of every job, and so has to know of those that could not be read.
         var list = try JobList(path: jobs, keepsGoing: keepGoing || merge)
@@ -110,7 +120,7 @@ struct BatchCommand: AsyncParsableCommand {
                 Assets.store(name, assets: assets), name: name, precision: precision, folders, folder: list.folder,
                 inversions: folder.appending(path: ".inversions"))
         }
-        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash)
+        let run = BatchRun(folder: folder, shard: shard, keepsGoing: keepGoing, list: hash, lines: list.lines)
         let outputs = list.outputs
         if dryRun {
             try tell(list, outputs, flaws: run.check(outputs), pictures, training)
@@ -165,7 +175,7 @@ struct BatchCommand: AsyncParsableCommand {
 
     private func join(_ list: JobList, _ hash: String) throws {
         let folder = URL(filePath: output, directoryHint: .isDirectory)
-        let report = try BatchMerge(folder: folder, list: hash, outputs: list.outputs).run()
+        let report = try BatchMerge(folder: folder, list: hash, outputs: list.outputs, lines: list.lines).run()
         print("\(report.done) done, \(report.failed.count) failed, \(report.missing.count) not done")
         for (outputs, what) in [(report.failed, "failed"), (report.missing, "not done")] where !outputs.isEmpty {
             let more = outputs.count > 5 ? " and \(outputs.count - 5) more" : ""

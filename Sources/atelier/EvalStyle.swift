@@ -18,11 +18,11 @@ struct EvalStyle: AsyncParsableCommand {
         abstract: "Measure a style against the true one, beside plain LoRA scale, a baseline and SDEdit.",
         discussion: "Writes report.json, report.md, a sheet of pictures and a plot into a folder.")
 
-    @Argument(help: "The style's file.")
+    @Argument(help: "The style, by name or file.")
     var style: String
-    @Option(help: "The style of the world that it was learnt from: \(SceneStyle.names).")
+    @Option(help: "The style of the world that it was learnt from: \(Self.truths).")
     var truth: SceneStyle
-    @Option(help: "A baseline's file, from train pair --baseline.")
+    @Option(help: "A baseline, by name or file, from train pair --baseline.")
     var baseline: String?
     @Option(name: [.short, .long], help: "The folder to write into.")
     var output: String
@@ -51,6 +51,8 @@ struct EvalStyle: AsyncParsableCommand {
     var probes: String?
     @Option(help: "Which probes: b, which no training saw, or a.")
     var probeVersion = "b"
+    @Option(help: "A folder of adapters in which names are looked up.")
+    var loraModelDir: String?
     @Option(help: "The folder with the embedded models.")
     var assets: String?
     @Option(name: [.short, .long], parsing: .unconditional, help: "Threads (default: all cores).")
@@ -79,8 +81,29 @@ struct EvalStyle: AsyncParsableCommand {
         for (name, value) in [("prompts", prompts), ("seeds", seeds)] where !(1...100_000).contains(value) {
             throw ValidationError("--\(name): expected 1 to 100000, found \(value)")
         }
-        guard !(strengths + weights + edits).contains(where: { $0 <= 0 }) else {
-            throw ValidationError("--strengths, --weights, --edits: expected numbers above 0")
+        guard (strengths + weights + edits).allSatisfy({ $0 > 0 && $0.isFinite }) else {
+            throw ValidationError("--strengths, --weights, --edits: expected finite numbers above 0")
+        }
+        guard truth != .plain else {
+            throw ValidationError("--truth: expected a style that plain pictures lack (\(Self.truths)), found plain")
+        }
+    }
+
+    private static var truths: String {
+        SceneStyle.allCases.filter { $0 != .plain }.map(\.rawValue).joined(separator: ", ")
+    }
+
+    /// Refuses, before any picture is drawn, an edit that so few steps cannot make.
+    private func checkEdits(_ defaults: SamplingDefaults) throws {
+        let blank = Image(width: 1, height: 1)
+        let request = GenerationRequest(
+            prompt: "", steps: steps ?? defaults.steps, guidanceScale: 1, width: blank.width, height: blank.height)
+        for edit in edits {
+            do {
+                try StartingPicture(blank, strength: edit).validate(for: request)
+            } catch let error as GenerationError {
+                throw UsageError(description: "--edits: expected \(error.expected), found \(error.found)")
+            }
         }
     }
 
@@ -102,10 +125,14 @@ struct EvalStyle: AsyncParsableCommand {
 
     private func measure() throws -> StyleEvaluation.Result {
         let store = try Assets.store(model, assets: assets)
-        let network = try StableDiffusion(store)
         let defaults = try store.samplingDefaults()
+        try checkEdits(defaults)
+        let folders = try StackFolders(loraModelDir: loraModelDir, assets: assets)
+        let learnt = try folders.file(of: style)
+        let compared = try baseline.map { try folders.file(of: $0) }
+        let network = try StableDiffusion(store)
         var ways: [(arm: StyleEvaluation.Arm, way: Way)] = []
-        for (path, name) in [(style, "style guidance"), (baseline, "DreamBooth")] {
+        for (path, name, isBaseline) in [(learnt, "style guidance", false), (compared, "DreamBooth", true)] {
             guard let path else { continue }
             let guidance = try StyleUse(path: path).resolved(branch: 0).guidance
             let adapter = try Adapter(path: path, modules: network.modules)
@@ -113,7 +140,6 @@ struct EvalStyle: AsyncParsableCommand {
                 [StackEntry(adapter, rows: .only([.style(0)]))], sites: network.sites)
             let start = Schedule.starting(atNoise: guidance.start * Double(network.scheduler.trainTimesteps))
             let everywhere = try AdapterStack([StackEntry(adapter, schedule: start)], sites: network.sites)
-            let isBaseline = path == baseline
             ways.append(
                 (.init(isBaseline ? name + ", style guidance" : name, strengths), .guidance(inBranch, guidance)))
             ways.append((.init(isBaseline ? name : "LoRA scale", weights), .scale(everywhere, guidance)))

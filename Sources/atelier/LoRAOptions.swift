@@ -8,17 +8,20 @@ struct LoRAOptions: ParsableArguments {
     var lora: [WeightedFile] = []
     @Option(
         help:
-            "A slider by name or file, its scale, and from which share of the noise on it acts: age=1.5@0.8; repeatable."
+            "A slider by name or file, its scale, and from which share of the noise on it acts: age=1.5@0.8; repeatable.",
+        transform: SliderArgument.init(text:)
     )
     var slider: [SliderArgument] = []
     @Option(
         help:
-            "A style by name or file, the strength of its guidance, from which share of the noise on, what follows the prompt: ink=3@0.8,in ink style; repeatable."
+            "A style by name or file, the strength of its guidance, from which share of the noise on, what follows the prompt: ink=1@0.8,in ink style; repeatable.",
+        transform: StyleArgument.init(text:)
     )
     var style: [StyleArgument] = []
     @Option(
         help:
-            "A direction between two prompts that is followed without training: \"an old man|a young man=1@0.8\"; repeatable."
+            "A direction between two prompts that is followed without training: \"an old man|a young man=1@0.8\"; repeatable.",
+        transform: DirectionArgument.init(text:)
     )
     var direction: [DirectionArgument] = []
     @Option(help: "A stack of sliders and styles (*.stack.yaml).")
@@ -111,10 +114,17 @@ struct ScaledName {
 }
 
 /// A slider on the command line: `age=1.5@0.8`; the scale is 1 and the start the slider's own where they are missing.
-struct SliderArgument: ExpressibleByArgument {
+struct SliderArgument {
     var name: String
     var scale: Double
     var start: Double?
+
+    init(text: String) throws {
+        guard let parsed = Self(argument: text) else {
+            throw ValidationError("expected NAME, NAME=1.5 or NAME=1.5@0.8: a finite scale, and a start from 0 to 1")
+        }
+        self = parsed
+    }
 
     init?(argument: String) {
         guard let parsed = ScaledName(argument) else { return nil }
@@ -122,12 +132,21 @@ struct SliderArgument: ExpressibleByArgument {
     }
 }
 
-/// A style on the command line: `ink=3@0.8,in ink style`; what is missing is the file's own.
-struct StyleArgument: ExpressibleByArgument {
+/// A style on the command line: `ink=1@0.8,in ink style`; what is missing is the file's own.
+struct StyleArgument {
     var name: String
     var strength: Double?
     var start: Double?
     var phrase: String?
+
+    init(text: String) throws {
+        guard let parsed = Self(argument: text) else {
+            throw ValidationError(
+                "expected NAME, NAME=1, NAME=1@0.8 or NAME=1@0.8,in ink style: a finite strength, and a start "
+                    + "from 0 to 1")
+        }
+        self = parsed
+    }
 
     init?(argument: String) {
         let parts = argument.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
@@ -138,8 +157,17 @@ struct StyleArgument: ExpressibleByArgument {
 }
 
 /// A direction on the command line: `an old man|a young man=1.5@0.8`.
-struct DirectionArgument: ExpressibleByArgument {
+struct DirectionArgument {
     var direction: ConceptDirection
+
+    init(text: String) throws {
+        guard let parsed = Self(argument: text) else {
+            throw ValidationError(
+                "expected \"TO|FROM\", \"TO|FROM=1\" or \"TO|FROM=1@0.8\": two different prompts, a finite scale, "
+                    + "and a start from 0 to 1")
+        }
+        self = parsed
+    }
 
     init?(argument: String) {
         guard let parsed = ScaledName(argument) else { return nil }

@@ -11,6 +11,14 @@ struct TrainLoRA: AsyncParsableCommand {
     @OptionGroup var options: AdapterTrainingOptions
 
     func run() async throws {
-        try await options.train(try decodeRecipe(LoRARecipe.self, at: options.recipe)) { try $0.run() }
+        let recipe = try decodeRecipe(LoRARecipe.self, at: options.recipe)
+        for unread in recipe.unreadPictures(beside: options.folder) {
+            let names = unread.names
+            let more = names.count > 10 ? " and \(names.count - 10) more" : ""
+            complain(
+                "\(unread.folder): expected pictures in .png or .jpg, found \(names.count) of other kinds, which are not "
+                    + "learnt: \(names.prefix(10).joined(separator: ", "))\(more)")
+        }
+        try await options.train(recipe) { try $0.run() }
     }
 }

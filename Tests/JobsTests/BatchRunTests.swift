@@ -115,10 +115,10 @@ import Testing
             _ = try BatchRun(folder: folder, keepsGoing: true).run(tasks(4, failing: [2]))
             #expect(try lines().map(\.state) == ["done", "done", "failed", "done"])
             #expect(try lines()[2].error == "it broke" && lines()[1].output == "part/1.txt")
-            #expect(try lines().map(\.job) == [0, 1, 2, 3] && lines()[0].seconds != nil)
+            #expect(try lines().map(\.job) == [1, 2, 3, 4] && lines()[0].seconds != nil)
             let shard = try #require(Shard("2/3"))
             _ = try BatchRun(folder: folder, shard: shard).run(tasks(9, failing: [1]))
-            #expect(try lines("report-2-of-3.jsonl").map(\.job) == [1, 4, 7])
+            #expect(try lines("report-2-of-3.jsonl").map(\.job) == [2, 5, 8])
             #expect(try lines("report-2-of-3.jsonl").first?.state == "done")
         }
     }

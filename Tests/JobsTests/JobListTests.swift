@@ -65,6 +65,10 @@ import Testing
                 ("jobs: [{prompt: a, set: {styles.0.strenth: 1}, styles: [{style: ink}]}]", "styles[0].strenth"),
                 ("jobs: [{prompt: a, set: {styles.1.strength: 1}, styles: [{style: ink}]}]", "styles.1.strength"),
                 ("jobs: [{prompt: a, set: {prompt.b: 1}}]", "prompt.b"),
+                (
+                    "jobs: [{prompt: a, set: {styles.0.strength: 3}}]",
+                    "styles.0.strength: expected styles in the job or in the template, of which one can be changed, found no styles in either"
+                ),
             ] {
                 let error = #expect(throws: RecipeError.self) { try list(text, "b.yaml", folder) }
                 #expect(error.map { "\($0)".contains(words) && "\($0)".contains("job 1") } == true, "\(error as Any)")
@@ -74,6 +78,36 @@ import Testing
                 try list("matrix: {seed: [\(numbers)], steps: [\(numbers)]}", "c.yaml", folder)
             }
             #expect(error?.description.contains("at most 1000000 combinations") == true)
+        }
+    }
+
+    @Test func `a word that is none of a key's is answered by those that are`() throws {
+        try inTemporaryFolder { folder in
+            for (text, words) in [
+                (
+                    "jobs: [{input: a.png, method: sedit}]",
+                    "method: expected one of sdedit, inversion, found the text \"sedit\" on line 1; did you mean \"sdedit\"?"
+                ),
+                (
+                    "template: {train: sliders}\njobs: [{recipe: a.yaml}]",
+                    "train: expected one of slider, pair, lora, found the text \"sliders\" on line 1; did you mean \"slider\"?"
+                ),
+            ] {
+                let error = #expect(throws: RecipeError.self) { try list(text, "b.yaml", folder) }
+                #expect(error.map { "\($0)".hasSuffix(words) } == true, "\(error as Any)")
+            }
+        }
+    }
+
+    @Test func `jobs that are lines know which`() throws {
+        try inTemporaryFolder { folder in
+            let read = try list(
+                "{\"template\": {\"steps\": 4}}\n{\"prompt\": \"a\"}\n\n{\"prompt\": \"b\"}\n", "a.jsonl", folder)
+            #expect(read.lines == [0: 2, 1: 4])
+            let error = #expect(throws: RecipeError.self) {
+                try list("{\"prompt\": \"a\"}\n\n{\"set\": {\"promt\": \"b\"}}\n", "b.jsonl", folder)
+            }
+            #expect(error?.description.contains("b.jsonl: job 2 (line 3)") == true, "\(error as Any)")
         }
     }
 

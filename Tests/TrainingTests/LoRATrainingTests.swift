@@ -109,6 +109,33 @@ import Testing
         }
     }
 
+    @Test func `a caption that is not UTF-8 is an error with its path`() throws {
+        try inTemporaryFolder { folder in
+            try writePictures(folder)
+            let words = folder.appending(path: "photos/a.txt")
+            try Data([0x61, 0xE9, 0x20, 0x62]).write(to: words)
+            let error = #expect(throws: CaptionError.self) {
+                try CaptionedPictures([.init(folder: "photos", prompt: "a sbu dog")], relativeTo: folder)
+            }
+            #expect(
+                error?.description == "\(words.path): expected a caption as text in UTF-8, found bytes that are none")
+        }
+    }
+
+    @Test func `pictures that nothing here reads are told of`() throws {
+        try inTemporaryFolder { folder in
+            try writePictures(folder)
+            #expect(recipe().unreadPictures(beside: folder).isEmpty)
+            for name in ["c.webp", "d.BMP", "notes.md", ".hidden.webp"] {
+                try Data("x".utf8).write(to: folder.appending(path: "photos/" + name))
+            }
+            #expect(
+                recipe().unreadPictures(beside: folder) == [
+                    UnreadPictures(folder: folder.appending(path: "photos").path, names: ["c.webp", "d.BMP"])
+                ])
+        }
+    }
+
     @Test func `layers are chosen by kind, and wrong recipes named by key`() throws {
         let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
         func count(_ network: LoRARecipe.Network) -> Int { network.modules(of: model.modules).count }

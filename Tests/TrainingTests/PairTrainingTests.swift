@@ -131,6 +131,28 @@ import Testing
         }
     }
 
+    @Test func `samples are drawn as the file and the model recommend`() throws {
+        var recipe = recipe()
+        (recipe.strength, recipe.start) = (0.8, 0.6)
+        let picture = Image(width: 32, height: 32, filledWith: (90, 120, 10))
+        func requests() throws -> [GenerationRequest] {
+            try ComputeThread.shared.run {
+                try PairTrainer(
+                    recipe: recipe, model: try model(), pictures: [AlignedPictures([picture, picture], side: 32)],
+                    sampling: SamplingDefaults(guidanceScale: 1.5, steps: 4)
+                ).sampleRequests("a dog")
+            }
+        }
+        var row = try requests()
+        #expect(row.map { $0.styles?.first?.strength } == [0, 0.4, 0.8, 0.8 * 1.5])
+        #expect(row.allSatisfy { $0.styles?.first?.start == 0.6 && $0.guidanceScale == 1.5 && $0.steps == 4 })
+        #expect(row.allSatisfy { $0.prompt == "a dog" && $0.seed == 5 })
+        // What the file says where the recipe says nothing.
+        (recipe.strength, recipe.start) = (nil, nil)
+        row = try requests()
+        #expect(row.map { $0.styles?.first?.strength } == [0, 1.5, 3, 4.5] && row[0].styles?.first?.start == 0.8)
+    }
+
     @Test func `SDXL learns a pair, whatever the files' sizes`() throws {
         try inTemporaryFolder { folder in
             try writePictures(folder, pairs: 1)

@@ -378,8 +378,9 @@ import Testing
             #expect(run.code == 1 && run.output == "3 made, 0 done before, 4 failed\n", "\(run.errors)")
             #expect(try outputs(out, ".png").keys.sorted() == ["00000.png", "00006.png", "x.png"])
             for words in [
-                "00001.png: \(list) line 3: expected", "x.png/y.png: job 4: output: expected a folder that can be one",
-                "x.png: job 5: output: expected a name of its own, found 'x.png', which job 3 has",
+                "00001.png: \(list) line 3: expected",
+                "x.png/y.png: job 4 (line 5): output: expected a folder that can be one",
+                "x.png: job 5 (line 6): output: expected a name of its own, found 'x.png', which job 3 has",
                 // Where it was looked for, and nothing that is not there.
                 "00005.png: style 1 (nothing): expected a file nothing.safetensors in \(folder.path), ",
                 "/Sliders/styles, found none",
@@ -388,6 +389,8 @@ import Testing
             #expect(
                 report.split(separator: "\n").map { $0.contains("\"state\":\"failed\"") }
                     == [false, true, false, true, true, true, false])
+            // Of one number with the sentences, and the line of the file.
+            #expect(report.contains("\"job\":4,\"line\":5,\"output\":\"x.png/y.png\""), "\(report)")
             run = try program.run(["batch", list, "-o", out.path, "--merge"])
             #expect(run.code == 1 && run.output == "3 done, 4 failed, 0 not done\n", "\(run.errors)")
             // A shard is told of its own jobs.

@@ -187,6 +187,10 @@ import Testing
             #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "out").path))
             for (more, words) in [
                 (["--slurm=--wrap=rm"], "--partition=short"), (["--slurm=x"], "--partition=short"),
+                // sbatch takes beginnings of names.
+                (["--slurm=--arra=1-9"], "whole or shortened"), (["--slurm=--outp=x"], "whole or shortened"),
+                (["--slurm=--o=x"], "whole or shortened"), (["--slurm=--=x"], "--partition=short"),
+                (["--slurm=--open-mode=truncate"], "--open-mode"), (["--slurm=--sig=B:USR1@9"], "--signal"),
                 (["--shards", "5"], "1 to 4"), (["--shards", "0"], "1 to 4"), (["--at-once", "0"], "1 or more"),
                 (["--shard", "1/2"], "neither --shard"),
             ] {

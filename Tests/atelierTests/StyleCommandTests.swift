@@ -150,7 +150,29 @@ import Testing
     @Test func `wrong use is one sentence`() throws {
         let draw = ["generate", "-m", Self.model, "-p", "a cat", "-o", "/tmp/x.png"]
         let restyle = ["stylize", "-m", Self.model, "-o", "/tmp/atelier-nowhere"]
+        let measure = ["eval", "style", "nothing", "-m", Self.model, "-o", "/tmp/atelier-nowhere"]
         for (arguments, code, words) in [
+            (draw + ["--style", "ink=nan"], 2, "expected NAME, NAME=1,"),
+            (draw + ["--style", "age"], 1, "--slider age"),
+            (draw + ["--slider", "age=inf"], 2, "expected NAME, NAME=1.5"),
+            (measure + ["--truth", "plain"], 2, "--truth: expected a style that plain pictures lack"),
+            (
+                measure + ["--truth", "ink", "--edits", "0.5", "0.1", "--steps", "4"], 2,
+                "--edits: expected at least one of 4"
+            ),
+            (measure + ["--truth", "ink", "--edits", "0.5"], 1, "nothing.safetensors"),
+            (
+                ["batch", "a.yaml", "-o", "/tmp/atelier-nowhere", "--shards", "3"], 2,
+                "--shards: expected --engine slurm"
+            ),
+            (
+                ["batch", "a.yaml", "-o", "/tmp/atelier-nowhere", "--at-once", "3"], 2,
+                "--at-once: expected --engine slurm"
+            ),
+            (
+                ["batch", "a.yaml", "-o", "/tmp/atelier-nowhere", "--slurm=--time=3"], 2,
+                "--slurm: expected --engine slurm"
+            ),
             (draw + ["--style", "=3"], 2, "--style"), (draw + ["--style", "a=3@2"], 2, "--style"),
             (draw + ["--direction", "old"], 2, "--direction"), (draw + ["--direction", "a|a=1"], 2, "--direction"),
             (draw + ["--style", "nothing=3"], 1, "nothing"), (draw + ["--direction", "a|b=5000"], 2, "strength"),

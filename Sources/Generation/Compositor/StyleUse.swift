@@ -30,12 +30,19 @@ public struct StyleUse: Sendable, Hashable {
 
     /// The adapter, confined to the rows of a branch, and the guidance of those rows.
     ///
-    /// - Throws: the errors of the file; `GenerationError` for one that holds a pair's content.
+    /// - Throws: the errors of the file; `GenerationError` for one that holds a pair's content or a slider.
     public func resolved(branch: Int) throws -> (adapter: AdapterUse, guidance: StyleGuidance) {
         var adapter = try AdapterUse(path: path, weight: adapterScale)
         adapter.styleBranch = branch
         adapter.named.text = named
-        let note = StyleNote(try TensorFile(path: path).metadata)
+        let metadata = try TensorFile(path: path).metadata
+        let note = StyleNote(metadata)
+        // Files that say nothing of themselves may be either.
+        if note == nil, let slider = SliderNote(metadata) {
+            throw GenerationError(
+                named.map { "\($0): \(path)" } ?? path, expected: "a style",
+                found: "a slider, which --slider \(slider.name), or sliders in a list or stack, uses")
+        }
         if note?.role == .content {
             throw GenerationError(
                 named.map { "\($0): \(path)" } ?? path, expected: "a style",

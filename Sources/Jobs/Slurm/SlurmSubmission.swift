@@ -36,6 +36,8 @@ public struct SlurmSubmission: Sendable {
     public let hash: String
     /// Of all jobs, in order.
     public let outputs: [String]
+    /// Of the list's file, by the jobs' places.
+    private let lines: [Int: Int]
     public let shards: Int
     /// How many elements run at once; nil leaves it to Slurm.
     public let atOnce: Int?
@@ -50,7 +52,7 @@ public struct SlurmSubmission: Sendable {
     ) throws {
         self.program = program
         hash = try list.contentHash()
-        outputs = list.outputs
+        (outputs, lines) = (list.outputs, list.lines)
         self.shards = shards ?? min(outputs.count, 8)
         (self.atOnce, self.threads, self.options) = (atOnce, threads, options)
         guard (1...10_000).contains(self.shards), self.shards <= outputs.count else {
@@ -63,12 +65,16 @@ public struct SlurmSubmission: Sendable {
         }
         let own = [
             "--array", "--dependency", "--export", "--output", "--parsable", "--wrap", "--requeue", "--no-requeue",
+            "--open-mode", "--signal",
         ]
         for option in options {
             let name = option.prefix { $0 != "=" }
-            guard option.hasPrefix("--"), option.count > 2, !own.contains(String(name)) else {
+            // sbatch takes every beginning of a name that no other option has.
+            guard option.hasPrefix("--"), name.count > 2, !own.contains(where: { $0.hasPrefix(name) }) else {
                 throw JobError(
-                    "option of sbatch", expected: "one such as --partition=short, and none of \(own)",
+                    "option of sbatch",
+                    expected: "one such as --partition=short, and none of \(own.joined(separator: ", ")), whole or "
+                        + "shortened",
                     found: "'\(option)'")
             }
         }
@@ -95,7 +101,7 @@ public struct SlurmSubmission: Sendable {
                         + "(a changed list wants a folder of its own)", found: String(hash.prefix(12)))
             }
             if isAtWork(record) { return .atWork(array: record.array) }
-            let merge = BatchMerge(folder: program.folder, list: hash, outputs: outputs)
+            let merge = BatchMerge(folder: program.folder, list: hash, outputs: outputs, lines: lines)
             if try merge.run().isComplete { return .complete(jobs: outputs.count) }
         }
         guard let sbatch = SlurmTool("sbatch") else {

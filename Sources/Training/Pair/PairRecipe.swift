@@ -90,6 +90,9 @@ public struct PairRecipe: AdapterRecipe {
         self.training = training
     }
 
+    /// What the file recommends.
+    var recommended: (strength: Double, start: Double) { (strength ?? 3, start ?? 0.8) }
+
     var isBaseline: Bool { method == .dreambooth }
 
     /// The same pictures learnt by the baseline: as many steps as the style has here.

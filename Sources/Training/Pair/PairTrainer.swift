@@ -18,22 +18,31 @@ struct PairTrainer: StageTrainer {
     private let objective: PairObjective
     /// The content picture and the style picture of each pair.
     private let pictures: [AlignedPictures]
+    /// How samples are drawn.
+    private let sampling: SamplingDefaults
     /// The adapters before any step.
     private let untrained: (style: Adapter, contents: [Adapter])
     private var cuts = EncodedCuts()
 
-    /// - Parameter folder: where the recipe's relative paths start.
-    init(recipe: PairRecipe, model: StableDiffusion, folder: URL?) throws {
+    /// - Parameters:
+    ///   - folder: where the recipe's relative paths start.
+    ///   - sampling: what the model is best drawn with.
+    init(
+        recipe: PairRecipe, model: StableDiffusion, folder: URL?, sampling: SamplingDefaults = .standard
+    ) throws {
         let side = recipe.training.resolution ?? model.defaultSize
         try model.checkResolution(side)
         func read(_ path: String) throws -> Image {
             try readImage(at: path.hasPrefix("/") ? path : folder?.appending(path: path).path ?? path).image
         }
         let pictures = try recipe.pairs.map { AlignedPictures([try read($0.content), try read($0.style)], side: side) }
-        try self.init(recipe: recipe, model: model, pictures: pictures)
+        try self.init(recipe: recipe, model: model, pictures: pictures, sampling: sampling)
     }
 
-    init(recipe: PairRecipe, model: StableDiffusion, pictures: [AlignedPictures]) throws {
+    init(
+        recipe: PairRecipe, model: StableDiffusion, pictures: [AlignedPictures], sampling: SamplingDefaults = .standard
+    ) throws {
+        self.sampling = sampling
         self.recipe = recipe
         self.pictures = pictures
         var objective = try PairObjective(
@@ -159,28 +168,40 @@ struct PairTrainer: StageTrainer {
         untrained.contents.enumerated().map { Self.adapter($1, "content.\($0)", learner.average.parameters) }
     }
 
-    /// One row a prompt: the plain picture, and style guidance of several strengths, from the same noise.
+    /// The strengths of a row of samples, as parts of the one that the file recommends: what it will be used with, half of
+    /// that, and half as much again.
+    static let sampledShares = [0, 0.5, 1, 1.5]
+
+    /// A row of samples: the plain picture, and style guidance up to beyond what the file recommends, with the model's own
+    /// steps and guidance, from the same noise.
+    func sampleRequests(_ prompt: String) -> [GenerationRequest] {
+        let (size, recommended) = (objective.model.defaultSize, recipe.recommended)
+        return Self.sampledShares.map { share in
+            var request = GenerationRequest(
+                prompt: prompt, steps: sampling.steps, guidanceScale: sampling.guidanceScale, seed: recipe.seed ?? 0,
+                width: size, height: size)
+            request.styles = [
+                StyleGuidance(
+                    recipe.name, branch: 0, strength: min(share * recommended.strength, 1000), start: recommended.start,
+                    phrase: recipe.phrase)
+            ]
+            return request
+        }
+    }
+
+    /// One row a prompt: see `sampleRequests`.
     func samplePicture() throws -> Image? {
         let model = objective.model
         let adapter = style()
         let prompts = Array((recipe.training.samplePrompts ?? recipe.pairs.map(\.prompt)).prefix(4))
         guard !prompts.isEmpty else { return nil }
-        let strengths = [0, 1.5, 3, 4.5]
-        let cells = prompts.flatMap { prompt in strengths.map { (prompt, $0) } }
-        let pictures = try ComputeThread.shared.concurrently(cells.count) { index -> Image in
-            let (prompt, strength) = cells[index]
-            var request = GenerationRequest(
-                prompt: prompt, steps: 20, guidanceScale: 3, seed: recipe.seed ?? 0, width: model.defaultSize,
-                height: model.defaultSize)
-            request.styles = [
-                StyleGuidance(
-                    recipe.name, branch: 0, strength: strength, start: recipe.start ?? 0.8, phrase: recipe.phrase)
-            ]
+        let requests = prompts.flatMap(sampleRequests)
+        let pictures = try ComputeThread.shared.concurrently(requests.count) { index -> Image in
             let stack = try AdapterStack([StackEntry(adapter, rows: .only([.style(0)]))], sites: model.sites)
-            var denoising = try Denoising(request, model: model, pass: Pass(adaptation: stack))
+            var denoising = try Denoising(requests[index], model: model, pass: Pass(adaptation: stack))
             denoising.advanceToEnd()
             return denoising.picture()
         }
-        return grid(of: pictures, columns: strengths.count)
+        return grid(of: pictures, columns: Self.sampledShares.count)
     }
 }

@@ -8,8 +8,9 @@ extension AdapterTraining where Recipe == PairRecipe {
     /// - Returns: the style's file, or nil when the run was stopped before its end.
     public func run() throws -> URL? {
         var stage = StageRun(
-            trainer: try PairTrainer(recipe: recipe, model: model, folder: recipeFolder), context: context,
-            checkpointEvery: recipe.training.checkpointEvery, samplesEvery: recipe.training.samplesEvery)
+            trainer: try PairTrainer(recipe: recipe, model: model, folder: recipeFolder, sampling: sampling),
+            context: context, checkpointEvery: recipe.training.checkpointEvery,
+            samplesEvery: recipe.training.samplesEvery)
         guard try stage.run(fingerprint: fingerprint, recipe: identity) else { return nil }
         for (index, content) in stage.trainer.contents().enumerated() {
             _ = try write(content, .content, "\(recipe.name)-content-\(index)")
@@ -24,8 +25,7 @@ extension AdapterTraining where Recipe == PairRecipe {
             method: (recipe.method ?? .pair).rawValue)
         note.recipe = fingerprint
         note.steps = recipe.training.steps
-        note.strength = recipe.strength ?? note.strength
-        note.start = recipe.start ?? note.start
+        (note.strength, note.start) = (recipe.recommended.strength, recipe.recommended.start)
         try adapter.setNote(note)
         adapter.metadata.merge(try recipeMetadata()) { _, new in new }
         let path = context.folder.appending(path: name + ".safetensors")

@@ -1,10 +1,10 @@
 /// Where and how a training cuts squares out of its pictures.
 public struct PictureCut: Sendable, Hashable {
     /// Where along the longer side.
-    public enum Crop: String, Codable, Sendable { case random, center }
+    public enum Crop: String, Codable, Sendable, CaseIterable { case random, center }
 
     /// Whether left and right are exchanged.
-    public enum Mirror: String, Codable, Sendable {
+    public enum Mirror: String, Codable, Sendable, CaseIterable {
         case never
         /// Each draw with an even chance.
         case random

@@ -4,7 +4,7 @@
 /// the opposite. `guidance` stands for `guidance_scale`, as many published files spell it; `rank`, which such files have
 /// beside it, means nothing there.
 public struct SliderPrompt: Codable, Sendable, Hashable {
-    public enum Action: String, Codable, Sendable {
+    public enum Action: String, Codable, Sendable, CaseIterable {
         /// Towards the positive concept.
         case enhance
         /// Away from it.

@@ -57,7 +57,7 @@ public struct SliderRecipe: AdapterRecipe {
         }
 
         /// What of its pairs a visual slider learns.
-        public enum Objective: String, Codable, Sendable {
+        public enum Objective: String, Codable, Sendable, CaseIterable {
             /// The pictures themselves, as the original: what they share is learnt, too.
             case pictures
             /// What sets the two pictures of a pair apart, and nothing else.
@@ -99,10 +99,10 @@ public struct SliderRecipe: AdapterRecipe {
     }
 
     public struct Stage: Codable, Sendable, Hashable {
-        public enum Directions: String, Codable, Sendable { case positive, both }
+        public enum Directions: String, Codable, Sendable, CaseIterable { case positive, both }
 
         /// What is copied from the original trainer although it is a flaw.
-        public enum Parity: String, Codable, Sendable { case none, upstream }
+        public enum Parity: String, Codable, Sendable, CaseIterable { case none, upstream }
 
         /// The denoising runs whose latents text sliders learn at.
         public struct Runs: Codable, Sendable, Hashable {
