@@ -11,7 +11,7 @@ struct Stylize: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw pictures again in a style, with sliders or along a direction; keeps what they show.",
         discussion: """
-            atelier stylize photos/ --style ink=1 -o inked
+            atelier stylize photos/ --style ink=0.75 -o inked
             atelier stylize a.png -p "an old man" --style ink --method sdedit --strength 0.5 --sheet sheet.png -o inked
             atelier stylize -p "an old man" --style ink --sheet sheet.png -o inked     # from a prompt
             """)
