@@ -113,18 +113,27 @@ struct ScaledName {
     }
 }
 
+/// An argument that is written in a form of its own, which the message names where another was found.
+protocol WrittenArgument {
+    static var form: String { get }
+
+    init?(argument: String)
+}
+
+extension WrittenArgument {
+    init(text: String) throws {
+        guard let parsed = Self(argument: text) else { throw ValidationError("expected " + Self.form) }
+        self = parsed
+    }
+}
+
 /// A slider on the command line: `age=1.5@0.8`; the scale is 1 and the start the slider's own where they are missing.
-struct SliderArgument {
+struct SliderArgument: WrittenArgument {
     var name: String
     var scale: Double
     var start: Double?
 
-    init(text: String) throws {
-        guard let parsed = Self(argument: text) else {
-            throw ValidationError("expected NAME, NAME=1.5 or NAME=1.5@0.8: a finite scale, and a start from 0 to 1")
-        }
-        self = parsed
-    }
+    static let form = "NAME, NAME=1.5 or NAME=1.5@0.8: a finite scale, and a start from 0 to 1"
 
     init?(argument: String) {
         guard let parsed = ScaledName(argument) else { return nil }
@@ -133,20 +142,13 @@ struct SliderArgument {
 }
 
 /// A style on the command line: `ink=1@0.8,in ink style`; what is missing is the file's own.
-struct StyleArgument {
+struct StyleArgument: WrittenArgument {
     var name: String
     var strength: Double?
     var start: Double?
     var phrase: String?
 
-    init(text: String) throws {
-        guard let parsed = Self(argument: text) else {
-            throw ValidationError(
-                "expected NAME, NAME=1, NAME=1@0.8 or NAME=1@0.8,in ink style: a finite strength, and a start "
-                    + "from 0 to 1")
-        }
-        self = parsed
-    }
+    static let form = "NAME, NAME=1, NAME=1@0.8 or NAME=1@0.8,in ink style: a finite strength, and a start from 0 to 1"
 
     init?(argument: String) {
         let parts = argument.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
@@ -157,17 +159,11 @@ struct StyleArgument {
 }
 
 /// A direction on the command line: `an old man|a young man=1.5@0.8`.
-struct DirectionArgument {
+struct DirectionArgument: WrittenArgument {
     var direction: ConceptDirection
 
-    init(text: String) throws {
-        guard let parsed = Self(argument: text) else {
-            throw ValidationError(
-                "expected \"TO|FROM\", \"TO|FROM=1\" or \"TO|FROM=1@0.8\": two different prompts, a finite scale, "
-                    + "and a start from 0 to 1")
-        }
-        self = parsed
-    }
+    static let form =
+        "\"TO|FROM\", \"TO|FROM=1\" or \"TO|FROM=1@0.8\": two different prompts, a finite scale, and a start from 0 to 1"
 
     init?(argument: String) {
         guard let parsed = ScaledName(argument) else { return nil }

@@ -33,3 +33,23 @@ import Testing
         #expect(PackedWeightStore.defaultByteBudget >= 4 << 30)
     }
 }
+
+/// The memory that packed forms share.
+@Suite struct PackedMemoryTests {
+    @Test func `small forms share a piece without touching each other, and a piece lives as long as one of them`() {
+        let memory = PackedMemory()
+        var forms = (1...40).map { memory.empty($0 * 7919) }
+        for (index, form) in forms.enumerated() {
+            form.rawPointer.initializeMemory(as: UInt8.self, repeating: UInt8(index), count: form.count)
+        }
+        // Forms that go leave those that stay; what is taken next is none of theirs.
+        forms.removeAll { $0.count % 2 == 0 }
+        let later = (0..<200).map { _ in memory.empty(100_000) }
+        for form in later { form.rawPointer.initializeMemory(as: UInt8.self, repeating: 255, count: form.count) }
+        for form in forms {
+            let bytes = UnsafeRawBufferPointer(start: form.rawPointer, count: form.count)
+            #expect(bytes.allSatisfy { $0 == UInt8(form.count / 7919 - 1) })
+            #expect(UInt(bitPattern: form.rawPointer) % 64 == 0)
+        }
+    }
+}

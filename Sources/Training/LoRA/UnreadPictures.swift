@@ -10,8 +10,7 @@ extension LoRARecipe {
     /// How names of pictures end that only other programs read.
     private static let otherEndings: Set<String> = [
         "webp", "bmp", "gif", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "jfif", "tga", "ppm", "pgm", "pnm",
-        "psd",
-        "svg", "dng",
+        "psd", "svg", "dng",
     ]
 
     /// What lies in the folders beside the pictures that are learnt; folders that have nothing of that are left out.
