@@ -54,15 +54,18 @@ public struct Attention: Layer {
     /// - Parameters:
     ///   - x: `[batch, tokens, channels]`.
     ///   - context: `[batch, contextTokens, contextChannels]`; `x` itself for self-attention.
+    ///   - residual: what the output is added to, if anything.
     /// - Returns: `[batch, tokens, channels]`.
-    public func callAsFunction(_ x: Tensor, context: Tensor? = nil, _ pass: Pass) -> Tensor {
+    public func callAsFunction(
+        _ x: Tensor, context: Tensor? = nil, addedTo residual: Tensor? = nil, _ pass: Pass
+    ) -> Tensor {
         let x = pass.visit(site, .input, x)
         let context = context ?? x
         let q = pass.visit(site, .queries, byHead(queries(x, pass)))
         let k = pass.visit(site, .keys, byHead(keys(context, pass)))
         let v = pass.visit(site, .values, byHead(values(context, pass)))
         let read = pass.visit(site, .heads, mixingRegions(attend(q, k, v, pass), q, context, pass))
-        return pass.visit(site, .output, output(read.flattened(2...3), pass))
+        return output(read.flattened(2...3), addedTo: residual, of: site, pass)
     }
 
     /// Whether the projections round their input to bfloat16, so that whoever makes it may do so.

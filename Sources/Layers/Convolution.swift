@@ -32,6 +32,13 @@ public struct Convolution: Layer {
         return pass.visit(site, .output, pass.adapted(layer, input: x, at: site))
     }
 
+    /// The output added to a residual of its shape, in one step where nothing comes between.
+    public func callAsFunction(_ x: Tensor, addedTo residual: @autoclosure () -> Tensor, _ pass: Pass) -> Tensor {
+        if pass.isPlain { return convolution(x, weight, bias, geometry, addedTo: residual()) }
+        let y = self(x, pass)
+        return residual() + y
+    }
+
     /// Whether the layer rounds its input to bfloat16, so that whoever makes it may do so.
     public func roundsInput(_ pass: Pass) -> Bool { pass.roundsOperands(of: weight) }
 

@@ -23,11 +23,17 @@ public struct FeedForward: Layer {
         site = weights.site
     }
 
-    /// - Parameter x: `[..., channels]`.
-    public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+    /// - Parameters:
+    ///   - x: `[..., channels]`.
+    ///   - residual: what the output is added to, if anything.
+    public func callAsFunction(_ x: Tensor, addedTo residual: Tensor? = nil, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
-        let gated = geglu(projection(pass.visit(gateSite, .input, x), pass), rounded: output.roundsInput(pass))
-        return pass.visit(site, .output, output(pass.visit(gateSite, .output, gated), pass))
+        let isRounded = output.roundsInput(pass)
+        let gated =
+            pass.isPlain
+            ? geglu(x, of: projection.map, rounded: isRounded)
+            : geglu(projection(pass.visit(gateSite, .input, x), pass), rounded: isRounded)
+        return output(pass.visit(gateSite, .output, gated), addedTo: residual, of: site, pass)
     }
 
     /// Whether the first layer rounds its input to bfloat16, so that whoever makes it may do so.

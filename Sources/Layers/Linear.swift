@@ -37,6 +37,14 @@ public struct Linear: Layer {
         output(x, .linear, pass)
     }
 
+    /// The output as that of the module that ends with this layer, added to its residual, in one step where nothing comes
+    /// between.
+    func callAsFunction(_ x: Tensor, addedTo residual: Tensor?, of module: Int, _ pass: Pass) -> Tensor {
+        if pass.isPlain, let residual { return linear(x, weight, bias, addedTo: residual) }
+        let y = pass.visit(module, .output, self(x, pass))
+        return residual.map { $0 + y } ?? y
+    }
+
     /// The weight and the bias.
     public var map: AffineMap { AffineMap(weight: weight, bias: bias) }
 

@@ -67,6 +67,11 @@ public protocol Backend: AnyObject, Sendable {
     /// `linear` of one input with each of several weights: the same numbers, where there are short ways in less time.
     func linears(_ x: Tensor, _ maps: [AffineMap]) -> [Tensor]
     func convolution(_ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor
+    /// The results of the two, added to a tensor of their shape.
+    func linear(_ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor) -> Tensor
+    func convolution(
+        _ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, addedTo residual: Tensor
+    ) -> Tensor
     func convolutionInputGradient(
         _ gradient: Tensor, weight: Tensor, inputShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor
@@ -102,6 +107,8 @@ public protocol Backend: AnyObject, Sendable {
     ) -> NormGradients
     func geglu(_ x: Tensor) -> Tensor
     func roundedGEGLU(_ x: Tensor) -> Tensor
+    /// The same of a linear map's result.
+    func roundedGEGLU(_ x: Tensor, of map: AffineMap) -> Tensor
     func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor
     /// `silu(gate) * up` of equal shapes.
     func swiglu(gate: Tensor, up: Tensor) -> Tensor

@@ -8,6 +8,8 @@ public struct SceneDetail: Sendable, Hashable {
         case mouth
         /// Everything below the highest ridge of a landscape: ridges, trees, house and ground.
         case land
+        /// Where clouds are, or could be, of a landscape whose weather leaves it to their number how the sky looks.
+        case clouds
     }
 
     public let part: Part
@@ -32,11 +34,11 @@ public struct SceneDetail: Sendable, Hashable {
 }
 
 extension Scene {
-    /// Where the parts of the picture are: eyes and mouth of a portrait, the land of a landscape.
+    /// Where the parts of the picture are: eyes and mouth of a portrait, land and clouds of a landscape.
     public var details: [SceneDetail] {
         switch self {
         case .portrait(let portrait): PortraitArtist(portrait, on: Canvas(width: 1, height: 1)).details
-        case .landscape(let landscape): [landscape.land]
+        case .landscape(let landscape): [landscape.land] + landscape.clouds
         }
     }
 }
@@ -52,5 +54,12 @@ extension Landscape {
             case .hills: 0.5
             }
         return SceneDetail(part: .land, x: 0...1, y: top...1)
+    }
+
+    fileprivate var clouds: [SceneDetail] {
+        switch weather {
+        case .clear, .cloud: [SceneDetail(part: .clouds, x: 0...1, y: 0...0.45)]
+        case .rain, .snow, .fog: []
+        }
     }
 }

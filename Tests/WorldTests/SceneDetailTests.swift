@@ -63,6 +63,10 @@ import Testing
         let ridges = try share(of: .land, between: scene { $0.detailSeed = 1 }, scene { $0.detailSeed = 2 })
         let clouds = try share(of: .land, between: scene { $0.cloudCover = 0 }, scene { $0.cloudCover = 0.9 })
         #expect(house > 0.98 && trees > 0.98 && ridges > 0.5 && clouds < 0.5)
+        // A few clouds, behind the land; fog, rain and snow have a sky of their own.
+        let few = try share(of: .clouds, between: scene { $0.cloudCover = 0.05 }, scene { $0.cloudCover = 0.3 })
+        #expect(few > 0.9, "\(few)")
+        #expect(scene { $0.weather = .fog }.details.map(\.part) == [.land])
     }
 
     @Test func `coverage adds up to the part's area`() {

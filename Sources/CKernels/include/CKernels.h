@@ -29,3 +29,4 @@
 #include "tk_matvec.h"
 #include "tk_quantized.h"
 #include "tk_decoder.h"
+#include "tk_tiles.h"

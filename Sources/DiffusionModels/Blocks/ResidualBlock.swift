@@ -58,8 +58,8 @@ struct ResidualBlock: Layer {
         if let time, let timeProjection {
             h = h + timeProjection.spread(activation(time), height: h.size(2), width: h.size(3), pass)
         }
-        h = conv2(norm2(h, then: activation, rounded: conv2.roundsInput(pass), pass), pass)
-        return pass.visit(site, .output, (shortcut?(x, pass) ?? x) + h)
+        h = norm2(h, then: activation, rounded: conv2.roundsInput(pass), pass)
+        return pass.visit(site, .output, conv2(h, addedTo: shortcut?(x, pass) ?? x, pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

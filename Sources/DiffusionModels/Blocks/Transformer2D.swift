@@ -97,10 +97,11 @@ struct TransformerBlock: Layer {
     func callAsFunction(_ x: Tensor, context: Tensor, _ pass: Pass) -> Tensor {
         var h = pass.visit(site, .input, x)
         let first = norm1(h, rounded: selfAttention.roundsInput(pass), pass)
-        h = h + selfAttention(first, context: onlyCrossAttention ? context : nil, pass)
-        h = h + crossAttention(norm2(h, rounded: crossAttention.roundsInput(pass), pass), context: context, pass)
+        h = selfAttention(first, context: onlyCrossAttention ? context : nil, addedTo: h, pass)
+        let second = norm2(h, rounded: crossAttention.roundsInput(pass), pass)
+        h = crossAttention(second, context: context, addedTo: h, pass)
         let last = norm3(h, rounded: feedForward.roundsInput(pass), pass)
-        return pass.visit(site, .output, h + feedForward(last, pass))
+        return pass.visit(site, .output, feedForward(last, addedTo: h, pass))
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

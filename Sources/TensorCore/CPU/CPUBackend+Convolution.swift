@@ -10,6 +10,10 @@ extension CPUBackend {
         let key = key(
             .forward, x.shape, weight.shape, geometry, hasBias: bias != nil,
             table: weight.dtype == .bfloat16 ? bfloat16Table : nil)
+        if x.count > 0 && tilesFit(weight, geometry, isReversed: false) {
+            return tileConvolution(
+                x, weight: weight, bias: bias, outputShape: key.outputShape, padding: geometry.paddingBefore)
+        }
         return convolution(x, weight: weight, bias: bias, key)
     }
 
@@ -43,6 +47,10 @@ extension CPUBackend {
             return asMap(linear(rows(gradient), weight: matrix(weight).transposed(0, 1), bias: nil), like: inputShape)
         }
         if gradient.count == 0 { return full(0, shape: inputShape, dtype: .float32) }
+        if tilesFit(weight, geometry, isReversed: true) {
+            return tileInputGradient(
+                gradient, weight: weight, inputShape: inputShape, padding: geometry.paddingBefore)
+        }
         let usesTiles = weight.dtype == .bfloat16 && hasBFloat16Tiles
         return convolutionInputGradient(
             gradient, weight: weight,

@@ -85,6 +85,10 @@ extension CPUBackend {
         if weight.dtype.isQuantized {
             return quantizedLinear(x.reshaped([x.rank > 1 ? x.size(0) : 1, -1, k]), weight, bias, into: out)
         }
+        if tilesFit(rows: x.count / k, weight: weight) {
+            let rows = x.reshaped([-1, k]).converted(to: .bfloat16).withDenseRows
+            return tileLinear(rows, weight: weight, bias: bias, into: out)
+        }
         let rows = x.reshaped([batch, -1, k]).withUnitStride().converted(to: operandType)
         let (m, rowBytes) = (rows.size(1), rows.layout.strides[0] * operandType.byteCount)
         var key = MatmulKey(

@@ -13,11 +13,13 @@ enum PackedFormat: Hashable, Sendable {
     case winograd(tile: Int, isReversed: Bool)
     /// Quantised rows by `tk_pack_rows`.
     case byteProducts
+    /// bfloat16 weights by `tk_tile_pack`.
+    case tiles
 
     /// Whether it takes several times the memory of the weights.
     var isEnlarged: Bool {
         switch self {
-        case .primitive, .byteProducts: false
+        case .primitive, .byteProducts, .tiles: false
         case .winograd: true
         }
     }

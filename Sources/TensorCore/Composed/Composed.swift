@@ -83,6 +83,20 @@ extension Backend {
 
     public func roundedGEGLU(_ x: Tensor) -> Tensor { convert(geglu(x), to: .bfloat16) }
 
+    public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor) -> Tensor {
+        binary(.add, residual, linear(x, weight: weight, bias: bias))
+    }
+
+    public func convolution(
+        _ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, addedTo residual: Tensor
+    ) -> Tensor {
+        binary(.add, residual, convolution(x, weight: weight, bias: bias, geometry))
+    }
+
+    public func roundedGEGLU(_ x: Tensor, of map: AffineMap) -> Tensor {
+        roundedGEGLU(linear(x, weight: map.weight, bias: map.bias))
+    }
+
     public func gegluBackward(_ gradient: Tensor, x: Tensor) -> Tensor {
         Composed.gegluBackward(self, gradient, x: x)
     }

@@ -15,6 +15,19 @@ public func geglu(_ x: Tensor, rounded: Bool = false) -> Tensor {
     }
 }
 
+/// `geglu` of `linear`, in one step where the result is rounded and no gradients are recorded; its bits are those of the two.
+///
+/// - Parameter x: `[..., in]`; the map gives `[..., 2 * channels]`.
+/// - Returns: `[..., channels]`.
+public func geglu(_ x: Tensor, of map: AffineMap, rounded: Bool) -> Tensor {
+    let isFused = rounded && x.hasManyVectors && !x.isTracked && map.weight.roundsOperands
+    guard isFused && !(map.bias?.isTracked ?? false) else {
+        return geglu(linear(x, map.weight, map.bias), rounded: rounded)
+    }
+    let bias = map.bias?.converted(to: .float32)
+    return sharedBackend(x, map.weight, bias).roundedGEGLU(x, of: AffineMap(weight: map.weight, bias: bias))
+}
+
 /// The gated half of a SwiGLU feed-forward: `silu(gate) * up`, in one step and with the bits of the two.
 ///
 /// - Parameters:

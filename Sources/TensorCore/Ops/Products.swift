@@ -55,6 +55,34 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tens
     }
 }
 
+/// `residual + linear(x, weight, bias)`, in one step where the processor has tile registers and no gradients are recorded; its
+/// bits are those of the two.
+///
+/// - Parameter residual: `[..., out]`.
+public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, addedTo residual: Tensor) -> Tensor {
+    guard isFused(x, weight, bias, residual) else { return residual + linear(x, weight, bias) }
+    let bias = bias?.converted(to: .float32)
+    return sharedBackend(x, weight, bias).linear(operand(x, [weight]), weight: weight, bias: bias, addedTo: residual)
+}
+
+/// `residual + convolution(x, weight, bias, geometry)`, in one step where `linear` is.
+///
+/// - Parameter residual: `[batch, out, height', width']`.
+public func convolution(
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ geometry: ConvolutionGeometry, addedTo residual: Tensor
+) -> Tensor {
+    guard isFused(x, weight, bias, residual) else { return residual + convolution(x, weight, bias, geometry) }
+    let bias = bias?.converted(to: .float32)
+    return sharedBackend(x, weight, bias).convolution(
+        operand(x, [weight]), weight: weight, bias: bias, geometry, addedTo: residual)
+}
+
+/// Whether a product of these may be one step with the sum that follows.
+private func isFused(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ residual: Tensor) -> Bool {
+    let isTracked = x.isTracked || residual.isTracked || bias?.isTracked ?? false
+    return weight.roundsOperands && !isTracked && residual.dtype == .float32
+}
+
 /// `linear` of one input with each of several weights; for one vector a row without gradients, in one go.
 ///
 /// - Parameter x: `[..., in]`.

@@ -127,12 +127,14 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
         public var eyes: Double?
         public var mouth: Double?
         public var land: Double?
+        public var clouds: Double?
 
         subscript(part: SceneDetail.Part) -> Double {
             switch part {
             case .eyes: eyes ?? 1
             case .mouth: mouth ?? 1
             case .land: land ?? 1
+            case .clouds: clouds ?? 1
             }
         }
     }

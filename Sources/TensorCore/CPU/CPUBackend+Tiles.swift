@@ -1,0 +1,155 @@
+internal import CKernels
+
+/// Products of bfloat16 weights on tile registers (AMX): linear maps, convolutions of stride 1, and the gradients of
+/// their inputs.
+///
+/// Every output is one sum in a fixed order, so a row has the same bits alone and in any batch.
+extension CPUBackend {
+    /// Whether a linear map of so many rows runs on the tile kernel: whole steps of channels, a whole group of rows.
+    func tilesFit(rows: Int, weight: Tensor) -> Bool {
+        hasBFloat16Tiles && weight.dtype == .bfloat16 && rows >= 16 && weight.size(1) % 32 == 0
+            && weight.isMatrixOrTransposed
+    }
+
+    /// - Parameter x: `[rows, in]`, bfloat16, its rows without gaps between elements.
+    func tileLinear(
+        _ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor? = nil, into out: Tensor
+    ) -> Tensor {
+        let isTransposed = !weight.layout.isContiguous
+        // The weights of a gradient are the forward pass's, the other way round.
+        let stored = isTransposed ? weight.transposed(0, 1) : weight
+        return kernel(into: out, from: x, weight, bias, residual) {
+            let packed = tilePacked(stored)
+            turning(stored, isTransposed) { room in
+                tk_tile_linear(
+                    out.pointer(), x.pointer(), x.layout.strides[0], x.size(0), packed.pointer(),
+                    bias.map { UnsafePointer($0.pointer()) }, residual.map { UnsafePointer($0.pointer()) },
+                    weight.size(1), weight.size(0), room)
+            }
+            withExtendedLifetime(packed) {}
+        }
+    }
+
+    public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor) -> Tensor {
+        let k = weight.size(1)
+        guard x.count > 0, tilesFit(rows: x.count / k, weight: weight), x.hasManyVectors else {
+            return binary(.add, residual, linear(x, weight: weight, bias: bias))
+        }
+        let rows = x.reshaped([-1, k]).converted(to: .bfloat16).withDenseRows
+        let out = Tensor.empty(x.shape.dropLast() + [weight.size(0)])
+        return tileLinear(
+            rows, weight: weight, bias: bias?.contiguous(), addedTo: residual.contiguous(), into: out)
+    }
+
+    public func convolution(
+        _ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, addedTo residual: Tensor
+    ) -> Tensor {
+        guard x.count > 0, tilesFit(weight, geometry, isReversed: false) else {
+            return binary(.add, residual, convolution(x, weight: weight, bias: bias, geometry))
+        }
+        return tileConvolution(
+            x, weight: weight, isReversed: false, bias: bias?.contiguous(), addedTo: residual.channelsLast(),
+            outputShape: residual.shape, padding: geometry.paddingBefore)
+    }
+
+    public func roundedGEGLU(_ x: Tensor, of map: AffineMap) -> Tensor {
+        let (k, channels) = (x.size(-1), map.weight.size(0) / 2)
+        let fits =
+            x.count > 0 && tilesFit(rows: x.count / k, weight: map.weight) && map.weight.layout.isContiguous
+            && channels % 32 == 0
+        guard fits else { return roundedGEGLU(linear(x, weight: map.weight, bias: map.bias)) }
+        let rows = x.reshaped([-1, k]).converted(to: .bfloat16).withDenseRows
+        let bias = map.bias?.contiguous()
+        let out = Tensor.empty(x.shape.dropLast() + [channels], dtype: .bfloat16)
+        return kernel(into: out, from: rows, map.weight, bias) {
+            let packed = tilePacked(map.weight)
+            tk_tile_geglu(
+                out.pointer(), rows.pointer(), rows.layout.strides[0], rows.size(0), packed.pointer(),
+                bias.map { UnsafePointer($0.pointer()) }, k, channels)
+            withExtendedLifetime(packed) {}
+        }
+    }
+
+    /// - Parameter isReversed: whether this is the gradient of the input of a convolution with these weights.
+    func tilesFit(_ weight: Tensor, _ geometry: ConvolutionGeometry, isReversed: Bool) -> Bool {
+        let channels = isReversed ? weight.size(0) : weight.size(1)
+        // The form of a gradient is made from that of the weights.
+        let areWhole = channels % 32 == 0 && (!isReversed || weight.size(1) % 32 == 0)
+        return hasBFloat16Tiles && weight.dtype == .bfloat16 && geometry.stride == 1 && geometry.dilation == 1
+            && geometry.groups == 1 && areWhole && weight.layout.isContiguous && weight.size(2) * weight.size(3) <= 64
+            && zip(geometry.paddingBefore + geometry.paddingAfter, [0, 1, 0, 1]).allSatisfy {
+                (0..<weight.size(2 + $1)).contains($0)
+            }
+    }
+
+    func tileConvolution(_ x: Tensor, weight: Tensor, bias: Tensor?, outputShape: [Int], padding: [Int]) -> Tensor {
+        tileConvolution(
+            x, weight: weight, isReversed: false, bias: bias?.contiguous(), outputShape: outputShape, padding: padding)
+    }
+
+    /// A convolution of the output's gradient with the weights turned by half a turn, input and output channels swapped.
+    func tileInputGradient(_ gradient: Tensor, weight: Tensor, inputShape: [Int], padding: [Int]) -> Tensor {
+        tileConvolution(
+            gradient, weight: weight, isReversed: true, bias: nil, outputShape: inputShape,
+            padding: (0..<2).map { weight.size(2 + $0) - 1 - padding[$0] })
+    }
+
+    private func tileConvolution(
+        _ x: Tensor, weight: Tensor, isReversed: Bool, bias: Tensor?, addedTo residual: Tensor? = nil,
+        outputShape: [Int], padding: [Int]
+    ) -> Tensor {
+        let x = (x.dtype == .bfloat16 ? x : x.converted(to: .float32)).channelsLast()
+        let out = Tensor.empty(Layout(shape: outputShape, order: [0, 2, 3, 1]))
+        return kernel(into: out, from: x, weight, bias, residual) {
+            let packed = tilePacked(weight)
+            var map = tk_tile_map(
+                batch: x.size(0), in_channels: x.size(1), out_channels: outputShape[1], in_height: x.size(2),
+                in_width: x.size(3), out_height: outputShape[2], out_width: outputShape[3],
+                kernel_height: weight.size(2), kernel_width: weight.size(3), pad_top: padding[0], pad_left: padding[1])
+            let scratch = Tensor.empty([tk_tile_convolution_scratch(&map)], dtype: .bfloat16)
+            turning(weight, isReversed) { room in
+                tk_tile_convolution(
+                    out.pointer(), x.rawPointer, x.dtype == .bfloat16, packed.pointer(),
+                    bias.map { UnsafePointer($0.pointer()) }, residual.map { UnsafePointer($0.pointer()) }, &map,
+                    scratch.pointer(), room)
+            }
+            withExtendedLifetime((packed, scratch)) {}
+        }
+    }
+
+    private func tileShape(_ weight: Tensor) -> tk_tile_weights {
+        tk_tile_weights(
+            out_channels: weight.size(0), in_channels: weight.size(1), taps: weight.shape.dropFirst(2).reduce(1, *))
+    }
+
+    /// The form that the kernels read, of weights `[out, in, ...]`.
+    private func tilePacked(_ weight: Tensor) -> Tensor {
+        var shape = tileShape(weight)
+        let byteCount = tk_tile_packed_count(&shape) * DType.bfloat16.byteCount
+        return products.packed(weight, format: .tiles, byteCount: byteCount) { packed in
+            let plain = weight.transient
+            tk_tile_pack(packed.pointer(), plain.pointer(), &shape)
+            withExtendedLifetime(plain) {}
+        }
+    }
+
+    /// Lends room for the gradients of inputs to turn weights in; nil where the weights serve as they are.
+    private func turning<Result>(
+        _ weight: Tensor, _ isReversed: Bool, _ body: (UnsafeMutablePointer<UInt16>?) -> Result
+    ) -> Result {
+        guard isReversed else { return body(nil) }
+        var shape = tileShape(weight)
+        let room = Tensor.empty([tk_tile_turned_scratch(&shape)], dtype: .bfloat16)
+        defer { withExtendedLifetime(room) {} }
+        return body(room.pointer())
+    }
+}
+
+extension Tensor {
+    /// A matrix whose rows have no gaps between elements and do not overlap.
+    var withDenseRows: Tensor { layout.strides[1] == 1 && layout.strides[0] >= size(1) ? self : contiguous() }
+
+    fileprivate var isMatrixOrTransposed: Bool {
+        rank == 2 && (layout.isContiguous || (transposed(0, 1).layout.isContiguous && size(0) % 32 == 0))
+    }
+}
