@@ -91,12 +91,14 @@ typedef __bf16 bfloat;
 
 // Rows of products: positions of x, each of which gives one row of the result or none.
 typedef struct positions {
-    // Groups of 16 positions: in one image, and in all.
-    size_t image_groups, groups;
-    // Of an image: elements of x between images, positions of a row, those among them that give outputs, rows.
-    size_t image_stride, row_positions, width, height;
-    // Elements of x between positions.
+    // Groups of 16 positions: in one image, in all, and in a row of outputs; 0 in a row where groups go on across rows and
+    // what lies between the rows is left out.
+    size_t image_groups, groups, row_groups;
+    // Of outputs, and the positions of a row where groups go on.
+    size_t width, height, row_positions;
+    // Elements of x between positions, rows of outputs and images.
     ptrdiff_t stride;
+    size_t row_stride, image_stride;
     // Whether the last group begins early, to end with the last position.
     bool overlaps;
 } positions;
@@ -114,19 +116,19 @@ typedef struct product {
     atomic_size_t next;
 } product;
 
-// The first position of a group, counted in its image.
+// The first position of a group of an image.
 static inline size_t first_position(const positions *at, size_t group) {
     const size_t first = group * SIDE, count = at->height * at->width;
-    if (at->overlaps) return first + SIDE <= count ? first : count - SIDE;
-    // Where rows of outputs are whole groups, no position between them is computed.
-    if (at->width % SIDE == 0) return first / at->width * at->row_positions + first % at->width;
-    return first;
+    return at->overlaps && first + SIDE > count ? count - SIDE : first;
 }
 
 static inline const bfloat *group_input(const product *p, size_t group) {
     const positions *at = &p->at;
-    return p->x + group / at->image_groups * at->image_stride +
-           (ptrdiff_t)first_position(at, group % at->image_groups) * at->stride;
+    const bfloat *image = p->x + group / at->image_groups * at->image_stride;
+    const size_t in_image = group % at->image_groups;
+    if (!at->row_groups) return image + (ptrdiff_t)first_position(at, in_image) * at->stride;
+    const size_t y = in_image / at->row_groups, x = in_image % at->row_groups * SIDE;
+    return image + y * at->row_stride + (ptrdiff_t)x * at->stride;
 }
 
 // sums (32, 32) = two groups by two tiles of channels, `apart` in the weights; `second` is null where there is one group.
@@ -168,7 +170,7 @@ TK_AMX static inline void multiply(const product *p, float *sums, const bfloat *
 TK_AMX static inline void store_group(const product *p, const float *sums, size_t group, size_t column) {
     const positions *at = &p->at;
     const size_t in_image = group % at->image_groups, image = group / at->image_groups;
-    const size_t first = first_position(at, in_image), skipped = at->overlaps ? in_image * SIDE - first : 0;
+    const size_t first = first_position(at, in_image), skipped = in_image * SIDE - first;
     const size_t left = p->out_channels - column;
     const __mmask16 low = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
     const __mmask16 high = left >= 32 ? 0xffff : left <= 16 ? 0 : (__mmask16)((1u << (left - 16)) - 1);
@@ -178,7 +180,8 @@ TK_AMX static inline void store_group(const product *p, const float *sums, size_
         bias[1] = _mm512_maskz_loadu_ps(high, p->bias + column + 16);
     }
     for (size_t i = skipped; i < SIDE; i++) {
-        const size_t position = first + i, y = position / at->row_positions, x = position % at->row_positions;
+        const size_t y = at->row_groups ? in_image / at->row_groups : (first + i) / at->row_positions;
+        const size_t x = at->row_groups ? in_image % at->row_groups * SIDE + i : (first + i) % at->row_positions;
         if (x >= at->width || y >= at->height) continue;
         const size_t place = ((image * at->height + y) * at->width + x) * p->out_channels + column;
         __m512 left_sums = _mm512_add_ps(_mm512_loadu_ps(sums + i * PANEL), bias[0]);
@@ -273,7 +276,9 @@ static void run(product *p) {
 static void run_rows(product *p, ptrdiff_t stride, size_t rows) {
     p->taps = 1;
     const size_t groups = groups_of(rows, SIDE);
-    p->at = (positions){groups, groups, 0, rows, rows, 1, stride, true};
+    p->at = (positions){.image_groups = groups, .groups = groups, .width = 1, .height = rows, .row_positions = 1};
+    p->at.stride = stride;
+    p->at.overlaps = true;
     run(p);
 }
 
@@ -308,8 +313,8 @@ typedef struct padding {
     bool is_bfloat16;
 } padding;
 
-static size_t padded_height(const tk_tile_map *s) { return s->out_height + s->kernel_height - 1; }
-static size_t padded_width(const tk_tile_map *s) { return s->out_width + s->kernel_width - 1; }
+static size_t padded_height(const tk_tile_map *s) { return (s->out_height - 1) * s->stride + s->kernel_height; }
+static size_t padded_width(const tk_tile_map *s) { return (s->out_width - 1) * s->stride + s->kernel_width; }
 
 TK_AMX static void pad_rows(void *context, size_t begin, size_t end, size_t thread) {
     (void)thread;
@@ -324,7 +329,9 @@ TK_AMX static void pad_rows(void *context, size_t begin, size_t end, size_t thre
             memset(out, 0, width * channels * sizeof(bfloat));
             continue;
         }
-        const size_t used = s->in_width * channels, start = (image * s->in_height + y) * used;
+        // Columns that no output reads are left out.
+        const size_t read = width - s->pad_left < s->in_width ? width - s->pad_left : s->in_width;
+        const size_t used = read * channels, start = (image * s->in_height + y) * s->in_width * channels;
         const size_t before = s->pad_left * channels, after = width * channels - before - used;
         memset(out, 0, before * sizeof(bfloat));
         memset(out + before + used, 0, after * sizeof(bfloat));
@@ -342,7 +349,7 @@ TK_AMX static void pad_rows(void *context, size_t begin, size_t end, size_t thre
 
 size_t tk_tile_convolution_scratch(const tk_tile_map *s) {
     // The last group may reach beyond the last position.
-    return (s->batch * padded_height(s) * padded_width(s) + SIDE + s->kernel_width) * s->in_channels;
+    return (s->batch * padded_height(s) * padded_width(s) + SIDE * s->stride + s->kernel_width) * s->in_channels;
 }
 
 void tk_tile_convolution(float *out, const void *x, bool is_bfloat16, const uint16_t *packed, const float *bias,
@@ -360,11 +367,16 @@ void tk_tile_convolution(float *out, const void *x, bool is_bfloat16, const uint
     for (size_t tap = 0; tap < p.taps; tap++) {
         p.tap_offsets[tap] = (ptrdiff_t)((tap / s->kernel_width * width + tap % s->kernel_width) * channels);
     }
-    const bool isWhole = s->out_width % SIDE == 0;
-    const size_t count = isWhole ? s->out_height * s->out_width : (s->out_height - 1) * width + s->out_width;
-    const size_t groups = groups_of(count, SIDE);
-    p.at = (positions){groups,       groups * s->batch, height * width * channels, width,
-                       s->out_width, s->out_height,     (ptrdiff_t)channels,       false};
+    positions *at = &p.at;
+    *at = (positions){.width = s->out_width, .height = s->out_height, .row_positions = width};
+    at->stride = (ptrdiff_t)(s->stride * channels);
+    at->row_stride = s->stride * width * channels;
+    at->image_stride = height * width * channels;
+    // Rows of whole groups leave nothing out; strides would leave out whole rows.
+    if (s->out_width % SIDE == 0 || s->stride > 1) at->row_groups = groups_of(s->out_width, SIDE);
+    at->image_groups = at->row_groups ? at->row_groups * s->out_height
+                                      : groups_of((s->out_height - 1) * width + s->out_width, SIDE);
+    at->groups = at->image_groups * s->batch;
     run(&p);
 }
 

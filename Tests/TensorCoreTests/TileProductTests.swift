@@ -8,6 +8,7 @@ import Testing
         let height: Int, width: Int, inputs: Int, outputs: Int, kernel: Int
         var before = [1, 1]
         var after = [1, 1]
+        var stride = 1
         var testDescription: String { "\(inputs)x\(height)x\(width)->\(outputs), kernel \(kernel)" }
     }
 
@@ -21,6 +22,9 @@ import Testing
         Map(height: 18, width: 18, inputs: 32, outputs: 5, kernel: 3, before: [0, 0], after: [0, 0]),
         Map(height: 10, width: 11, inputs: 32, outputs: 32, kernel: 5, before: [2, 2], after: [2, 2]),
         Map(height: 36, width: 16, inputs: 32, outputs: 96, kernel: 3),
+        Map(height: 9, width: 70, inputs: 32, outputs: 64, kernel: 3, stride: 2),
+        Map(height: 12, width: 64, inputs: 32, outputs: 64, kernel: 3, before: [0, 0], stride: 2),
+        Map(height: 1, width: 2, inputs: 32, outputs: 32, kernel: 3, stride: 2),
     ]
 
     private let backend = CPUBackend.shared
@@ -33,7 +37,8 @@ import Testing
         let x = generator.normals([2, map.inputs, map.height, map.width])
         let weight = generator.normals([map.outputs, map.inputs, map.kernel, map.kernel]).converted(to: .bfloat16)
         let bias = generator.normals([map.outputs])
-        let geometry = ConvolutionGeometry(paddingBefore: map.before, paddingAfter: map.after)
+        let geometry = ConvolutionGeometry(
+            stride: map.stride, paddingBefore: map.before, paddingAfter: map.after)
         #expect(backend.tilesFit(weight, geometry, isReversed: false))
         let half = x.converted(to: .bfloat16)
         let exact = convolution(half.converted(to: .float32), weight.converted(to: .float32), bias, geometry)
@@ -60,13 +65,14 @@ import Testing
         let x = generator.normals([2, map.inputs, map.height, map.width])
         let weight = generator.normals([map.outputs, map.inputs, map.kernel, map.kernel]).converted(to: .bfloat16)
         let frozen = weight.frozen()
-        let geometry = ConvolutionGeometry(paddingBefore: map.before, paddingAfter: map.after)
+        let geometry = ConvolutionGeometry(
+            stride: map.stride, paddingBefore: map.before, paddingAfter: map.after)
         let output = convolution(x, weight.converted(to: .float32), nil, geometry)
         let gradient = generator.normals(output.shape).converted(to: .bfloat16).converted(to: .float32)
         // The kept form of a forward pass is what the gradient's is made from.
         if isKept { _ = convolution(x, frozen, nil, geometry) }
         let fits = backend.tilesFit(frozen, geometry, isReversed: true)
-        #expect(fits == (map.outputs % 32 == 0))
+        #expect(fits == (map.outputs % 32 == 0 && map.stride == 1))
         let exact = backend.convolutionInputGradient(
             gradient, weight: weight.converted(to: .float32), inputShape: x.shape, geometry)
         for _ in 0..<2 {
@@ -75,7 +81,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [16, 17, 77, 550], [(32, 16), (96, 33), (320, 64), (64, 200)])
+    @Test(arguments: [2, 16, 17, 77, 550], [(32, 16), (96, 33), (320, 64), (64, 200)])
     func `a linear map is the sum of rounded products`(_ rows: Int, _ channels: (inputs: Int, outputs: Int)) {
         guard backend.hasBFloat16Tiles else { return }
         var generator = Generator(seed: 23)
@@ -85,12 +91,14 @@ import Testing
         let half = x.converted(to: .bfloat16).converted(to: .float32)
         let exact = linear(half, weight.converted(to: .float32), bias)
         let frozen = weight.frozen()
-        #expect(backend.tilesFit(rows: rows, weight: frozen))
+        #expect(backend.tilesFit(frozen))
         let once = linear(x, frozen, bias)
         #expect(relativeL2(once, exact) < tolerance)
         #expect(isBitEqual(linear(x.converted(to: .bfloat16), frozen, bias), once))
-        let first = linear(x.narrowed(1, start: 0, count: 16), frozen, bias)
-        #expect(isBitEqual(first, once.narrowed(1, start: 0, count: 16)))
+        for count in [2, 9, 16] where count <= rows {
+            let first = linear(x.narrowed(1, start: 0, count: count), frozen, bias)
+            #expect(isBitEqual(first, once.narrowed(1, start: 0, count: count)))
+        }
         // Rows that lie apart.
         let apart = concatenated([x, x], axis: 2).narrowed(2, start: 0, count: channels.inputs)
         #expect(isBitEqual(linear(apart, frozen, bias), once))
@@ -106,7 +114,8 @@ import Testing
         #expect(relativeL2(linear(gradient, frozen.transposed(0, 1)), turned) < tolerance)
     }
 
-    @Test(arguments: [16, 45, 530], [32, 96]) func `gates are those of the linear map`(_ rows: Int, _ channels: Int) {
+    @Test(arguments: [3, 16, 45, 530], [32, 96]) func `gates are those of the linear map`(_ rows: Int, _ channels: Int)
+    {
         var generator = Generator(seed: 24)
         let x = generator.normals([2, rows, 64])
         let weight = generator.normals([2 * channels, 64]).converted(to: .bfloat16).frozen()
@@ -117,5 +126,23 @@ import Testing
         }
         let single = geglu(x.narrowed(1, start: 0, count: 1), of: AffineMap(weight: weight, bias: nil), rounded: true)
         #expect(single.dtype == .float32)
+    }
+
+    /// Few rows and strides, too: what is left to others, their threads might divide.
+    @Test func `the number of threads does not show`() {
+        var generator = Generator(seed: 25)
+        let (rows, map) = (generator.normals([1, 5, 320]), generator.normals([1, 64, 9, 6]))
+        let matrix = generator.normals([640, 320]).converted(to: .bfloat16).frozen()
+        let kernel = generator.normals([96, 64, 3, 3]).converted(to: .bfloat16).frozen()
+        let threads = ComputeThread.shared.threadCount
+        defer { ComputeThread.shared.threadCount = threads }
+        let results = [1, 2, 3, 7].map { count in
+            ComputeThread.shared.threadCount = count
+            return [linear(rows, matrix)]
+                + [1, 2].map { convolution(map, kernel, nil, ConvolutionGeometry(stride: $0, padding: 1)) }
+        }
+        for others in results.dropFirst() {
+            for (one, other) in zip(results[0], others) { #expect(isBitEqual(one, other)) }
+        }
     }
 }

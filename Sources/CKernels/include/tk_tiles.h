@@ -12,12 +12,11 @@ typedef struct tk_tile_weights {
     size_t out_channels, in_channels, taps;
 } tk_tile_weights;
 
-// A convolution of stride 1 over channels-last maps. in_channels is a multiple of 32; the input map has
-// height + kernel_height - 1 - all padding rows, columns alike.
+// A convolution over channels-last maps. in_channels is a multiple of 32.
 typedef struct tk_tile_map {
     size_t batch, in_channels, out_channels;
     size_t in_height, in_width, out_height, out_width;
-    size_t kernel_height, kernel_width, pad_top, pad_left;
+    size_t kernel_height, kernel_width, stride, pad_top, pad_left;
 } tk_tile_map;
 
 // Elements of the packed form: out_channels is rounded up to a multiple of 32.
@@ -45,7 +44,8 @@ void tk_tile_geglu(uint16_t *out, const uint16_t *x, ptrdiff_t stride, size_t ro
 // Elements of scratch, bfloat16 each: the input with its padding.
 size_t tk_tile_convolution_scratch(const tk_tile_map *shape);
 
-// x is fp32 (rounded on the way) or bfloat16, (batch, in_height, in_width, in_channels); the residual is shaped as out. Where `turned` is not null, the
-// weights are those of a convolution from out_channels to in_channels, and taken from the last tap to the first.
+// x is fp32 (rounded on the way) or bfloat16, (batch, in_height, in_width, in_channels); the residual is shaped as out.
+// Where `turned` is not null, the weights are those of a convolution of stride 1 from out_channels to in_channels, taken from
+// the last tap to the first.
 void tk_tile_convolution(float *out, const void *x, bool is_bfloat16, const uint16_t *packed, const float *bias,
                          const float *residual, const tk_tile_map *shape, uint16_t *scratch, uint16_t *turned);

@@ -11,8 +11,7 @@ extension CPUBackend {
             .forward, x.shape, weight.shape, geometry, hasBias: bias != nil,
             table: weight.dtype == .bfloat16 ? bfloat16Table : nil)
         if x.count > 0 && tilesFit(weight, geometry, isReversed: false) {
-            return tileConvolution(
-                x, weight: weight, bias: bias, outputShape: key.outputShape, padding: geometry.paddingBefore)
+            return tileConvolution(x, weight: weight, bias: bias, outputShape: key.outputShape, geometry)
         }
         return convolution(x, weight: weight, bias: bias, key)
     }

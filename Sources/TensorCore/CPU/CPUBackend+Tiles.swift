@@ -1,20 +1,30 @@
 internal import CKernels
 
-/// Products of bfloat16 weights on tile registers (AMX): linear maps, convolutions of stride 1, and the gradients of
-/// their inputs.
+/// Products of bfloat16 weights on tile registers (AMX): linear maps, convolutions, and the gradients of their inputs.
 ///
 /// Every output is one sum in a fixed order, so a row has the same bits alone and in any batch.
 extension CPUBackend {
-    /// Whether a linear map of so many rows runs on the tile kernel: whole steps of channels, a whole group of rows.
-    func tilesFit(rows: Int, weight: Tensor) -> Bool {
-        hasBFloat16Tiles && weight.dtype == .bfloat16 && rows >= 16 && weight.size(1) % 32 == 0
-            && weight.isMatrixOrTransposed
+    /// Whether a linear map runs on the tile kernel, whatever the number of rows: else a row's bits would depend on it.
+    func tilesFit(_ weight: Tensor) -> Bool {
+        hasBFloat16Tiles && weight.dtype == .bfloat16 && weight.size(1) % 32 == 0 && weight.isMatrixOrTransposed
     }
 
-    /// - Parameter x: `[rows, in]`, bfloat16, its rows without gaps between elements.
-    func tileLinear(
-        _ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor? = nil, into out: Tensor
-    ) -> Tensor {
+    /// `[..., in]` as rows of bfloat16 without gaps between elements, at least a group of 16.
+    private func tileRows(_ x: Tensor) -> Tensor {
+        let rows = x.reshaped([-1, x.size(-1)]).converted(to: .bfloat16)
+        guard rows.size(0) < 16 else { return rows.withDenseRows }
+        return concatenated([rows, Tensor.zeros([16 - rows.size(0), x.size(-1)]).converted(to: .bfloat16)], axis: 0)
+    }
+
+    /// - Parameter x: `[..., in]`.
+    func tileLinear(_ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor? = nil) -> Tensor {
+        let shape = x.shape.dropLast() + [weight.size(0)]
+        let count = x.count / x.size(-1)
+        if count < 16 {
+            let rows = tileLinear(tileRows(x), weight: weight, bias: bias).narrowed(0, start: 0, count: count)
+            return residual.map { binary(.add, $0, rows.reshaped(Array(shape))) } ?? rows.reshaped(Array(shape))
+        }
+        let (x, out) = (tileRows(x), Tensor.empty(Array(shape)))
         let isTransposed = !weight.layout.isContiguous
         // The weights of a gradient are the forward pass's, the other way round.
         let stored = isTransposed ? weight.transposed(0, 1) : weight
@@ -31,14 +41,10 @@ extension CPUBackend {
     }
 
     public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor) -> Tensor {
-        let k = weight.size(1)
-        guard x.count > 0, tilesFit(rows: x.count / k, weight: weight), x.hasManyVectors else {
+        guard x.count > 0, tilesFit(weight), x.hasManyVectors else {
             return binary(.add, residual, linear(x, weight: weight, bias: bias))
         }
-        let rows = x.reshaped([-1, k]).converted(to: .bfloat16).withDenseRows
-        let out = Tensor.empty(x.shape.dropLast() + [weight.size(0)])
-        return tileLinear(
-            rows, weight: weight, bias: bias?.contiguous(), addedTo: residual.contiguous(), into: out)
+        return tileLinear(x, weight: weight, bias: bias?.contiguous(), addedTo: residual.contiguous())
     }
 
     public func convolution(
@@ -48,17 +54,15 @@ extension CPUBackend {
             return binary(.add, residual, convolution(x, weight: weight, bias: bias, geometry))
         }
         return tileConvolution(
-            x, weight: weight, isReversed: false, bias: bias?.contiguous(), addedTo: residual.channelsLast(),
-            outputShape: residual.shape, padding: geometry.paddingBefore)
+            x, weight: weight, bias: bias, addedTo: residual, outputShape: residual.shape, geometry)
     }
 
     public func roundedGEGLU(_ x: Tensor, of map: AffineMap) -> Tensor {
         let (k, channels) = (x.size(-1), map.weight.size(0) / 2)
         let fits =
-            x.count > 0 && tilesFit(rows: x.count / k, weight: map.weight) && map.weight.layout.isContiguous
-            && channels % 32 == 0
+            x.count >= 16 * k && tilesFit(map.weight) && map.weight.layout.isContiguous && channels % 32 == 0
         guard fits else { return roundedGEGLU(linear(x, weight: map.weight, bias: map.bias)) }
-        let rows = x.reshaped([-1, k]).converted(to: .bfloat16).withDenseRows
+        let rows = tileRows(x)
         let bias = map.bias?.contiguous()
         let out = Tensor.empty(x.shape.dropLast() + [channels], dtype: .bfloat16)
         return kernel(into: out, from: rows, map.weight, bias) {
@@ -75,28 +79,33 @@ extension CPUBackend {
         let channels = isReversed ? weight.size(0) : weight.size(1)
         // The form of a gradient is made from that of the weights.
         let areWhole = channels % 32 == 0 && (!isReversed || weight.size(1) % 32 == 0)
-        return hasBFloat16Tiles && weight.dtype == .bfloat16 && geometry.stride == 1 && geometry.dilation == 1
+        return hasBFloat16Tiles && weight.dtype == .bfloat16 && (geometry.stride == 1 || !isReversed)
+            && geometry.dilation == 1
             && geometry.groups == 1 && areWhole && weight.layout.isContiguous && weight.size(2) * weight.size(3) <= 64
             && zip(geometry.paddingBefore + geometry.paddingAfter, [0, 1, 0, 1]).allSatisfy {
                 (0..<weight.size(2 + $1)).contains($0)
             }
     }
 
-    func tileConvolution(_ x: Tensor, weight: Tensor, bias: Tensor?, outputShape: [Int], padding: [Int]) -> Tensor {
+    func tileConvolution(
+        _ x: Tensor, weight: Tensor, bias: Tensor?, addedTo residual: Tensor? = nil, outputShape: [Int],
+        _ geometry: ConvolutionGeometry
+    ) -> Tensor {
         tileConvolution(
-            x, weight: weight, isReversed: false, bias: bias?.contiguous(), outputShape: outputShape, padding: padding)
+            x, weight: weight, isReversed: false, bias: bias?.contiguous(), addedTo: residual?.channelsLast(),
+            outputShape: outputShape, stride: geometry.stride, padding: geometry.paddingBefore)
     }
 
     /// A convolution of the output's gradient with the weights turned by half a turn, input and output channels swapped.
     func tileInputGradient(_ gradient: Tensor, weight: Tensor, inputShape: [Int], padding: [Int]) -> Tensor {
         tileConvolution(
-            gradient, weight: weight, isReversed: true, bias: nil, outputShape: inputShape,
+            gradient, weight: weight, isReversed: true, bias: nil, addedTo: nil, outputShape: inputShape, stride: 1,
             padding: (0..<2).map { weight.size(2 + $0) - 1 - padding[$0] })
     }
 
     private func tileConvolution(
-        _ x: Tensor, weight: Tensor, isReversed: Bool, bias: Tensor?, addedTo residual: Tensor? = nil,
-        outputShape: [Int], padding: [Int]
+        _ x: Tensor, weight: Tensor, isReversed: Bool, bias: Tensor?, addedTo residual: Tensor?, outputShape: [Int],
+        stride: Int, padding: [Int]
     ) -> Tensor {
         let x = (x.dtype == .bfloat16 ? x : x.converted(to: .float32)).channelsLast()
         let out = Tensor.empty(Layout(shape: outputShape, order: [0, 2, 3, 1]))
@@ -105,7 +114,8 @@ extension CPUBackend {
             var map = tk_tile_map(
                 batch: x.size(0), in_channels: x.size(1), out_channels: outputShape[1], in_height: x.size(2),
                 in_width: x.size(3), out_height: outputShape[2], out_width: outputShape[3],
-                kernel_height: weight.size(2), kernel_width: weight.size(3), pad_top: padding[0], pad_left: padding[1])
+                kernel_height: weight.size(2), kernel_width: weight.size(3), stride: stride, pad_top: padding[0],
+                pad_left: padding[1])
             let scratch = Tensor.empty([tk_tile_convolution_scratch(&map)], dtype: .bfloat16)
             turning(weight, isReversed) { room in
                 tk_tile_convolution(

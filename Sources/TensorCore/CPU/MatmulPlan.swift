@@ -69,6 +69,7 @@ extension CPUBackend {
 
     public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor {
         if let products = vectorProducts(x, [AffineMap(weight: weight, bias: bias)]) { return products[0] }
+        if x.count > 0 && tilesFit(weight) { return tileLinear(x, weight: weight, bias: bias?.contiguous()) }
         let (k, n) = (weight.size(1), weight.size(0))
         let out = Tensor.empty(x.shape.dropLast() + [n])
         if out.count == 0 { return out }
@@ -84,10 +85,6 @@ extension CPUBackend {
         let bias = bias?.contiguous()
         if weight.dtype.isQuantized {
             return quantizedLinear(x.reshaped([x.rank > 1 ? x.size(0) : 1, -1, k]), weight, bias, into: out)
-        }
-        if tilesFit(rows: x.count / k, weight: weight) {
-            let rows = x.reshaped([-1, k]).converted(to: .bfloat16).withDenseRows
-            return tileLinear(rows, weight: weight, bias: bias, into: out)
         }
         let rows = x.reshaped([batch, -1, k]).withUnitStride().converted(to: operandType)
         let (m, rowBytes) = (rows.size(1), rows.layout.strides[0] * operandType.byteCount)
