@@ -209,17 +209,17 @@ TK_AMX static void gate_group(uint16_t *out, const float *sums, const float *bia
 }
 
 // A panel of gated channels by one or two groups of rows: its two tiles in turn, each beside that of its gates.
-TK_AMX static void gated_groups(const product *p, float *sums, size_t group, bool hasSecond, size_t panel,
+TK_AMX static void gated_groups(const product *p, float *sums, size_t group, bool has_second, size_t panel,
                                 bool is_first_use) {
     static const float none[SIDE];
     const size_t channels = p->out_channels / 2, size = PANEL * p->in_channels;
     for (size_t side = 0; side < 2; side++) {
         const size_t column = panel * PANEL + side * SIDE;
-        multiply(p, sums, group_input(p, group), hasSecond ? group_input(p, group + 1) : NULL,
+        multiply(p, sums, group_input(p, group), has_second ? group_input(p, group + 1) : NULL,
                  p->weights + panel * size + side * TILE, p->panels * size, is_first_use);
         const float *bias = p->bias ? p->bias + column : none;
         const float *gate_bias = p->bias ? p->bias + channels + column : none;
-        for (size_t i = 0; i < (hasSecond ? 2 : 1); i++) {
+        for (size_t i = 0; i < (has_second ? 2 : 1); i++) {
             const size_t first = first_position(&p->at, group + i), skipped = (group + i) * SIDE - first;
             uint16_t rows[SIDE * SIDE];
             gate_group(rows, sums + i * SIDE * PANEL, bias, gate_bias);
@@ -249,15 +249,15 @@ TK_AMX static void product_body(void *context, size_t begin, size_t end, size_t 
             weights = (const bfloat *)turned;
         }
         for (size_t group = start; group < stop; group += 2) {
-            const bool hasSecond = group + 1 < stop;
+            const bool has_second = group + 1 < stop;
             if (p->gated) {
-                gated_groups(p, sums, group, hasSecond, panel, group == start);
+                gated_groups(p, sums, group, has_second, panel, group == start);
                 continue;
             }
-            multiply(p, sums, group_input(p, group), hasSecond ? group_input(p, group + 1) : NULL, weights, TILE,
+            multiply(p, sums, group_input(p, group), has_second ? group_input(p, group + 1) : NULL, weights, TILE,
                      group == start);
             store_group(p, sums, group, panel * PANEL);
-            if (hasSecond) store_group(p, sums + SIDE * PANEL, group + 1, panel * PANEL);
+            if (has_second) store_group(p, sums + SIDE * PANEL, group + 1, panel * PANEL);
         }
     }
     _tile_release();
