@@ -21,7 +21,7 @@ public final class CPUBackend: Backend {
         instructionSet: String(cString: tk_instruction_set()),
         rows: getenv("ATELIER_KERNELS").map { String(cString: $0) } == "plain" ? [] : KernelTable.rows)
     /// For convolutions with bfloat16 weights and, on tile registers, their input gradients, where the processor multiplies
-    /// such numbers itself.
+    /// such numbers itself and the own tile kernels do not fit.
     ///
     /// Tile registers beat fp32 Winograd at every size (1460 against 383 GFLOP/s at 320x64x64 on one core, 462 against
     /// 167 at 1280x8x8). With bfloat16 dot products alone (467 GFLOP/s at best), Winograd stays ahead from 32x32 on.
