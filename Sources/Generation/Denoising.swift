@@ -25,7 +25,7 @@ public struct Denoising: Sendable {
     private var sampler: Sampler
     /// Evaluations of the model done.
     private var evaluation: Int
-    private var random: TorchGenerator
+    private var random: any RandomSource
     let model: StableDiffusion
     private var guided: GuidedRows
     private let start: StartingLatents?
@@ -63,11 +63,11 @@ public struct Denoising: Sendable {
         if let hires = request.hires {
             _ = try hires.request(from: request, latentFactor: model.latentFactor).makeSampler(model.scheduler)
         }
-        random = TorchGenerator(seed: request.seed)
+        random = request.noiseSource.generator(seed: request.seed)
         guided = GuidedRows(request, model, pass)
         firstStep = picture?.firstStep(of: sampler.stepCount) ?? 0
         step = firstStep
-        evaluation = sampler.evaluation(beginning: firstStep)
+        evaluation = sampler.begin(at: firstStep)
         // An inpainting UNet that starts from pure noise draws that noise first.
         if let picture, picture.inversion != nil {
             let inverted = try inverted ?? InversionRun(of: picture, request, model: model).completed()
@@ -197,8 +197,8 @@ public struct Denoising: Sendable {
         stepOffset = step - first
         request = second
         sampler = next
-        evaluation = sampler.evaluation(beginning: first)
-        random = TorchGenerator(seed: second.seed)
+        evaluation = sampler.begin(at: first)
+        random = second.noiseSource.generator(seed: second.seed)
         guided = GuidedRows(second, model, pass)
         let factor = model.latentFactor
         let clean = hires.upscaler(latents, height: second.height / factor, width: second.width / factor)
@@ -210,11 +210,13 @@ public struct Denoising: Sendable {
     public var denoised: Tensor? { sampler.denoised }
 
     /// The picture of the present latents; outside a locked region it is the base's.
-    public func picture() -> Image {
+    ///
+    /// - Throws: `GenerationError` for latents or colours that are infinite or NaN.
+    public func picture() throws(GenerationError) -> Image {
         let tiles = request.tiles(for: model.autoencoder)
-        let drawn = model.picture(of: latents, tiles: tiles, pass)
+        let drawn = try model.picture(of: latents, tiles: tiles, pass)
         guard let base else { return drawn }
-        let plain = model.picture(of: base.latents, tiles: tiles, pass)
+        let plain = try model.picture(of: base.latents, tiles: tiles, pass)
         guard let region = placedStack?.lockedRegion else { return plain }
         return drawn.kept(in: region, over: plain, height: latents.size(2), width: latents.size(3))
     }
@@ -226,14 +228,34 @@ extension StableDiffusion {
     /// - Parameters:
     ///   - tiles: to decode in; nil decodes all at once.
     ///   - usesTiny: whether the tiny autoencoder decodes where there is one.
+    /// - Throws: `GenerationError` for latents or colours that are infinite or NaN.
     func picture(
         of latents: Tensor, tiles: DecodingTiles? = nil, usesTiny: Bool = true, _ pass: Pass = Pass()
-    ) -> Image {
-        if usesTiny, let tinyAutoencoder { return tinyAutoencoder.decode(latents, pass).images()[0] }
+    ) throws(GenerationError) -> Image {
+        guard latents.isFinite else {
+            throw GenerationError(
+                files.model, expected: "weights that give finite latents", found: "infinite or NaN ones")
+        }
+        let (decoded, path) = decoded(latents, tiles: tiles, usesTiny: usesTiny, pass)
+        guard decoded.isFinite else {
+            throw GenerationError(
+                path, expected: "an autoencoder that gives finite colours for finite latents",
+                found: "infinite or NaN ones (another one takes its place with --vae)")
+        }
+        return decoded.images()[0]
+    }
+
+    /// The colours, and the path of what decoded them.
+    private func decoded(
+        _ latents: Tensor, tiles: DecodingTiles?, usesTiny: Bool, _ pass: Pass
+    ) -> (Tensor, path: String) {
+        if usesTiny, let tinyAutoencoder {
+            return (tinyAutoencoder.decode(latents, pass), files.tinyAutoencoder ?? files.model)
+        }
         let unscaled = autoencoder.unscaled(latents)
         let decoded =
             tiles.map { autoencoder.decodeTiled(unscaled, by: $0, pass) } ?? autoencoder.decode(unscaled, pass)
-        return decoded.images()[0]
+        return (decoded, files.autoencoder)
     }
 }
 

@@ -9,6 +9,8 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
     /// How strongly the prompt pulls; at 1 or below the unconditional prediction is not computed.
     public var guidanceScale: Double
     public var seed: UInt64
+    /// Whose random numbers the seed stands for; nil is `cpu`.
+    public var noise: NoiseSource?
     public var width: Int
     public var height: Int
     /// The layer of the text encoder that is read, counted from the last, which is 1; nil takes the model's own.
@@ -56,6 +58,8 @@ public struct GenerationRequest: Sendable, Hashable, Codable {
 
     /// The rules of guidance beside the plain one, in the order in which they are added.
     public var guidanceTerms: [any GuidanceTerm] { (styles ?? []) as [any GuidanceTerm] + (directions ?? []) }
+
+    var noiseSource: NoiseSource { noise ?? .cpu }
 
     /// The sampler that the request means, for a model of this configuration.
     ///

@@ -13,7 +13,7 @@ extension StableDiffusion {
         return try ComputeThread.shared.concurrently(requests.count, progress: progress) { index in
             var denoising = try Denoising(requests[index], model: self)
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
     }
 }

@@ -35,12 +35,14 @@ extension Denoising {
     /// The picture that the model has in mind at this step.
     ///
     /// The drawing itself is not touched: with previews and without, the final latents are the same bits.
-    public func preview(_ method: PreviewMethod) -> Image {
+    ///
+    /// - Throws: `GenerationError` for latents or colours that are infinite or NaN.
+    public func preview(_ method: PreviewMethod) throws(GenerationError) -> Image {
         let latents = denoised ?? latents
         switch method {
         case .projection: return LatentColors(isXL: model.unet.configuration.additionEmbedType != nil).picture(latents)
         case .tinyAutoencoder, .autoencoder:
-            return model.picture(of: latents, usesTiny: method == .tinyAutoencoder)
+            return try model.picture(of: latents, usesTiny: method == .tinyAutoencoder)
         }
     }
 }

@@ -22,12 +22,23 @@ public struct StableDiffusion: Sendable {
     /// Decodes in the autoencoder's place.
     public let tinyAutoencoder: AutoencoderTiny?
     public let scheduler: SchedulerConfiguration
+    /// Whether the unconditional row of a request without a negative prompt is zeros instead of the empty text.
+    let zeroesMissingNegative: Bool
+    /// Where the weights came from.
+    public let files: Files
     /// The numbers of all layers, which recorders and adapters need.
     public let sites: SiteIndex
     /// The layers that adapters can change.
     public let modules: ModuleTable
     /// Keys of the weight files that no part used.
     public let unusedKeys: [String]
+
+    /// What the parts were read from, for messages.
+    public struct Files: Sendable {
+        public let model: String
+        public let autoencoder: String
+        public let tinyAutoencoder: String?
+    }
 
     /// Loads a model; weights stay mapped until they are used.
     ///
@@ -92,6 +103,10 @@ public struct StableDiffusion: Sendable {
             tinyAutoencoder = nil
         }
         unusedKeys = unused
+        zeroesMissingNegative = store.zeroesMissingNegative
+        files = Files(
+            model: store.path, autoencoder: additions.path(of: .autoencoder) ?? store.path,
+            tinyAutoencoder: additions.path(of: .tinyAutoencoder))
         try checkFit(store.path)
     }
 

@@ -56,7 +56,7 @@ extension StableDiffusion {
     }
 
     /// Pixels as latents of the diffusion model's scale, drawn from the autoencoder's distribution.
-    fileprivate func encode(_ pixels: Tensor, random: inout TorchGenerator, _ pass: Pass) -> Tensor {
+    fileprivate func encode(_ pixels: Tensor, random: inout any RandomSource, _ pass: Pass) -> Tensor {
         let posterior = autoencoder.encode(pixels, pass)
         return autoencoder.scaled(posterior.sample(noise: random.normal(posterior.mean.shape)))
     }
@@ -76,7 +76,7 @@ struct StartingLatents: Sendable {
     /// The random stream is used in diffusers' order: the autoencoder's sample first, then the noise.
     init(
         _ start: StartingPicture, _ request: GenerationRequest, _ model: StableDiffusion,
-        random: inout TorchGenerator, _ pass: Pass
+        random: inout any RandomSource, _ pass: Pass
     ) {
         clean = model.encode(start.pixels(for: request), random: &random, pass)
         noise = random.normal(clean.shape)
@@ -131,7 +131,7 @@ struct InpaintingChannels: Sendable {
     /// Nil for a UNet that reads latents alone. Without a picture everything is masked.
     init?(
         _ start: StartingPicture?, _ request: GenerationRequest, _ model: StableDiffusion,
-        random: inout TorchGenerator, _ pass: Pass
+        random: inout any RandomSource, _ pass: Pass
     ) {
         guard model.readsMask else { return nil }
         let (width, height) = (request.width, request.height)

@@ -79,12 +79,9 @@ extension PictureRecipe {
             if isStopped() { return nil }
             denoising.advance()
         }
-        guard denoising.latents.floats.allSatisfy(\.isFinite) else {
-            throw GenerationError(
-                self.model, expected: "weights that give finite latents", found: "infinite or NaN ones")
-        }
+        let picture = try denoising.picture()
         var noted = self
         noted.note(latents: denoising.latents, sampler: denoising.samplerName)
-        return (denoising.picture(), noted)
+        return (picture, noted)
     }
 }

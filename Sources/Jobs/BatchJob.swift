@@ -19,6 +19,7 @@ public struct BatchJob: Codable, Sendable, Hashable {
     public var steps: Int?
     public var cfgScale: Double?
     public var seed: UInt64?
+    public var rng: NoiseSource?
     public var width: Int?
     public var height: Int?
     public var sampler: String?
@@ -62,6 +63,7 @@ public struct BatchJob: Codable, Sendable, Hashable {
         fill(\.steps)
         fill(\.cfgScale)
         fill(\.seed)
+        fill(\.rng)
         fill(\.width)
         fill(\.height)
         fill(\.sampler)

@@ -65,7 +65,7 @@ public final class PicturePlanner: Sendable {
             let recipe = try recipe(of: job)
             return PreparedTask(key: try canonicalHash(of: Key(recipe: recipe, output: output))) { [self] in
                 guard let drawn = try draw(recipe, isStopped: isStopped) else { return nil }
-                return try encodeImage(drawn.picture, as: format, metadata: drawn.recipe.metadata())
+                return try encodeImage(drawn.picture, as: format, metadata: drawn.recipe.metadata(for: format))
             }
         }
     }
@@ -170,6 +170,7 @@ extension BatchJob {
         request.steps = steps ?? request.steps
         request.guidanceScale = cfgScale ?? request.guidanceScale
         request.seed = seed ?? request.seed
+        request.noise = rng ?? request.noise
         request.width = width ?? request.width
         request.height = height ?? request.height
         request.sampler = sampler ?? request.sampler

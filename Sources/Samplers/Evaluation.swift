@@ -1,6 +1,6 @@
 /// One question that a sampler asks the model.
 ///
-/// Most samplers ask once a step; Heun, DPM2 and DPM++ SDE ask again within one, PNDM in its first step.
+/// Most samplers ask once a step; Heun, DPM2 and DPM++ SDE ask again within one, PNDM in the first step taken.
 public struct Evaluation: Sendable, Hashable {
     /// What the model is told; fractions occur.
     public let timestep: Float

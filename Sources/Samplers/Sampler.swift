@@ -16,7 +16,7 @@ public struct Sampler: Sendable {
     public let configuration: SchedulerConfiguration
     public let schedule: NoiseSchedule
     /// The questions to the model, in order; some methods ask more than once a step.
-    public let evaluations: [Evaluation]
+    public var evaluations: [Evaluation] { solver.evaluations }
     /// The noise at each evaluation and after the last one: one more than evaluations.
     public let sigmas: [Float]
     /// The factor of the unit noise that a trajectory starts from.
@@ -38,7 +38,7 @@ public struct Sampler: Sendable {
         eta: Float? = nil
     ) throws(SamplerError) {
         var (method, chosen) = try SamplingMethod.find(name)
-        if let schedule { chosen = try SamplingSchedule.find(schedule) }
+        if let schedule { chosen = try SamplingSchedule.find(schedule) ?? chosen }
         if method.name == SamplingMethod.euler.name && configuration.predictionType == .flow { method = .flowEuler }
         if name == configuration.className {
             if method.name == SamplingMethod.dpmPlusPlus2M.name && configuration.algorithm.hasPrefix("sde-") {
@@ -70,7 +70,6 @@ public struct Sampler: Sendable {
         self.configuration = configuration
         self.schedule = schedule
         self.solver = solver
-        evaluations = solver.evaluations
         sigmas = solver.evaluations.map(\.sigma) + [solver.finalSigma]
         initialNoiseScale = solver.initialNoiseScale
     }
@@ -81,9 +80,12 @@ public struct Sampler: Sendable {
     /// The steps that were asked for.
     public var stepCount: Int { (evaluations.last?.step ?? -1) + 1 }
 
-    /// The evaluation that begins a step.
-    public func evaluation(beginning step: Int) -> Int {
+    /// Lets the trajectory begin at a step; without it, it begins at the first.
+    ///
+    /// - Returns: the evaluation that it begins with.
+    public mutating func begin(at step: Int) -> Int {
         precondition((0..<stepCount).contains(step), "sampler: step \(step) of \(stepCount)")
+        solver.begin(at: step)
         return evaluations.firstIndex { $0.step == step } ?? 0
     }
 
@@ -102,7 +104,7 @@ public struct Sampler: Sendable {
     /// - Parameters:
     ///   - prediction: the model's answer (after guidance) to `modelInput` at `evaluations[index]`.
     ///   - latents: `[batch, channels, height, width]`, of the evaluation before.
-    ///   - index: counts from 0; evaluations are made in order, from any that begins a step.
+    ///   - index: counts from 0; evaluations are made in order, from the one that `begin` gave.
     ///   - random: where methods that add noise draw it; the others leave it alone.
     /// - Returns: the latents for the next evaluation, float32; after the last one, the sample.
     public mutating func step(

@@ -23,18 +23,20 @@ public enum SamplingSchedule: Sendable, Equatable {
     private var aliases: [String] {
         switch self {
         case .discrete: ["normal", "uniform"]
-        // diffusers' documentation translates A1111's `SGM Uniform` so.
-        case .timesteps(.trailing): ["sgm_uniform"]
+        // diffusers' documentation translates A1111's `SGM Uniform` so; `Simple` is at most one timestep elsewhere.
+        case .timesteps(.trailing): ["sgm_uniform", "simple"]
         case .timesteps: []
         case .sigmas(let spacing): [spacing.title, spacing.configurationKey] + spacing.aliases
         }
     }
 
-    /// Finds a schedule by its name or alias, however it is spelled.
+    /// Finds a schedule by its name or alias, however it is spelled; nil for A1111's `Automatic`, which leaves the choice
+    /// to the sampler's name and the model.
     ///
     /// - Throws: `SamplerError.unknownSchedule` with the known names and, when one is near, a suggestion.
-    public static func find(_ name: String) throws(SamplerError) -> SamplingSchedule {
+    public static func find(_ name: String) throws(SamplerError) -> SamplingSchedule? {
         let wanted = folded(name)
+        if wanted == "automatic" { return nil }
         if let schedule = all.first(where: { $0.answers(to: wanted) }) { return schedule }
         let known = all.map(\.name)
         throw .unknownSchedule(name, known: known, suggestion: suggestion(for: name, among: known))

@@ -23,6 +23,9 @@ extension Tensor {
         return floats[0]
     }
 
+    /// Whether no element is infinite or NaN.
+    public var isFinite: Bool { count == 0 || sum(detached.converted(to: .float32) * 0).item == 0 }
+
     /// Reads the bytes of a contiguous tensor in row-major order; what a device holds is copied first.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         guard storage.isOnHost else { return try onHost().withUnsafeBytes(body) }

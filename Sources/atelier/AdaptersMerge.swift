@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Foundation
 import Generation
+import Tokenizers
 
 /// `atelier adapters merge`: a model with adapters in its weights.
 struct AdaptersMerge: ParsableCommand {
@@ -38,7 +39,9 @@ struct AdaptersMerge: ParsableCommand {
         }
         let merged = try MergedStore(store, adapters, floatingPoint: type?.dtype)
         if output.hasSuffix(".safetensors") {
-            try ModelConversion.writeSingleFile(merged, to: output, floatingPoint: type?.dtype)
+            try ModelConversion.writeSingleFile(
+                merged, to: output, floatingPoint: type?.dtype,
+                vocabulary: CLIPTokenizer(folder: Assets.vocabulary(assets)))
         } else {
             try ModelConversion.writeFolder(
                 merged, to: URL(filePath: output, directoryHint: .isDirectory), floatingPoint: type?.dtype)

@@ -39,13 +39,15 @@ enum Assets {
         return assets.deletingLastPathComponent().appending(path: "Sliders").path
     }
 
+    /// The folder of CLIP's tokenizer, which models in one file lack.
+    static func vocabulary(_ option: String?) throws -> URL { try folder(option).appending(path: "tokenizers/clip") }
+
     /// A model by path or name: a folder in the diffusers layout, or a checkpoint in one file.
     static func store(_ name: String, assets: String?) throws -> any ModelStore {
         let location = try model(name, assets: assets)
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: location.path, isDirectory: &isFolder), !isFolder.boolValue {
-            return try SingleFileModel(
-                path: location.path, vocabulary: folder(assets).appending(path: "tokenizers/clip"))
+            return try SingleFileModel(path: location.path, vocabulary: vocabulary(assets))
         }
         return try ModelFolder(path: location.path)
     }

@@ -46,7 +46,7 @@ struct Demo: AsyncParsableCommand {
                     if Interrupt.isRequested { throw Interrupted() }
                     denoising.advance()
                 }
-                pictures.append(denoising.picture())
+                pictures.append(try denoising.picture())
                 progress.show("drawing", step: index + 1, total: Demo.prompts.count)
             }
             return ContactSheet(zip(pictures, Demo.prompts).map { .init($0, caption: $1) }, columns: 4)

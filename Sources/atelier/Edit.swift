@@ -135,7 +135,8 @@ struct Edit: AsyncParsableCommand {
         var rows: [[ContactSheet.Cell]] = []
         for (index, recipe) in recipes.enumerated() {
             let (drawn, row) = try draw(recipe, by: network, beside: pictures[index].image)
-            try writeImage(drawn.picture, to: outputs[index], metadata: drawn.recipe.metadata())
+            let metadata = try drawn.recipe.metadata(for: ImageFormat(path: outputs[index]))
+            try writeImage(drawn.picture, to: outputs[index], metadata: metadata)
             print(outputs[index])
             rows.append(row)
         }

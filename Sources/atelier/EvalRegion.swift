@@ -119,7 +119,7 @@ struct EvalRegion: AsyncParsableCommand {
                     run.advanceToEnd()
                     return run
                 }
-                let pictures = runs.map { $0.picture() }
+                let pictures = try runs.map { try $0.picture() }
                 let region = runs[1].adapterRegion?.resized(height: request.height, width: request.width)
                 return RegionEvaluation.Drawn(
                     base: pictures[0], free: pictures[1], locked: pictures[2],

@@ -165,7 +165,7 @@ struct EvalStyle: AsyncParsableCommand {
             ) { index in
                 var denoising = try draw(index)
                 denoising.advanceToEnd()
-                return denoising.picture()
+                return try denoising.picture()
             }
         }
         let distances = try distances(network)

@@ -33,6 +33,9 @@ struct Generate: AsyncParsableCommand {
         help: "The seed of the first picture; picture i uses seed + i. -1 draws one.")
     var seed: Int = 42
     @Option(
+        help: "Whose random numbers the seed stands for: cpu (PyTorch's) or cuda (PyTorch's on a GPU, A1111's NV).")
+    var rng: NoiseSource = .cpu
+    @Option(
         name: [.customShort("W"), .long], parsing: .unconditional, help: "Width in pixels (default: the model's own).")
     var width: Int?
     @Option(
@@ -157,6 +160,9 @@ struct Generate: AsyncParsableCommand {
         if !network.unusedKeys.isEmpty {
             complain("\(store.path): \(network.unusedKeys.count) unused keys, such as \(network.unusedKeys[0])")
         }
+        if network.readsMask && initImg == nil {
+            complain("\(store.path): a model to inpaint with, and no --init-img: all of the picture is painted anew")
+        }
         if precision == .bf16 && backend === CPUBackend.shared && !CPUBackend.shared.hasBFloat16 {
             complain("this processor has no bfloat16 instructions: weights are rounded to bf16, products run in fp32")
         }
@@ -189,15 +195,11 @@ struct Generate: AsyncParsableCommand {
             var denoising = try Denoising(
                 request, model: network, startingFrom: origin?.picture, pass: Pass(adaptation: stack))
             try takeSteps(of: &denoising) { try preview?($0) }
-            guard denoising.latents.floats.allSatisfy(\.isFinite) else {
-                throw GenerationError(
-                    store.path, expected: "weights that give finite latents", found: "infinite or NaN ones")
-            }
-            let picture = denoising.picture()
+            let picture = try denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
             let path = outputs.path(index)
-            try writeImage(picture, to: path, metadata: recipe.metadata())
+            try writeImage(picture, to: path, metadata: recipe.metadata(for: ImageFormat(path: path)))
             if saveLatents != nil { latents.append(denoising.latents) }
             if json {
                 let line = GenerationLine(
@@ -243,6 +245,8 @@ struct Generate: AsyncParsableCommand {
             sampler: samplingMethod, schedule: scheduler, eta: eta, guidanceRescale: guidanceRescale,
             prediction: try prediction.map { name throws(SamplerError) in try PredictionType.find(name) },
             clipSkip: clipSkip)
+        // Without the option a request is written as it was before there was one.
+        request.noise = rng == .cpu ? nil : rng
         made.apply(to: &request)
         request.hires = try enlarging.fix()
         request.vaeTiling = vaeTiling || vaeTileSize != nil ? true : nil

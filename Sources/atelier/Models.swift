@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Generation
 import Layers
+import Tokenizers
 import Weights
 
 /// `atelier models ...`: what model files are, and their conversion.
@@ -85,7 +86,8 @@ struct ModelsConvert: ParsableCommand {
         let store = try Assets.store(model, assets: assets)
         let type = type?.dtype
         if output.hasSuffix(".safetensors") {
-            try ModelConversion.writeSingleFile(store, to: output, floatingPoint: type)
+            try ModelConversion.writeSingleFile(
+                store, to: output, floatingPoint: type, vocabulary: CLIPTokenizer(folder: Assets.vocabulary(assets)))
         } else {
             try ModelConversion.writeFolder(
                 store, to: URL(filePath: output, directoryHint: .isDirectory), floatingPoint: type)

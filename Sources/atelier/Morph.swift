@@ -52,7 +52,9 @@ struct Morph: AsyncParsableCommand {
         let drawn = try await ComputeThread.shared.perform { try options.draw([wanted], places: places) }
         if isNumbered {
             for (index, frame) in drawn.enumerated() {
-                try writeImage(frame.picture, to: outputs.path(index), metadata: frame.recipe.metadata())
+                try writeImage(
+                    frame.picture, to: outputs.path(index),
+                    metadata: frame.recipe.metadata(for: ImageFormat(path: outputs.path(index))))
                 print(outputs.path(index))
             }
             return

@@ -3,6 +3,7 @@ public import ArgumentParser
 public import Generation
 
 extension Precision: ExpressibleByArgument {}
+extension NoiseSource: ExpressibleByArgument {}
 extension StandardArchitecture: ExpressibleByArgument {}
 extension ProjectionScope: ExpressibleByArgument {}
 extension SliderTarget.Network: ExpressibleByArgument {}

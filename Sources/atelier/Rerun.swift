@@ -38,7 +38,8 @@ struct Rerun: AsyncParsableCommand {
             recipe.modelHash = rerun.modelHash
             recipe.device = rerun.device
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
-            try writeImage(denoising.picture(), to: job.output, metadata: recipe.metadata())
+            let metadata = try recipe.metadata(for: ImageFormat(path: job.output))
+            try writeImage(denoising.picture(), to: job.output, metadata: metadata)
             print(job.output)
         }
         Interrupt.watch()
@@ -67,7 +68,7 @@ struct Verify: AsyncParsableCommand {
             let rerun = try RecipeRun(
                 picture: job.picture, model: job.model, loraModelDir: job.loraModelDir, assets: job.assets,
                 on: job.device)
-            return rerun.recipe.verdict(
+            return try rerun.recipe.verdict(
                 on: rerun.image, against: try rerun.redrawn(), model: rerun.network,
                 changedInputs: rerun.changedInputs)
         }

@@ -214,7 +214,7 @@ struct Stylize: AsyncParsableCommand {
         }
         let (picture, noted) = try drawn(recipe)
         let path = path(of: file)
-        try writeImage(picture, to: path, metadata: noted.metadata())
+        try writeImage(picture, to: path, metadata: noted.metadata(for: ImageFormat(path: path)))
         print(path)
         guard sheet != nil else { return Drawn(title: own.prompt, pictures: []) }
         var plain = recipe

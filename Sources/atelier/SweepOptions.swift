@@ -94,7 +94,7 @@ struct SweepOptions: ParsableArguments {
                 engine: engineVersion, model: model, modelHash: modelHash, precision: .fp32, request: cell.request)
             recipe.adapters = cell.adapters.isEmpty ? nil : cell.adapters
             recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
-            return Drawn(picture: denoising.picture(), recipe: recipe, cell: cell)
+            return Drawn(picture: try denoising.picture(), recipe: recipe, cell: cell)
         }
     }
 }

@@ -80,7 +80,7 @@ struct TraceWords: AsyncParsableCommand {
             denoising.advance()
             progress.show("drawing", step: denoising.step, total: denoising.totalSteps)
         }
-        return WordMaps.Run(maps: maps, picture: denoising.picture())
+        return WordMaps.Run(maps: maps, picture: try denoising.picture())
     }
 
     /// The words of a prompt with the places of their tokens, which follow the start token.

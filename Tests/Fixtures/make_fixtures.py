@@ -1,8 +1,8 @@
 """Writes every golden file of Tests/Fixtures/golden, or only the subjects named on the command line.
 
-    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip unet vae decoders stylegan pipeline
-                                             pipeline_images pipeline_xl schedulers scheduler_variants sampler_grid optimizers
-                                             adaptive_optimizers single_file torch_checkpoints adapters sliders pairs
+    python Tests/Fixtures/make_fixtures.py [ops random tokenizer clip_vocabulary clip unet vae decoders stylegan
+                                             pipeline pipeline_images pipeline_xl schedulers scheduler_variants sampler_grid later_starts
+                                             optimizers adaptive_optimizers single_file torch_checkpoints adapters sliders pairs
                                              style_guidance language_models rotary text_tokenizers gguf_files
                                              smollm2]
 """
@@ -21,6 +21,7 @@ SUBJECTS = {
     "ops": "subjects.ops",
     "random": "subjects.random_numbers",
     "tokenizer": "subjects.tokenizer",
+    "clip_vocabulary": "subjects.clip_vocabulary",
     "clip": "subjects.clip",
     "unet": "subjects.unet",
     "vae": "subjects.vae",
@@ -32,6 +33,7 @@ SUBJECTS = {
     "schedulers": "subjects.schedulers",
     "scheduler_variants": "subjects.scheduler_variants",
     "sampler_grid": "subjects.sampler_grid",
+    "later_starts": "subjects.later_starts",
     "optimizers": "subjects.optimizers",
     "adaptive_optimizers": "subjects.adaptive_optimizers",
     "single_file": "subjects.single_file",

@@ -132,7 +132,8 @@ import Weights
         #expect(read == recipe && use.file.hash.count == 64)
         var again = try read.denoising(with: model)
         while !again.isComplete { again.advance() }
-        #expect(read.verdict(on: denoising.picture(), against: again, model: model, changedInputs: []) == .identical)
+        #expect(
+            try read.verdict(on: denoising.picture(), against: again, model: model, changedInputs: []) == .identical)
         #expect(recipe.infotext.prompt == "a cat <lora:slider-bf16:1.25>")
         #expect(recipe.infotext["Lora hashes"] == "slider-bf16: \(use.file.hash.prefix(12))")
         recipe.adapters?[0].file.hash = "0"

@@ -56,7 +56,7 @@ import Testing
         #expect(second.width == 64 && second.height == 48 && second.steps == 5)
         var sampler = try second.makeSampler(model.scheduler)
         var random = TorchGenerator(seed: second.seed)
-        let start = sampler.evaluation(beginning: 2)
+        let start = sampler.begin(at: 2)
         let enlarged = LatentUpscaler.bilinear(try draw(request(nil)).latents, height: 12, width: 16)
         var latents = sampler.noised(enlarged, noise: random.normal(enlarged.shape), at: start)
         let guided = GuidedRows(second, model, Pass())

@@ -2,9 +2,11 @@ import Foundation
 @testable import Generation
 import Imaging
 import Layers
+import Samplers
 import TensorCore
 import TestSupport
 import Testing
+import Tokenizers
 import Weights
 
 /// One model in both layouts: the same tensors to the bit, the same picture.
@@ -45,7 +47,8 @@ import Weights
         defer { try? FileManager.default.removeItem(at: work) }
         let original = try ModelFolder(path: Fixtures.path("tiny-sd"))
         let file = work.appending(path: "model.safetensors").path
-        try ModelConversion.writeSingleFile(original, to: file, floatingPoint: nil)
+        try ModelConversion.writeSingleFile(
+            original, to: file, floatingPoint: nil, vocabulary: try original.tokenizer("tokenizer"))
         let single = try SingleFileModel(path: file, vocabulary: original.url("tokenizer"))
         #expect(single.family == .stableDiffusion1 && single.strayKeys.isEmpty)
         try expectEqual(original, single)
@@ -188,7 +191,8 @@ import Weights
         try writeSafetensors(
             Dictionary(uniqueKeysWithValues: stored), floatingPoint: nil, metadata: ["format": "pt"], to: file)
         let single = work.appending(path: "model.safetensors").path
-        try ModelConversion.writeSingleFile(ModelFolder(path: bare.path), to: single, floatingPoint: nil)
+        try ModelConversion.writeSingleFile(
+            ModelFolder(path: bare.path), to: single, floatingPoint: nil, vocabulary: original.tokenizer("tokenizer"))
         try expectEqual(original, SingleFileModel(path: single, vocabulary: original.url("tokenizer")))
         let folder = work.appending(path: "folder")
         try ModelConversion.writeFolder(ModelFolder(path: bare.path), to: folder, floatingPoint: nil)
@@ -196,10 +200,109 @@ import Weights
     }
 
     @Test func `an inspection says what a file is`() throws {
-        let path = Fixtures.path("tiny-vae/diffusion_pytorch_model.safetensors")
-        let inspection = try ModelInspection(file: path, as: nil)
-        #expect(inspection.kind.contains("one part of a model") && inspection.parts.count == 1)
+        for (file, kind) in [
+            ("tiny-vae/diffusion_pytorch_model.safetensors", "an autoencoder alone"),
+            ("tiny-taesd/diffusion_pytorch_model.safetensors", "a tiny autoencoder alone"),
+            ("tiny-taesd/taesd_decoder.safetensors", "a tiny autoencoder alone"),
+            ("torch-checkpoints/embedding.pt", "a textual-inversion embedding"),
+            ("tiny-unet-sd1/diffusion_pytorch_model.safetensors", "one part of a model"),
+        ] {
+            let inspection = try ModelInspection(file: Fixtures.path(file), as: nil)
+            #expect(inspection.kind.hasPrefix(kind) && inspection.parts.count == 1, "\(file): \(inspection.kind)")
+        }
         let language = try ModelInspection(gguf: Fixtures.path("gguf/llama.gguf"))
         #expect(language.kind == "a language model, llama" && language.parts[0].tensors > 5)
     }
+
+    @Test func `a file without a vocabulary is not made of a model that has its own`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let original = try ModelFolder(path: Fixtures.path("tiny-sd"))
+        let shipped = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../../Assets/tokenizers/clip"
+        )
+        .standardized
+        let file = work.appending(path: "model.safetensors").path
+        let error = #expect(throws: GenerationError.self) {
+            try ModelConversion.writeSingleFile(
+                original, to: file, floatingPoint: nil, vocabulary: CLIPTokenizer(folder: shipped))
+        }
+        #expect(error?.subject == original.path + "/tokenizer" && error?.expected.contains("CLIP's vocabulary") == true)
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    @Test func `weights that are NaN are named, and nothing is written`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let original = try ModelFolder(path: Fixtures.path("tiny-sd"))
+        let broken = work.appending(path: "broken")
+        try ModelConversion.writeFolder(original, to: broken, floatingPoint: nil)
+        var unet = try tensors(original, "unet")
+        let bias = try #require(unet["conv_out.bias"])
+        unet["conv_out.bias"] = bias + Double.nan
+        try writeSafetensors(
+            unet, metadata: ["format": "pt"],
+            to: broken.appending(path: "unet/diffusion_pytorch_model.safetensors").path)
+        let folder = work.appending(path: "folder")
+        let error = #expect(throws: GenerationError.self) {
+            try ModelConversion.writeFolder(ModelFolder(path: broken.path), to: folder, floatingPoint: nil)
+        }
+        #expect(error?.subject.hasSuffix("unet.conv_out.bias") == true)
+        #expect(!FileManager.default.fileExists(atPath: folder.path))
+    }
+
+    /// What diffusers reads from `model_index.json` to choose a pipeline, and how it treats a missing negative prompt.
+    @Test func `an index names the pipeline that draws with the model`() throws {
+        struct Index: Decodable {
+            let pipeline: String
+            let aesthetics: Bool?
+            let zeros: Bool?
+            enum CodingKeys: String, CodingKey {
+                case pipeline = "_class_name"
+                case aesthetics = "requires_aesthetics_score"
+                case zeros = "force_zeros_for_empty_prompt"
+            }
+        }
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        func written(_ store: any ModelStore, _ name: String) throws -> (index: Index, folder: ModelFolder) {
+            let folder = work.appending(path: name)
+            try ModelConversion.writeFolder(store, to: folder, floatingPoint: nil)
+            let data = try Data(contentsOf: folder.appending(path: "model_index.json"))
+            return (try JSONDecoder().decode(Index.self, from: data), try ModelFolder(path: folder.path))
+        }
+        let plain = try written(ModelFolder(path: Fixtures.path("tiny-sd")), "plain")
+        #expect(plain.index.pipeline == "StableDiffusionPipeline" && !plain.folder.zeroesMissingNegative)
+        let base = try written(ModelFolder(path: Fixtures.path("tiny-sdxl")), "base")
+        #expect(base.index.pipeline == "StableDiffusionXLPipeline" && base.index.zeros == true)
+        #expect(base.folder.zeroesMissingNegative && base.index.aesthetics == nil)
+        let refiner = try written(PartStore(base.folder, without: "text_encoder"), "refiner")
+        #expect(refiner.index.pipeline == "StableDiffusionXLImg2ImgPipeline" && refiner.index.aesthetics == true)
+        #expect(refiner.index.zeros == false && !refiner.folder.zeroesMissingNegative)
+        #expect(!refiner.folder.holds("text_encoder") && !refiner.folder.holds("tokenizer"))
+    }
+}
+
+/// A model without one of its parts.
+private struct PartStore: ModelStore {
+    let store: any ModelStore
+    let missing: String
+
+    init(_ store: any ModelStore, without part: String) {
+        self.store = store
+        missing = part
+    }
+
+    var path: String { store.path }
+    func holds(_ part: String) -> Bool { part != missing && store.holds(part) }
+    func configuration<Configuration: ModelConfiguration>(
+        _ type: Configuration.Type, of part: String
+    ) throws -> Configuration { try store.configuration(type, of: part) }
+    func weights(of part: String, floatingPoint: DType?) throws -> any WeightSource {
+        try store.weights(of: part, floatingPoint: floatingPoint)
+    }
+    func tokenizer(_ part: String) throws -> CLIPTokenizer { try store.tokenizer(part) }
+    func scheduler() throws -> SchedulerConfiguration { try store.scheduler() }
+    var strayKeys: [String] { store.strayKeys }
+    func hash() throws -> String { try store.hash() }
 }

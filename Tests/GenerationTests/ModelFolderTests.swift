@@ -90,7 +90,7 @@ import Testing
             request: request)
         let metadata = try recipe.metadata()
         let parameters = try #require(metadata["parameters"])
-        #expect(parameters.hasPrefix("a cat, sitting\nNegative prompt: dog\nSteps: 20, Sampler: euler, CFG scale: 7"))
+        #expect(parameters.hasPrefix("a cat, sitting\nNegative prompt: dog\nSteps: 20, Sampler: Euler, CFG scale: 7"))
         let json = try #require(metadata["atelier"])
         #expect(try JSONDecoder().decode(PictureRecipe.self, from: Data(json.utf8)) == recipe)
     }

@@ -15,13 +15,13 @@ import Testing
         var denoising = try recipe.denoising(with: model)
         while !denoising.isComplete { denoising.advance() }
         recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
-        return (recipe, denoising.picture(), model)
+        return (recipe, try denoising.picture(), model)
     }
 
     private func verdict(_ recipe: PictureRecipe, _ image: Image, _ model: StableDiffusion) throws -> PictureVerdict {
         var denoising = try recipe.denoising(with: model)
         while !denoising.isComplete { denoising.advance() }
-        return recipe.verdict(on: image, against: denoising, model: model, changedInputs: ["something"])
+        return try recipe.verdict(on: image, against: denoising, model: model, changedInputs: ["something"])
     }
 
     @Test func `a recipe survives its picture and makes it again to the bit`() throws {
@@ -44,6 +44,40 @@ import Testing
         #expect(difference > PictureVerdict.tolerance && inputs == ["something"])
         // The same pixels from latents that were noted otherwise.
         other = recipe
+        (other.latentsHash, other.latents) = ("0", nil)
+        #expect(try verdict(other, image, model) == .withinTolerance(largestDifference: 0))
+    }
+
+    @Test func `the largest difference is that of the final latents`() throws {
+        let (recipe, image, model) = try made()
+        var denoising = try recipe.denoising(with: model)
+        denoising.advanceToEnd()
+        let largest = try #require(denoising.latents.floats.map(abs).max())
+        let rounding = largest / Float(Int16.max)
+        for (shift, isWithin) in [(Float(5e-4), true), (0.01, false)] {
+            var moved = denoising.latents.floats
+            moved[7] += moved[7] > 0 ? -shift : shift
+            var other = recipe
+            other.note(latents: Tensor(moved, shape: denoising.latents.shape), sampler: "euler_a")
+            switch try verdict(other, image, model) {
+            case .withinTolerance(let difference):
+                #expect(isWithin && abs(difference - shift) <= rounding)
+            case .different(let difference, _):
+                #expect(!isWithin && abs(difference - shift) <= rounding)
+            case .identical: Issue.record("identical")
+            }
+        }
+    }
+
+    @Test func `a JPEG carries no latents, and what cannot be compared is read from the pictures`() throws {
+        let (recipe, image, model) = try made()
+        let read = try #require(try PictureRecipe(recipe.metadata(for: .jpeg), path: "p.jpg"))
+        #expect(read.latents == nil && read.latentsHash == recipe.latentsHash)
+        let compressed = try decodeImage(encodeImage(image, as: .jpeg)).image
+        #expect(compressed != image)
+        #expect(try verdict(read, compressed, model) == .identical)
+        var other = recipe
+        other.latents = StoredLatents(Tensor.zeros([1, 4, 2, 2]))
         other.latentsHash = "0"
         #expect(try verdict(other, image, model) == .withinTolerance(largestDifference: 0))
     }

@@ -31,7 +31,7 @@ import Testing
             }
             #expect(maximumDifference(denoising.latents, try Fixtures.require(golden, "final_latents")) < 1e-3)
             let expected = try Fixtures.require(golden, "picture").array(of: UInt8.self)
-            let largest = zip(denoising.picture().pixels, expected).map { abs(Int($0) - Int($1)) }.max() ?? 255
+            let largest = zip(try denoising.picture().pixels, expected).map { abs(Int($0) - Int($1)) }.max() ?? 255
             #expect(largest <= 1)
         }
     }

@@ -227,7 +227,7 @@ import Testing
             use.region = region
             var denoising = try Denoising(request, model: model, pass: Pass(adaptation: model.adapters([use])))
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
         let base = try picture(0, nil)
         let locked = try picture(2, StackRegion(box: [0, 0, 0.5, 1], lock: true))

@@ -44,7 +44,7 @@ import Testing
             }
             #expect(golden["step/\(count)/latents"] == nil)
             let expected = try Fixtures.require(golden, "picture").array(of: UInt8.self)
-            let largest = zip(denoising.picture().pixels, expected).map { abs(Int($0) - Int($1)) }.max() ?? 255
+            let largest = zip(try denoising.picture().pixels, expected).map { abs(Int($0) - Int($1)) }.max() ?? 255
             #expect(largest <= 1)
         }
     }

@@ -46,10 +46,21 @@ import Testing
     @Test(arguments: [
         ("Karras", "karras"), ("use_karras_sigmas", "karras"), ("EXPONENTIAL", "exponential"), ("beta", "beta"),
         ("Align Your Steps", "ays"), ("ays-sdxl", "ays_sdxl"), ("normal", "discrete"), ("SGM Uniform", "trailing"),
+        ("Simple", "trailing"),
         ("leading", "leading"), ("Linspace", "linspace"),
     ])
     func schedulesAnswerToTheirNames(name: String, schedule: String) throws {
-        #expect(try SamplingSchedule.find(name).name == schedule)
+        #expect(try SamplingSchedule.find(name)?.name == schedule)
+    }
+
+    /// A1111's word for the schedule that a sampler's name or the model brings along.
+    @Test func automaticLeavesTheScheduleAlone() throws {
+        for name in ["dpm++2m", "DPM++ 2M Karras"] {
+            let own = try Sampler(named: name, configuration: .stableDiffusion, steps: 5)
+            let automatic = try Sampler(
+                named: name, schedule: "Automatic", configuration: .stableDiffusion, steps: 5)
+            #expect(automatic.configuration == own.configuration && automatic.sigmas == own.sigmas)
+        }
     }
 
     @Test(arguments: [

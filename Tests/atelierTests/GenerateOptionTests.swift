@@ -27,6 +27,7 @@ import Weights
         (["--vae-tiling", "-W", "64"], "\"vaeTiling\":true"),
         (["--vae-tile-size", "4", "-W", "64"], "\"vaeTileSize\":4"),
         (["--hires", "--hires-scale", "1.5", "--hires-steps", "3"], "\"scale\":1.5"),
+        (["--rng", "cuda"], "\"noise\":\"torch cuda float32\""),
     ]
 
     @Test(arguments: options)
@@ -39,6 +40,74 @@ import Weights
             #expect(try readImage(at: path).metadata["atelier"]?.contains(words) == true)
             let verified = try program.run(["verify", path])
             #expect(verified.code == 0 && verified.output.contains("identical"), "\(verified.output)\(verified.errors)")
+        }
+    }
+
+    @Test func `a JPEG is verified as a JPEG, and a picture that was painted over is found out`() throws {
+        try inTemporaryFolder { folder in
+            let (jpeg, png) = (folder.appending(path: "x.jpg").path, folder.appending(path: "x.png").path)
+            #expect(try program.run(base + ["-o", jpeg]).code == 0)
+            let verified = try program.run(["verify", jpeg])
+            #expect(verified.code == 0 && verified.output.contains("identical"), "\(verified.output)\(verified.errors)")
+            #expect(try program.run(base + ["-o", png]).code == 0)
+            var (image, metadata) = try readImage(at: png)
+            image.pixels[100] ^= 0x40
+            try writeImage(image, to: png, metadata: metadata)
+            let changed = try program.run(["verify", png])
+            #expect(changed.code == 1 && changed.output.contains("the picture itself (colours are up to 64 of 255"))
+        }
+    }
+
+    /// The seed's numbers are others on a GPU, and A1111 calls them NV.
+    @Test func `the noise of a GPU is another picture`() throws {
+        try inTemporaryFolder { folder in
+            let paths = ["cpu", "cuda"].map { folder.appending(path: "\($0).png").path }
+            for (rng, path) in zip(["cpu", "cuda"], paths) {
+                #expect(try program.run(base + ["--rng", rng, "-o", path]).code == 0)
+            }
+            let read = try paths.map { try readImage(at: $0) }
+            #expect(read[0].image != read[1].image)
+            #expect(read[0].metadata["parameters"]?.contains("RNG: CPU") == true)
+            #expect(read[1].metadata["parameters"]?.contains("RNG: NV") == true)
+            #expect(try program.run(base + ["--rng", "dice", "-o", paths[0]]).code == 2)
+        }
+    }
+
+    /// A decoder that overflows must not pass for a black picture.
+    @Test(arguments: [[], ["--vae-tiling", "-W", "64"], ["--preview", "vae"]])
+    func `an autoencoder that gives NaN is named, and no picture is written`(_ options: [String]) throws {
+        try inTemporaryFolder { folder in
+            var tensors = try SafetensorsFile(path: Fixtures.path("tiny-vae/diffusion_pytorch_model.safetensors"))
+                .tensors()
+            tensors["decoder.conv_out.bias"] = Tensor([0, .nan, 0] as [Float], shape: [3])
+            let vae = folder.appending(path: "vae.safetensors").path
+            try writeSafetensors(tensors, to: vae)
+            let path = folder.appending(path: "x.png").path
+            let look = folder.appending(path: "look.png").path
+            let previews = options.contains("--preview") ? ["--preview-path", look] : []
+            let outcome = try program.run(base + ["--vae", vae, "-o", path] + options + previews)
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.contains("\(vae): expected an autoencoder that gives finite colours"))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["vae.safetensors"])
+        }
+    }
+
+    /// Winograd's transforms on the embedded model, all of a trajectory.
+    @Test func `fast kernels stay within 1e-4 of the plain ones`() throws {
+        try inTemporaryFolder { folder in
+            let latents = try ["", "plain"].map { kernels in
+                let path = folder.appending(path: "\(kernels).safetensors").path
+                let outcome = try program.run(
+                    [
+                        "generate", "-p", "an old man with white hair, smiling", "-s", "5", "--steps", "20",
+                        "--cfg-scale", "3", "--save-latents", path, "-o", folder.appending(path: "x.png").path,
+                    ], environment: ["ATELIER_KERNELS": kernels])
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                return try #require(SafetensorsFile(path: path).tensors()["latents"]).floats
+            }
+            let norm = latents[1].reduce(0.0) { $0 + pow(Double($1), 2) }.squareRoot()
+            let distance = zip(latents[0], latents[1]).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }.squareRoot()
+            #expect(distance / norm <= 1e-4 && distance > 0)
         }
     }
 

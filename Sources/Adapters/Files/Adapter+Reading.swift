@@ -84,8 +84,3 @@ extension LayerAdapter {
         try self.init(layer.tensors, scale: scale, module: module)
     }
 }
-
-extension Tensor {
-    /// Whether no element is infinite or NaN.
-    var isFinite: Bool { count == 0 || sum(detached.converted(to: .float32) * 0).item == 0 }
-}

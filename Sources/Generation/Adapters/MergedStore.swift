@@ -49,6 +49,8 @@ public struct MergedStore: ModelStore {
 
     public func tokenizer(_ part: String) throws -> CLIPTokenizer { try base.tokenizer(part) }
     public func scheduler() throws -> SchedulerConfiguration { try base.scheduler() }
+    public var guessesPrediction: Bool { base.guessesPrediction }
+    public var zeroesMissingNegative: Bool { base.zeroesMissingNegative }
     public func samplingDefaults() throws -> SamplingDefaults { try base.samplingDefaults() }
     public func hash() throws -> String { try base.hash() }
 }

@@ -51,7 +51,9 @@ extension GenerationRequest {
     /// - Throws: the sampler's errors.
     func moments(for model: StableDiffusion, strength: Double? = nil) throws -> [SamplingMoment] {
         func moments(_ sampler: Sampler, from first: Int, done: Int, of total: Int) -> [SamplingMoment] {
-            sampler.evaluations.filter { $0.step >= first }.map { evaluation in
+            var sampler = sampler
+            let begin = sampler.begin(at: first)
+            return sampler.evaluations[begin...].map { evaluation in
                 SamplingMoment(
                     timestep: Double(evaluation.timestep),
                     fraction: Double(done + evaluation.step - first) / Double(total), sigma: Double(evaluation.sigma))

@@ -16,7 +16,7 @@ struct LockedBase: Sendable {
     /// Of the picture without the locked adapters.
     private(set) var latents: Tensor
     private var sampler: Sampler
-    private var random: TorchGenerator
+    private var random: any RandomSource
     private let guided: GuidedRows
     private let pass: Pass
 
@@ -26,7 +26,7 @@ struct LockedBase: Sendable {
     ///   - latents, sampler, random: where the picture begins.
     init?(
         _ pass: Pass, _ request: GenerationRequest, _ model: StableDiffusion, latents: Tensor, sampler: Sampler,
-        random: TorchGenerator
+        random: any RandomSource
     ) {
         guard let stack = pass.adaptation as? AdapterStack, stack.hasLockedEntries else { return nil }
         var pass = pass

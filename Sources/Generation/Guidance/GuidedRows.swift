@@ -48,9 +48,8 @@ struct GuidedRows: Sendable {
             plain = [row(positive, .conditional)]
             return
         }
-        // Without a negative prompt SDXL was trained on zeros, the others on the empty text.
         let negative =
-            request.negativePrompt == nil && model.unet.configuration.additionEmbedType != nil
+            request.negativePrompt == nil && model.zeroesMissingNegative
             ? positive.zeroed : read(request.negativePrompt ?? "", .unconditional)
         plain = [row(negative, .unconditional), row(positive, .conditional)]
     }

@@ -38,7 +38,7 @@ public struct InversionRun: Sendable {
         (request.styles, request.directions) = (nil, nil)
         try request.validate(for: model)
         try picture.validate(for: request)
-        sampler = try request.makeSampler(model.scheduler.unclipped)
+        var sampler = try request.makeSampler(model.scheduler.unclipped)
         try inversion.validate(request, sampler)
         guard !model.readsMask else {
             throw GenerationError("inversion", expected: "a model that reads no mask", found: "one to inpaint with")
@@ -47,7 +47,8 @@ public struct InversionRun: Sendable {
         self.model = model
         guided = GuidedRows(request, model, Pass())
         scale = request.guidanceScale
-        firstEvaluation = sampler.evaluation(beginning: picture.firstStep(of: sampler.stepCount))
+        firstEvaluation = sampler.begin(at: picture.firstStep(of: sampler.stepCount))
+        self.sampler = sampler
         trajectory = [model.likeliestLatents(picture.pixels(for: request), Pass())]
     }
 

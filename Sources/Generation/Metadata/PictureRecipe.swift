@@ -1,6 +1,7 @@
 import Foundation
 public import Imaging
 import Recipes
+import Samplers
 public import TensorCore
 
 /// What a picture carries so that it can be made again, and compared with what was made.
@@ -17,15 +18,17 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     public var precision: Precision
     /// The GPU that computed it; nil for the CPU, whose bytes differ in their last bits.
     public var device: String?
-    /// Where the random numbers come from.
-    public var noise = "torch cpu float32"
-    public var request: GenerationRequest
+    /// Where the random numbers come from: `torch cpu float32` or `torch cuda float32`.
+    public private(set) var noise: String
+    public var request: GenerationRequest { didSet { noise = Self.noise(of: request) } }
     /// The picture that it began with.
     public var start: Start?
     /// The sampler that was used, by its canonical name.
     public var sampler: String?
     /// The SHA-256 of the final latents, float32, little-endian, row-major.
     public var latentsHash: String?
+    /// The final latents, nearly; nil in recipes of JPEG files.
+    public var latents: StoredLatents?
 
     /// A file that a picture was made from.
     public struct InputFile: Codable, Sendable, Hashable {
@@ -62,12 +65,16 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         self.model = model
         self.modelHash = modelHash
         self.precision = precision
+        noise = Self.noise(of: request)
         self.request = request
     }
+
+    private static func noise(of request: GenerationRequest) -> String { "torch \(request.noiseSource) float32" }
 
     /// Notes what came out of the request.
     public mutating func note(latents: Tensor, sampler: String) {
         latentsHash = Self.hash(of: latents)
+        self.latents = StoredLatents(latents)
         self.sampler = sampler
     }
 
@@ -79,8 +86,12 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     private static let keyword = "atelier"
 
     /// The texts of a picture file: `parameters` as A1111-style readers parse it, and the whole recipe as JSON.
-    public func metadata() throws -> ImageMetadata {
-        let json = try json()
+    ///
+    /// - Parameter format: of the file; a JPEG has no room for latents.
+    public func metadata(for format: ImageFormat? = .png) throws -> ImageMetadata {
+        var recipe = self
+        if format == .jpeg { recipe.latents = nil }
+        let json = try recipe.json()
         var metadata = ImageMetadata()
         metadata["parameters"] = infotext.text
         metadata.entries.append(.init(keyword: Self.keyword, text: json, isInternational: true))
@@ -114,12 +125,17 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         }
     }
 
+    /// A1111's name of a sampler.
+    private static func title(ofSampler name: String) -> String {
+        (try? SamplingMethod.find(name).method.title) ?? name
+    }
+
     /// What other programs read.
     public var infotext: Infotext {
         let scale = request.guidanceScale
         var fields = [
             Infotext.Field("Steps", String(request.steps)),
-            Infotext.Field("Sampler", sampler ?? request.sampler ?? "default"),
+            Infotext.Field("Sampler", Self.title(ofSampler: sampler ?? request.sampler ?? "default")),
             Infotext.Field("CFG scale", Int(exactly: scale).map(String.init) ?? String(scale)),
             Infotext.Field("Seed", String(request.seed)),
             Infotext.Field("Size", "\(request.width)x\(request.height)"),
@@ -148,7 +164,9 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
             let hashes = adapters.map { "\($0.name): \($0.file.hash.prefix(12))" }
             fields.append(Infotext.Field("Lora hashes", hashes.joined(separator: ", ")))
         }
-        fields += [Infotext.Field("RNG", "CPU"), Infotext.Field("Version", "atelier \(engine)")]
+        fields += [
+            Infotext.Field("RNG", request.noiseSource.infotextName), Infotext.Field("Version", "atelier \(engine)"),
+        ]
         return Infotext(prompt: prompt, negativePrompt: request.negativePrompt, fields: fields)
     }
 }

@@ -7,15 +7,18 @@ import TensorCore
 
 /// What a picture that was made again has in common with the one that there was.
 public enum PictureVerdict: Sendable, Equatable {
-    /// The final latents are the same to the bit.
+    /// The final latents and the picture are the same to the bit.
     case identical
-    /// The latents that the autoencoder reads from the two pictures differ by at most `tolerance`.
+    /// The final latents differ by at most `tolerance`, or where the picture carries none, those that the autoencoder reads
+    /// from the two pictures.
     case withinTolerance(largestDifference: Float)
     /// They differ by more; the inputs that are not what the recipe says, if any.
     case different(largestDifference: Float, inputs: [String])
 
     /// The largest difference of latents that counts as the same picture.
     public static let tolerance: Float = 1e-3
+    /// By how many of 255 levels colours of the same latents may differ: more, and the picture was changed.
+    static let colorTolerance = 4
 }
 
 extension PictureRecipe {
@@ -82,20 +85,35 @@ extension PictureRecipe {
     }
 
     /// Compares a finished trajectory with the picture that carries this recipe.
+    ///
+    /// - Throws: `GenerationError` for latents or colours that are infinite or NaN.
     public func verdict(
         on image: Image, against denoising: Denoising, model: StableDiffusion, changedInputs: [String]
-    ) -> PictureVerdict {
-        let again = denoising.picture()
-        if Self.hash(of: denoising.latents) == latentsHash && again == image { return .identical }
-        guard again.width == image.width && again.height == image.height else {
+    ) throws -> PictureVerdict {
+        let plain = try denoising.picture()
+        guard plain.width == image.width && plain.height == image.height else {
             return .different(largestDifference: .infinity, inputs: changedInputs)
         }
-        let read = model.autoencoder.scaled(
-            model.autoencoder.encode(Tensor(images: [image, again]), Pass()).mean
-        ).chunked(0, count: 2)
-        let difference = maximum(abs(read[0] - read[1]).reshaped([1, -1]), axis: 1).item
+        let compressed = try decodeImage(encodeImage(plain, as: .jpeg)).image
+        let again = compressed == image ? compressed : plain
+        if Self.hash(of: denoising.latents) == latentsHash && again == image { return .identical }
+        var inputs = changedInputs
+        let difference: Float
+        if let known = latents?.largestDifference(from: denoising.latents) {
+            difference = known
+            let color = zip(again.pixels, image.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
+            if difference <= PictureVerdict.tolerance && color > PictureVerdict.colorTolerance {
+                inputs.append("the picture itself (colours are up to \(color) of 255 from those of its latents)")
+                return .different(largestDifference: difference, inputs: inputs)
+            }
+        } else {
+            let read = model.autoencoder.scaled(
+                model.autoencoder.encode(Tensor(images: [image, again]), Pass()).mean
+            ).chunked(0, count: 2)
+            difference = maximum(abs(read[0] - read[1]).reshaped([1, -1]), axis: 1).item
+        }
         return difference <= PictureVerdict.tolerance
             ? .withinTolerance(largestDifference: difference)
-            : .different(largestDifference: difference, inputs: changedInputs)
+            : .different(largestDifference: difference, inputs: inputs)
     }
 }

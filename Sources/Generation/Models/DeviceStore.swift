@@ -24,6 +24,7 @@ struct DeviceStore: ModelStore {
     func scheduler() throws -> SchedulerConfiguration { try store.scheduler() }
     var guessesPrediction: Bool { store.guessesPrediction }
     func samplingDefaults() throws -> SamplingDefaults { try store.samplingDefaults() }
+    var zeroesMissingNegative: Bool { store.zeroesMissingNegative }
     var strayKeys: [String] { store.strayKeys }
     func hash() throws -> String { try store.hash() }
 }

@@ -4,6 +4,7 @@ import Layers
 import Samplers
 public import TensorCore
 import TextModels
+public import Tokenizers
 import Weights
 
 /// Rewrites models: from one layout to the other, from one number format to another.
@@ -27,19 +28,33 @@ public enum ModelConversion {
             try writer.add(try store.scheduler())
             let defaults = try store.samplingDefaults()
             if defaults != .standard { try writer.add(defaults) }
-            let isXL = store.holds("text_encoder_2")
-            try writer.commit(
-                className: isXL ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline",
-                options: isXL
-                    ? ["force_zeros_for_empty_prompt": true]
-                    : [
-                        "safety_checker": [NSNull(), NSNull()], "feature_extractor": [NSNull(), NSNull()],
-                        "requires_safety_checker": false,
-                    ])
+            let pipeline = try pipeline(of: store)
+            try writer.commit(className: pipeline.className, options: pipeline.options)
         } catch {
             writer.abandon()
             throw error
         }
+    }
+
+    /// The class of diffusers that draws with the model, and what else it wants to know.
+    private static func pipeline(of store: any ModelStore) throws -> (className: String, options: [String: Any]) {
+        let unet = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
+        let paints = unet.inChannels > unet.outChannels ? "Inpaint" : ""
+        guard store.holds("text_encoder_2") else {
+            let nothing = [NSNull(), NSNull()]
+            return (
+                "StableDiffusion\(paints)Pipeline",
+                ["safety_checker": nothing, "feature_extractor": nothing, "requires_safety_checker": false]
+            )
+        }
+        var options: [String: Any] = ["force_zeros_for_empty_prompt": store.zeroesMissingNegative]
+        guard store.holds("text_encoder") else {
+            // The refiner continues a picture, and reads an aesthetic score in the place of a size.
+            options["requires_aesthetics_score"] = true
+            for part in ["text_encoder", "tokenizer"] { options[part] = [NSNull(), NSNull()] }
+            return ("StableDiffusionXLImg2ImgPipeline", options)
+        }
+        return ("StableDiffusionXL\(paints)Pipeline", options)
     }
 
     private static func add<Configuration: ModelConfiguration>(
@@ -53,8 +68,20 @@ public enum ModelConversion {
 
     /// Writes a model as one file under the names of the latent-diffusion code, as A1111-style programs read it.
     ///
-    /// - Throws: `GenerationError` when the model is of no family that has such a layout.
-    public static func writeSingleFile(_ store: any ModelStore, to path: String, floatingPoint: DType?) throws {
+    /// - Parameter vocabulary: CLIP's, which readers of such files have, for files carry none.
+    /// - Throws: `GenerationError` when the model is of no family that has such a layout, or has another vocabulary.
+    public static func writeSingleFile(
+        _ store: any ModelStore, to path: String, floatingPoint: DType?, vocabulary: CLIPTokenizer
+    ) throws {
+        for part in ["tokenizer", "tokenizer_2"] where store.holds(part) {
+            let own = try store.tokenizer(part)
+            guard own.encodesAlike(vocabulary) else {
+                throw GenerationError(
+                    "\(store.path)/\(part)",
+                    expected: "CLIP's vocabulary, for a model in one file carries none (write a folder instead)",
+                    found: "one of its own")
+            }
+        }
         var all: [String: Tensor] = [:]
         let unet = try KeyTable.ldmUNet(store.configuration(UNet2DConditionConfiguration.self, of: "unet")).inverse
         try collect(store, "unet") { key, tensor in
@@ -124,7 +151,12 @@ public enum ModelConversion {
         var tensors: [String: Tensor] = [:]
         for key in source.keys where !key.hasSuffix("position_ids") {
             let isInner = isBare && key != "text_projection.weight"
-            tensors[isInner ? "text_model.\(key)" : key] = try source.tensor(key, shape: nil, initial: nil)
+            let tensor = try source.tensor(key, shape: nil, initial: nil)
+            guard tensor?.isFinite ?? true else {
+                throw GenerationError(
+                    "\(store.path): \(part).\(key)", expected: "finite weights", found: "infinite ones or NaN")
+            }
+            tensors[isInner ? "text_model.\(key)" : key] = tensor
         }
         return tensors
     }

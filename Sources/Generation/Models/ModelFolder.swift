@@ -13,6 +13,8 @@ public struct ModelFolder: ModelStore {
     /// The file variant to take, such as `fp16`; nil takes the plain files, or the only variant.
     public let variant: String?
     private let index: [String: [String?]]
+    /// What the index says of a missing negative prompt.
+    private let forcesZeros: Bool?
 
     /// - Throws: `GenerationError` when there is no such folder or its index cannot be read.
     public init(path: String, variant: String? = nil) throws {
@@ -32,6 +34,7 @@ public struct ModelFolder: ModelStore {
             throw GenerationError(indexPath, expected: "a JSON object", found: "something else")
         }
         index = fields.compactMapValues(\.part)
+        forcesZeros = fields["force_zeros_for_empty_prompt"]?.flag
         guard !index.isEmpty else {
             throw GenerationError(indexPath, expected: "parts such as `unet`", found: fields.keys.sorted().description)
         }
@@ -62,6 +65,9 @@ public struct ModelFolder: ModelStore {
     }
 
     public var strayKeys: [String] { [] }
+
+    /// Follows diffusers, whose pipelines of SDXL do so unless the index says otherwise.
+    public var zeroesMissingNegative: Bool { holds("text_encoder_2") && forcesZeros ?? true }
 
     /// - Throws: `GenerationError` for a file with values that cannot be used.
     public func samplingDefaults() throws -> SamplingDefaults {
@@ -120,9 +126,12 @@ public struct ModelFolder: ModelStore {
     /// A value of `model_index.json`: `[library, class]` for a part, anything else for an option.
     private struct IndexField: Decodable {
         let part: [String?]?
+        let flag: Bool?
 
         init(from decoder: any Decoder) throws {
-            part = try? decoder.singleValueContainer().decode([String?].self)
+            let value = try decoder.singleValueContainer()
+            part = try? value.decode([String?].self)
+            flag = try? value.decode(Bool.self)
         }
     }
 }

@@ -25,6 +25,8 @@ public protocol ModelStore: Sendable {
     var guessesPrediction: Bool { get }
     /// What the model is best drawn with.
     func samplingDefaults() throws -> SamplingDefaults
+    /// Whether the unconditional row of a request without a negative prompt is zeros instead of the empty text.
+    var zeroesMissingNegative: Bool { get }
     /// Keys of the files that belong to no part.
     var strayKeys: [String] { get }
     /// The identity of the model's bytes.
@@ -34,4 +36,7 @@ public protocol ModelStore: Sendable {
 extension ModelStore {
     public var guessesPrediction: Bool { false }
     public func samplingDefaults() throws -> SamplingDefaults { .standard }
+
+    /// As SDXL's base was trained, and its refiner was not.
+    public var zeroesMissingNegative: Bool { holds("text_encoder_2") && holds("text_encoder") }
 }

@@ -41,11 +41,15 @@ public enum CheckpointFamily: String, Sendable, CaseIterable, Codable {
             ("lokr_w", "a LoKr: an adapter, not a model"), ("joint_blocks.", "a Stable Diffusion 3 model"),
             ("double_blocks.", "a FLUX model"), ("control_model.", "a ControlNet"),
             ("emb_params", "a textual-inversion embedding"), ("string_to_param", "a textual-inversion embedding"),
-            ("encoder.down.", "an autoencoder alone"),
+            ("encoder.down.", "an autoencoder alone"), ("decoder.up_blocks.", "an autoencoder alone"),
+            ("decoder.layers.", "a tiny autoencoder alone"), ("3.conv.0.weight", "a tiny autoencoder alone"),
+            ("text_model.encoder.", "a text encoder alone"), ("clip_g", "a textual-inversion embedding"),
             ("down_blocks.", "one part of a model under diffusers' names; give its folder instead"),
         ]
         if let kind = kinds.first(where: { has($0.0) }) { return kind.1 }
         guard let example = keys.min() else { return "a file without tensors" }
+        // diffusers' embeddings have one key, the word itself.
+        if keys.count == 1, example.hasPrefix("<"), example.hasSuffix(">") { return "a textual-inversion embedding" }
         return "\(keys.count) tensors such as \(example)"
     }
 

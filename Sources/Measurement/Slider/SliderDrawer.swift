@@ -111,7 +111,7 @@ public struct SliderDrawer: Sendable {
                 denoising = try Denoising(guided, model: model)
             }
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
     }
 

@@ -226,7 +226,7 @@ public struct SliderFolder: Sendable {
                 var denoising = try Denoising(
                     request, model: model, pass: Pass(adaptation: acting ? stack.weighted(weights) : nil))
                 denoising.advanceToEnd()
-                return denoising.picture()
+                return try denoising.picture()
             }
         }
     }

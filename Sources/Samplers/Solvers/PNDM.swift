@@ -19,17 +19,23 @@ extension SamplingMethod {
 ///
 /// The first step is taken twice, the second time with the mean of its own answer and that at its end; so N steps ask
 /// N + 1 times. A step goes from timestep t to t - T / N. Liu et al., "Pseudo Numerical Methods for Diffusion Models on
-/// Manifolds" (arXiv 2202.09778). Follows diffusers `PNDMScheduler.step_plms`; a trajectory that starts later begins
-/// with a step of first order, where diffusers would lose one.
+/// Manifolds" (arXiv 2202.09778). Follows diffusers `PNDMScheduler.step_plms`, a trajectory that starts later included:
+/// there the repetition of the first step has moved the timesteps by one, so the trajectory of step k begins with that
+/// of step k - 1, takes it twice, and the timestep after it is asked for once, of latents that are a step noisier.
 public struct PNDM: Solver {
-    public let evaluations: [Evaluation]
+    public private(set) var evaluations: [Evaluation]
     public let finalSigma: Float
-    private let alphas: [(now: Float, next: Float)]
+    /// At each evaluation, the ends of a step that begins there, and of the one that ends there.
+    private let alphas: [(after: Interval, before: Interval)]
     private let predictionType: PredictionType
+    /// The evaluation that the trajectory begins with.
+    private var first = 0
     /// The last answers, the latest first; at most four.
     private var answers: [Tensor] = []
     /// Where the first step began, between its two evaluations.
     private var start: Tensor?
+
+    private typealias Interval = (now: Float, next: Float)
 
     init(_ context: SolverContext) throws(SamplerError) {
         let (configuration, schedule) = (context.configuration, context.schedule)
@@ -38,51 +44,57 @@ public struct PNDM: Solver {
                 method: "pndm", subject: "rescale_betas_zero_snr", expected: "false (its step divides by the signal)",
                 found: "true")
         }
-        let whole = context.spacing.timesteps(
+        var timesteps = context.spacing.timesteps(
             context.steps, trainTimesteps: schedule.trainTimesteps, end: schedule.trainTimesteps,
             offset: configuration.stepsOffset, hasExtraPoint: false
         ).map { Int($0.rounded(.toNearestOrEven)) }
+        // The first step again, told by the timestep of its end.
+        if timesteps.count > 1 { timesteps.insert(timesteps[1], at: 1) }
         let (stride, table) = (schedule.trainTimesteps / context.steps, schedule.alphasCumulative)
         let final = configuration.setsAlphaToOne ?? false ? 1 : table[0]
-        var alphas = whole.map { (now: table[$0], next: $0 >= stride ? table[$0 - stride] : final) }
-        var evaluations = whole.indices.map {
-            Evaluation(timestep: Float(whole[$0]), sigma: sigma(ofAlpha: alphas[$0].now), step: $0)
+        alphas = timesteps.map {
+            let (now, next) = (table[$0], $0 >= stride ? table[$0 - stride] : final)
+            return (after: (now, next), before: (table[min($0 + stride, table.count - 1)], now))
         }
-        if whole.count > 1 {
-            // The first step again, told by the timestep of its end.
-            let (end, begin) = (whole[1], min(whole[1] + stride, table.count - 1))
-            alphas.insert((table[begin], table[end]), at: 1)
-            let first = evaluations[0]
-            evaluations[0] = Evaluation(timestep: first.timestep, sigma: first.sigma, step: 0, completesStep: false)
-            evaluations.insert(
-                Evaluation(timestep: Float(end), sigma: sigma(ofAlpha: table[end]), step: 0), at: 1)
+        evaluations = zip(timesteps, alphas).map {
+            Evaluation(timestep: Float($0), sigma: sigma(ofAlpha: $1.after.now), step: 0)
         }
-        self.alphas = alphas
-        self.evaluations = evaluations
-        finalSigma = sigma(ofAlpha: alphas[alphas.count - 1].next)
+        finalSigma = sigma(ofAlpha: alphas[alphas.count - 1].after.next)
         predictionType = configuration.predictionType
+        begin(at: 0)
+    }
+
+    public mutating func begin(at step: Int) {
+        first = step
+        answers = []
+        start = nil
+        for index in evaluations.indices {
+            let isRepeated = index == first && evaluations.count > 1
+            evaluations[index] = Evaluation(
+                timestep: evaluations[index].timestep, sigma: evaluations[index].sigma,
+                step: index > first ? index - 1 : index, completesStep: !isRepeated)
+        }
     }
 
     public func noised(_ clean: Tensor, noise: Tensor, at index: Int) -> Tensor {
-        // The second evaluation sees the end of the first step.
-        let alpha = evaluations[index].step < index && index == 1 ? alphas[1].next : alphas[index].now
+        let alpha = alphas[index].after.now
         return clean * Double(alpha.squareRoot()) + noise * Double((1 - alpha).squareRoot())
     }
 
     public mutating func advance(
         _ latents: Tensor, prediction: Tensor, at index: Int, noise: (_ shape: [Int]) -> Tensor
     ) -> SamplerStep {
-        let (answer, origin): (Tensor, Tensor)
-        if let start, index == 1 {
-            (answer, origin) = ((prediction + answers[0]) / 2, start)
+        let (answer, origin, interval): (Tensor, Tensor, Interval)
+        if let start, index == first + 1 {
+            (answer, origin, interval) = ((prediction + answers[0]) / 2, start, alphas[index].before)
             self.start = nil
         } else {
-            if index == 0 { answers = [] }
+            if index == first { answers = [] }
             answers = [prediction] + answers.prefix(3)
-            (answer, origin) = (Self.extrapolated(answers), latents)
-            start = evaluations[index].completesStep ? nil : latents
+            (answer, origin, interval) = (Self.extrapolated(answers), latents, alphas[index].after)
+            start = index == first ? latents : nil
         }
-        let (now, next) = alphas[index]
+        let (now, next) = interval
         let (signal, deviation) = (now.squareRoot(), (1 - now).squareRoot())
         let predictedNoise = predictionType.noise(answer, latents: origin, signal: signal, deviation: deviation)
         let denominator = now * (1 - next).squareRoot() + (now * (1 - now) * next).squareRoot()

@@ -14,6 +14,9 @@ public protocol Solver: Sendable {
     /// The factor of the unit noise that a trajectory starts from.
     var initialNoiseScale: Float { get }
 
+    /// Lets the trajectory begin at a step, which may change what is asked from there on.
+    mutating func begin(at step: Int)
+
     /// The latents as the model wants to see them.
     func modelInput(_ latents: Tensor, at index: Int) -> Tensor
 
@@ -30,6 +33,8 @@ public protocol Solver: Sendable {
 
 extension Solver {
     public var initialNoiseScale: Float { 1 }
+
+    public mutating func begin(at step: Int) {}
 
     public func modelInput(_ latents: Tensor, at index: Int) -> Tensor { latents }
 }

@@ -57,6 +57,12 @@ public struct CLIPTokenizer: Sendable {
         }
     }
 
+    /// Whether texts have the same ids in both, whatever they are padded with.
+    public func encodesAlike(_ other: CLIPTokenizer) -> Bool {
+        tokens == other.tokens && merges.elementsEqual(other.merges) { $0 == $1 }
+            && (bosID, eosID) == (other.bosID, other.eosID)
+    }
+
     /// The ids of `text`, with nothing around them.
     public func encode(_ text: String) -> [Int] {
         spans(of: text).map(\.id)

@@ -160,7 +160,7 @@ struct LoRATrainer: StageTrainer {
             let pass = Pass(adaptation: index % 2 == 0 ? nil : stack)
             var denoising = try Denoising(request, model: model, pass: pass)
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
         return grid(of: pictures, columns: 2)
     }

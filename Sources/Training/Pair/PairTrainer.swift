@@ -200,7 +200,7 @@ struct PairTrainer: StageTrainer {
             let stack = try AdapterStack([StackEntry(adapter, rows: .only([.style(0)]))], sites: model.sites)
             var denoising = try Denoising(requests[index], model: model, pass: Pass(adaptation: stack))
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
         return grid(of: pictures, columns: Self.sampledShares.count)
     }

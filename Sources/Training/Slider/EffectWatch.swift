@@ -58,7 +58,7 @@ struct EffectWatch: Sendable {
         try ComputeThread.shared.concurrently(requests.count) { index in
             var denoising = try Denoising(requests[index], model: model, pass: Pass(adaptation: stack))
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
     }
 

@@ -184,7 +184,7 @@ struct SliderTrainer: StageTrainer {
             let stack = try factors.stack(of: slider, sites: model.sites, isTrainable: false).scaled(scale)
             var denoising = try Denoising(request, model: model, pass: Pass(adaptation: stack))
             denoising.advanceToEnd()
-            return denoising.picture()
+            return try denoising.picture()
         }
         return grid(of: pictures, columns: scales.count)
     }

@@ -27,12 +27,25 @@ public struct TensorFile: Sendable {
             }
             return
         }
-        let files = try SafetensorsSet(WeightFiles(file: path))
+        let files = try Self.safetensors(path)
         source = SafetensorsSource(files)
         numbers = [:]
         shapes = Dictionary(
             files.files.flatMap(\.header.entries).map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
         metadata = files.files.first?.header.metadata ?? [:]
+    }
+
+    /// Opens what does not begin like a file of torch.
+    private static func safetensors(_ path: String) throws -> SafetensorsSet {
+        let named = WeightFiles(file: path)
+        guard named.format == .torch else { return try SafetensorsSet(named) }
+        do {
+            return try SafetensorsSet(WeightFiles(safetensors: path))
+        } catch let error as SafetensorsError where error.rule != .fileAccess {
+            throw WeightsError(
+                path, expected: "a checkpoint of torch (a zip archive or a pickle), or safetensors",
+                found: "a file that begins as neither does")
+        }
     }
 
     /// Whether a file begins like one of ggml's.

@@ -58,6 +58,11 @@ public struct WeightFiles: Sendable, Equatable {
         self.init(paths: [path], format: isTorch ? .torch : .safetensors, index: nil, variant: nil)
     }
 
+    /// One file of safetensors, whatever its name.
+    init(safetensors path: String) {
+        self.init(paths: [path], format: .safetensors, index: nil, variant: nil)
+    }
+
     /// Finds the weights of a model part.
     ///
     /// - Parameters:

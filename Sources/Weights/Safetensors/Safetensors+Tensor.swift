@@ -93,8 +93,7 @@ extension SafetensorsItem {
     /// Whether finite numbers became infinite in a narrower type.
     private static func isOverflow(_ converted: Tensor, of tensor: Tensor) -> Bool {
         guard converted.dtype != tensor.dtype, [.float16, .bfloat16].contains(converted.dtype) else { return false }
-        func isFinite(_ tensor: Tensor) -> Bool { sum(tensor.converted(to: .float32) * 0).item == 0 }
-        return !isFinite(converted) && isFinite(tensor)
+        return !converted.isFinite && tensor.isFinite
     }
 }
 
