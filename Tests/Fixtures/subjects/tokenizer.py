@@ -151,6 +151,6 @@ def unpadded(tokenizer, prompt):
 
 def save_json_rows(path, head, rows):
     """One case a line, so that a change shows up as one line."""
-    lines = [json.dumps(row, ensure_ascii=True) for row in rows]
+    lines = [json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in rows]
     text = json.dumps(head, indent=1)[:-2] + ",\n \"cases\": [\n  " + ",\n  ".join(lines) + "\n ]\n}\n"
     path.write_text(text, encoding="utf-8")
