@@ -25,7 +25,7 @@ public enum ModelConversion {
                 try add(part, className, CLIPTextConfiguration.self, store, &writer)
                 try writer.add(tokenizer, try store.tokenizer(tokenizer))
             }
-            try writer.add(try store.scheduler())
+            try writer.add(try scheduler(of: store))
             let defaults = try store.samplingDefaults()
             if defaults != .standard { try writer.add(defaults) }
             let pipeline = try pipeline(of: store)
@@ -34,6 +34,11 @@ public enum ModelConversion {
             writer.abandon()
             throw error
         }
+    }
+
+    /// The scheduler, with what the UNet predicts where that has to be measured.
+    private static func scheduler(of store: any ModelStore) throws -> SchedulerConfiguration {
+        store.guessesPrediction ? try StableDiffusion(store).scheduler : try store.scheduler()
     }
 
     /// The class of diffusers that draws with the model, and what else it wants to know.
@@ -112,7 +117,7 @@ public enum ModelConversion {
 
     /// What no tensor tells of the model: what it predicts, for every program; the configurations, for this one.
     private static func metadata(_ store: any ModelStore) throws -> [String: String] {
-        let scheduler = try store.scheduler()
+        let scheduler = try scheduler(of: store)
         var metadata = [
             "format": "pt", "modelspec.prediction_type": scheduler.predictionType == .velocity ? "v" : "epsilon",
             SingleFileModel.metadataKey("scheduler"): text(try JSONEncoder().encode(scheduler)),
