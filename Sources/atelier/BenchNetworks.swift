@@ -75,6 +75,7 @@ struct NetworkBenchOptions: ParsableArguments {
             network: network, arch: arch.rawValue, precision: precision.rawValue, batch: batch,
             device: gpu?.deviceName ?? "cpu", threads: ComputeThread.shared.threadCount,
             seconds: seconds[seconds.count / 2], best: seconds[0], activationBytes: peak - live,
+            retainedBytes: MemoryPool.shared.statistics.retainedBytes,
             peakBytes: gpu?.memoryStatistics.peak ?? peakResidentBytes())
         if json {
             let encoder = JSONEncoder()
@@ -101,6 +102,8 @@ private struct NetworkBenchRow: Encodable {
     let seconds: Double
     let best: Double
     let activationBytes: Int
+    /// Free buffers that are kept for reuse.
+    let retainedBytes: Int
     let peakBytes: Int
 }
 

@@ -66,7 +66,10 @@ extension CPUBackend {
             let plan = products.convolutionPlan(key)
             let output = plan.packedOutput(gradient)
             let packedWeight =
-                products.repacked(weight, isTransposed: false, formatID: plan.weightFormatID) ?? packed(weight, plan)
+                products.repacked(weight, isTransposed: false, formatID: plan.weightFormatID)
+                ?? products.packedOnce(
+                    weight, formatID: plan.weightFormatID, byteCount: plan.packedWeightByteCount
+                ) { pack(weight, plan, into: $0) }
             plan.writing(input: out) { input in
                 plan.primitive.execute(input.rawPointer, packedWeight.rawPointer, output.rawPointer)
             }
@@ -130,11 +133,14 @@ extension CPUBackend {
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
         products.packed(weight, format: .primitive(plan.weightFormatID), byteCount: plan.packedWeightByteCount) {
-            packed in
-            let plain = weight.transient.converted(to: plan.operandType).contiguous()
-            plan.packWeight(plain, into: packed)
-            withExtendedLifetime(plain) {}
+            pack(weight, plan, into: $0)
         }
+    }
+
+    private func pack(_ weight: Tensor, _ plan: ConvolutionPlan, into packed: Tensor) {
+        let plain = weight.transient.converted(to: plan.operandType).contiguous()
+        plan.packWeight(plain, into: packed)
+        withExtendedLifetime(plain) {}
     }
 
     // MARK: A 1x1 convolution is a product over channels-last rows

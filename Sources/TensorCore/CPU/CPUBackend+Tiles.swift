@@ -116,14 +116,16 @@ extension CPUBackend {
                 in_width: x.size(3), out_height: outputShape[2], out_width: outputShape[3],
                 kernel_height: weight.size(2), kernel_width: weight.size(3), stride: stride, pad_top: padding[0],
                 pad_left: padding[1])
-            let scratch = Tensor.empty([tk_tile_convolution_scratch(&map)], dtype: .bfloat16)
-            turning(weight, isReversed) { room in
-                tk_tile_convolution(
-                    out.pointer(), x.rawPointer, x.dtype == .bfloat16, packed.pointer(),
-                    bias.map { UnsafePointer($0.pointer()) }, residual.map { UnsafePointer($0.pointer()) }, &map,
-                    scratch.pointer(), room)
+            let byteCount = tk_tile_convolution_scratch(&map) * DType.bfloat16.byteCount
+            products.scratch.lend(byteCount) { scratch in
+                turning(weight, isReversed) { room in
+                    tk_tile_convolution(
+                        out.pointer(), x.rawPointer, x.dtype == .bfloat16, packed.pointer(),
+                        bias.map { UnsafePointer($0.pointer()) }, residual.map { UnsafePointer($0.pointer()) }, &map,
+                        scratch.assumingMemoryBound(to: UInt16.self), room)
+                }
             }
-            withExtendedLifetime((packed, scratch)) {}
+            withExtendedLifetime(packed) {}
         }
     }
 

@@ -54,11 +54,9 @@ public final class CPUBackend: Backend {
         return output
     }
 
-    /// Lends uninitialised floats.
+    /// Lends uninitialised floats to a kernel on a compute thread.
     func withScratch<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
-        let scratch = Tensor.empty([max(count, 1)])
-        defer { withExtendedLifetime(scratch) {} }
-        return body(scratch.pointer())
+        products.scratch.lend(count * DType.float32.byteCount) { body($0.assumingMemoryBound(to: Float.self)) }
     }
 }
 

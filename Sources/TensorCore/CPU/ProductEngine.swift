@@ -11,6 +11,8 @@ final class ProductEngine: @unchecked Sendable {
     private var reorders: [Reorder: DNNLPrimitive] = [:]
     /// Where weights are packed for one use, as large as the largest were.
     private var packingRoom = Tensor.empty([1], dtype: .uint8)
+    /// Where kernels keep what they need while they run.
+    let scratch = ScratchRoom()
     private var plannedThreads = 0
     private let formats: FormatIndex
     private let packedWeights: PackedWeightStore
@@ -110,13 +112,30 @@ final class ProductEngine: @unchecked Sendable {
                 ?? DNNLPrimitive(
                     reorder: isTransposed ? DNNL.transposed(formats[id]) : formats[id], to: format)
             reorders[reorder] = primitive
-            let byteCount = DNNL.byteCount(format)
-            if packingRoom.count < byteCount { packingRoom = Tensor.empty([byteCount], dtype: .uint8) }
-            primitive.execute(kept.rawPointer, packingRoom.rawPointer)
+            let room = packingRoom(for: DNNL.byteCount(format))
+            primitive.execute(kept.rawPointer, room.rawPointer)
             withExtendedLifetime(kept) {}
-            return packingRoom
+            return room
         }
         return nil
+    }
+
+    /// The form of weights whose forward pass keeps none: the kept one where there is one, else one that is made for this
+    /// use, for it would stand beside the weights themselves. The next use takes its place.
+    ///
+    /// - Parameter fill: writes the form's bytes.
+    func packedOnce(_ weight: Tensor, formatID: Int, byteCount: Int, fill: (Tensor) -> Void) -> Tensor {
+        let key = PackedWeightStore.Key(
+            storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: .primitive(formatID))
+        if let found = packedWeights[key] { return found }
+        let room = packingRoom(for: byteCount)
+        fill(room)
+        return room
+    }
+
+    private func packingRoom(for byteCount: Int) -> Tensor {
+        if packingRoom.count < byteCount { packingRoom = Tensor.empty([byteCount], dtype: .uint8) }
+        return packingRoom
     }
 
     /// The form of frozen weights in a format that kernels can do without; nil where it is not kept. A format that is

@@ -9,9 +9,10 @@ import Synchronization
 /// Reuses buffers, because a fresh large buffer costs several times the operation that fills it (page faults).
 ///
 /// Sizes are rounded up to four classes per power of two, so a freed buffer serves later requests of similar size.
-/// Free buffers are kept up to `retainedByteLimit`; beyond it they go back to the system.
+/// All buffers together, free ones included, may be `slack` larger than the most that was ever in use at once; beyond that the
+/// free ones of the size that was not asked for the longest go back to the system.
 public final class MemoryPool: Sendable {
-    public static let shared = MemoryPool(retainedByteLimit: 3 << 30)
+    public static let shared = MemoryPool(slack: 64 << 20)
 
     /// What the pool handed out and still holds, in bytes.
     public struct Statistics: Sendable, Equatable {
@@ -25,17 +26,46 @@ public final class MemoryPool: Sendable {
     }
 
     private struct State: ~Copyable {
-        var free: [Int: [UInt]] = [:]
+        var free: [Int: Class] = [:]
         /// Calls of `givingBack` that run.
         var givingBack = 0
         var statistics = Statistics()
+        /// The most that was ever in use.
+        var mostLiveBytes = 0
+
+        mutating func use(_ byteCount: Int) {
+            statistics.liveBytes += byteCount
+            statistics.peakLiveBytes = max(statistics.peakLiveBytes, statistics.liveBytes)
+            mostLiveBytes = max(mostLiveBytes, statistics.liveBytes)
+        }
+
+        /// Takes free buffers out until all together are within `slack` of the most that was in use.
+        mutating func evict(slack: Int) -> [UInt] {
+            var evicted: [UInt] = []
+            while statistics.liveBytes + statistics.retainedBytes > mostLiveBytes + slack,
+                let (size, oldest) = free.min(by: { $0.value.lastRequest < $1.value.lastRequest })
+            {
+                evicted += oldest.buffers
+                statistics.retainedBytes -= size * oldest.buffers.count
+                free[size] = nil
+            }
+            return evicted
+        }
+    }
+
+    /// The free buffers of one size.
+    private struct Class {
+        var buffers: [UInt] = []
+        /// The number of the request that last took or gave one.
+        var lastRequest = 0
     }
 
     private let state = Mutex(State())
-    private let retainedByteLimit: Int
+    private let slack: Int
 
-    public init(retainedByteLimit: Int) {
-        self.retainedByteLimit = retainedByteLimit
+    /// - Parameter slack: bytes that free buffers may take beyond what was in use at once.
+    public init(slack: Int) {
+        self.slack = slack
     }
 
     public var statistics: Statistics { state.withLock { $0.statistics } }
@@ -48,9 +78,9 @@ public final class MemoryPool: Sendable {
     /// Gives every free buffer back to the system.
     public func trim() {
         let buffers = state.withLock { state in
-            let all = state.free.values.flatMap { $0 }
+            let all = state.free.values.flatMap(\.buffers)
+            for (size, kept) in state.free { state.statistics.retainedBytes -= size * kept.buffers.count }
             state.free.removeAll()
-            state.statistics.retainedBytes = 0
             return all
         }
         for buffer in buffers { free(UnsafeMutableRawPointer(bitPattern: buffer)) }
@@ -77,9 +107,9 @@ public final class MemoryPool: Sendable {
         let size = MemoryPool.roundedSize(byteCount)
         let reused: UInt? = state.withLock { state in
             state.statistics.requests += 1
-            state.statistics.liveBytes += size
-            state.statistics.peakLiveBytes = max(state.statistics.peakLiveBytes, state.statistics.liveBytes)
-            if let buffer = state.free[size]?.popLast() {
+            state.use(size)
+            if let buffer = state.free[size]?.buffers.popLast() {
+                state.free[size]?.lastRequest = state.statistics.requests
                 state.statistics.retainedBytes -= size
                 return buffer
             }
@@ -92,15 +122,46 @@ public final class MemoryPool: Sendable {
 
     func release(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
         let size = MemoryPool.roundedSize(byteCount)
-        let keep = state.withLock { state in
+        let released = state.withLock { state -> [UInt] in
             state.statistics.liveBytes -= size
-            let isKept = state.givingBack == 0 || size < MemoryPool.veryLargeSize
-            guard isKept, state.statistics.retainedBytes + size <= retainedByteLimit else { return false }
-            state.free[size, default: []].append(UInt(bitPattern: pointer))
+            guard state.givingBack == 0 || size < MemoryPool.veryLargeSize else { return [UInt(bitPattern: pointer)] }
+            state.free[size, default: Class()].buffers.append(UInt(bitPattern: pointer))
+            state.free[size]?.lastRequest = state.statistics.requests
             state.statistics.retainedBytes += size
-            return true
+            return state.evict(slack: slack)
         }
-        if !keep { free(pointer) }
+        for buffer in released { free(UnsafeMutableRawPointer(bitPattern: buffer)) }
+    }
+
+    // MARK: Rooms, whose owners keep them
+
+    /// A room from the system, kept for reuse while nothing of it is lent.
+    func room(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        state.withLock { state in
+            state.statistics.systemAllocations += 1
+            state.statistics.retainedBytes += byteCount
+        }
+        return MemoryPool.systemAllocate(byteCount)
+    }
+
+    func dismantle(_ room: UnsafeMutableRawPointer, byteCount: Int) {
+        state.withLock { $0.statistics.retainedBytes -= byteCount }
+        free(room)
+    }
+
+    /// Counts bytes of a room that are in use from now on.
+    func lend(_ byteCount: Int) {
+        state.withLock { state in
+            state.statistics.retainedBytes -= byteCount
+            state.use(byteCount)
+        }
+    }
+
+    func takeBack(_ byteCount: Int) {
+        state.withLock { state in
+            state.statistics.retainedBytes += byteCount
+            state.statistics.liveBytes -= byteCount
+        }
     }
 
     private static func systemAllocate(_ size: Int) -> UnsafeMutableRawPointer {
