@@ -75,6 +75,7 @@ public protocol Backend: AnyObject, Sendable {
     func convolutionInputGradient(
         _ gradient: Tensor, weight: Tensor, inputShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor
+    /// The input may be bfloat16 where a CPU has tile registers: the gradient is then rounded, too.
     func convolutionWeightGradient(
         _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor
