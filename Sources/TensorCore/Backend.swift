@@ -87,10 +87,10 @@ public protocol Backend: AnyObject, Sendable {
     func groupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
     ) -> (y: Tensor, statistics: NormStatistics)
-    /// `groupNorm` without its statistics, as bfloat16 for a product that rounds its operands.
+    /// `groupNorm` as bfloat16 for a product that rounds its operands.
     func roundedGroupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
-    ) -> Tensor
+    ) -> (y: Tensor, statistics: NormStatistics)
     func groupNormBackward(
         _ gradient: Tensor, x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, silu: Bool,
         statistics: NormStatistics
@@ -98,6 +98,7 @@ public protocol Backend: AnyObject, Sendable {
     func layerNorm(
         _ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float
     ) -> (y: Tensor, statistics: NormStatistics)
+    /// `layerNorm` without its statistics, as bfloat16.
     func roundedLayerNorm(_ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float) -> Tensor
     func layerNormBackward(
         _ gradient: Tensor, x: Tensor, weight: Tensor?, hasBias: Bool, statistics: NormStatistics

@@ -27,7 +27,8 @@ import Testing
         Map(batch: 2, height: 9, width: 70, inputs: 32, outputs: 64, kernel: 3, stride: 2),
         Map(batch: 2, height: 12, width: 64, inputs: 32, outputs: 34, kernel: 3, before: [0, 0], stride: 2),
         Map(batch: 2, height: 1, width: 2, inputs: 32, outputs: 32, kernel: 3, stride: 2),
-        Map(batch: 2, height: 5, width: 6, inputs: 16, outputs: 32, kernel: 1, before: [0, 0], after: [0, 0], stride: 2),
+        Map(
+            batch: 2, height: 5, width: 6, inputs: 16, outputs: 32, kernel: 1, before: [0, 0], after: [0, 0], stride: 2),
         Map(batch: 2, height: 130, width: 131, inputs: 8, outputs: 9, kernel: 3),
     ]
 
@@ -93,11 +94,11 @@ import Testing
     /// A step of a training: weights that change are seen as they are, and what was packed of the old ones is gone.
     @Test func `rounded weights are packed anew and let go`() throws {
         var generator = Generator(seed: 34)
-        let x = generator.normals([2, 64, 9, 8]).tracked()
-        var weight = generator.normals([64, 64, 3, 3])
+        let x = generator.normals([1, 256, 5, 4]).tracked()
+        var weight = generator.normals([256, 256, 3, 3])
         let geometry = ConvolutionGeometry(padding: 1)
-        var live: [Int] = []
-        for _ in 0..<4 {
+        var kept: [Int] = []
+        for _ in 0..<12 {
             let rounded = weight.converted(to: .bfloat16)
             let leaf = rounded.frozen().tracked()
             let y = convolution(x, leaf, nil, geometry)
@@ -109,8 +110,9 @@ import Testing
             let found = gradients(of: sum(square(y)))
             #expect(try #require(found[x]).shape == x.shape)
             weight = weight - 0.001 * (try #require(found[leaf]))
-            live.append(backend.packedByteCount)
+            kept.append(backend.packedByteCount)
         }
-        #expect(Set(live).count == 1, "\(live)")
+        // 1.2 MB each; other tests keep a little at the same time.
+        #expect(kept[11] - kept[0] < 6 << 20, "\(kept)")
     }
 }

@@ -87,7 +87,7 @@ public func convolution(
 
 /// Whether a product of these may be one step with the sum that follows.
 private func isFused(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ residual: Tensor) -> Bool {
-    let isTracked = x.isTracked || residual.isTracked || bias?.isTracked ?? false
+    let isTracked = x.isTracked || weight.isTracked || residual.isTracked || bias?.isTracked ?? false
     return weight.roundsOperands && !isTracked && residual.dtype == .float32
 }
 
@@ -141,13 +141,13 @@ public func convolution(
 
 extension Tensor {
     /// Whether products with these weights round what they read to bfloat16, so that whoever makes it may do so. It
-    /// depends on the processor; gradients are not rounded.
+    /// depends on the processor.
     public var roundsOperands: Bool {
-        dtype == .bfloat16 && !isTracked && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
+        dtype == .bfloat16 && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
     }
 
     /// Whether products with these weights round what they read, and their gradient is made of the same rounded numbers.
-    fileprivate var learnsRounded: Bool { isTracked && detached.roundsOperands }
+    fileprivate var learnsRounded: Bool { isTracked && roundsOperands }
 
     /// Whether `[batch, ..., channels]` has more than one vector a row: products of single ones do not round them.
     var hasManyVectors: Bool { rank > 2 && count > size(0) * size(-1) }
@@ -155,6 +155,6 @@ extension Tensor {
 
 /// What products with these weights read: float32, or bfloat16 that they would round to.
 private func operand(_ x: Tensor, _ weights: [Tensor]) -> Tensor {
-    let isRounded = x.dtype == .bfloat16 && !x.isTracked && weights.allSatisfy(\.roundsOperands)
+    let isRounded = x.dtype == .bfloat16 && weights.allSatisfy(\.roundsOperands)
     return isRounded ? x : x.converted(to: .float32)
 }
