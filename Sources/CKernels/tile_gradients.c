@@ -1,11 +1,11 @@
-// Gradients of weights on tile registers: for each tap, a product of the gradient's channels by the input's, summed over
-// positions.
+// Gradients of weights on tile registers: for each tap, a product of the gradient's channels by the input's, summed
+// over positions.
 //
-// Input and gradient are laid over one grid, whose zeros keep rows and images apart, so that a tap is a distance between
-// the two: the gradient's channels become rows of positions, which tiles read from any place, and the input's positions
-// pairs of rows. Of a strided convolution every tap reads one of several smaller inputs (phases): every other row and column
-// from the first, or from the second. Sums go through the grid in chunks that stay in the nearest cache while the taps take
-// their turns.
+// Input and gradient are laid over one grid, whose zeros keep rows and images apart, so that a tap is a distance
+// between the two: the gradient's channels become rows of positions, which tiles read from any place, and the input's
+// positions pairs of rows. Of a strided convolution every tap reads one of several smaller inputs (phases): every other
+// row and column from the first, or from the second. Sums go through the grid in chunks that stay in the nearest cache
+// while the taps take their turns.
 #include "include/tk_tiles.h"
 
 #include <stdatomic.h>
@@ -13,6 +13,7 @@
 #include "amx.h"
 #include "include/tk_threads.h"
 #include "parallel.h"
+#include "tile_words.h"
 
 #if TK_HAS_AMX_CODE
 
@@ -122,34 +123,6 @@ TK_AMX static inline __m512i load_pair(const pixels *p, size_t pair, size_t chan
     return _mm512_permutexvar_epi16(sides, both);
 }
 
-// 16 rows of 16 words, the other way round.
-TK_AMX static inline void transpose(__m512i *rows) {
-    __m512i t[SIDE];
-    for (size_t i = 0; i < SIDE; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-    }
-    for (size_t i = 0; i < SIDE; i += 4) {
-        rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    // Each row now holds one column of four in each quarter; the quarters change places with the groups of four rows.
-    for (size_t i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], 0xdd);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        rows[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        rows[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        rows[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
 static inline __mmask16 channels_from(size_t channel, size_t count) {
     const size_t left = channel < count ? count - channel : 0;
     return left >= SIDE ? 0xffff : (__mmask16)((1u << left) - 1);
@@ -189,7 +162,7 @@ TK_AMX static void lay_rows(void *context, size_t begin, size_t end, size_t thre
             for (size_t pair = 0; pair < SIDE; pair++) {
                 words[pair] = load_pair(&found, pair, channel, present, l->is_bfloat16);
             }
-            transpose(words);
+            tk_transpose_words(words);
             for (size_t i = 0; i < SIDE; i++) _mm512_storeu_si512(out + i * row, words[i]);
         }
     }
@@ -268,7 +241,7 @@ TK_AMX static void store_item(const weight_gradient *g, size_t item, const float
                     lines[j] = tap + j < taps ? _mm512_loadu_si512(from + (tap + j) * BLOCK * BLOCK)
                                               : _mm512_setzero_si512();
                 }
-                transpose(lines);
+                tk_transpose_words(lines);
                 for (size_t j = 0; j < present; j++) {
                     _mm512_mask_storeu_epi32(to + j * taps + tap, channels_from(tap, taps), lines[j]);
                 }

@@ -255,15 +255,19 @@ public struct AttentionOptions: Sendable {
     public var mask: Tensor?
     /// Whether operands may be rounded to bfloat16 where that is faster; sums and the softmax stay fp32.
     public var allowsBFloat16: Bool
+    /// Whether the backward pass may do so where the forward pass did.
+    public var roundsGradients: Bool
 
     public init(
-        scale: Float, isCausal: Bool = false, softCap: Float? = nil, mask: Tensor? = nil, allowsBFloat16: Bool = false
+        scale: Float, isCausal: Bool = false, softCap: Float? = nil, mask: Tensor? = nil, allowsBFloat16: Bool = false,
+        roundsGradients: Bool = false
     ) {
         self.scale = scale
         self.isCausal = isCausal
         self.softCap = softCap
         self.mask = mask
         self.allowsBFloat16 = allowsBFloat16
+        self.roundsGradients = roundsGradients
     }
 }
 

@@ -122,6 +122,35 @@ import Testing
         if backend.hasBFloat16Tiles { #expect(rounded.output.floats != exact.output.floats) }
     }
 
+    @Test(arguments: attentions)
+    func `attention's gradients round their operands and nothing else`(_ shape: Heads) {
+        let backend = CPUBackend.shared
+        guard backend.hasBFloat16Tiles else { return }
+        var generator = Generator(seed: 14)
+        func make(_ tokens: Int) -> Tensor { generator.normals([shape.batch, tokens, shape.heads, shape.dimension]) }
+        let (q, k, v) = (make(shape.queries), make(shape.keys), make(shape.keys))
+        let gradient = make(shape.queries)
+        var options = AttentionOptions(scale: 1 / Float(shape.dimension).squareRoot())
+        let (output, logSumExp) = backend.attention(queries: q, keys: k, values: v, options)
+        func backward(_ threads: Int) -> [Tensor] {
+            ComputeThread.shared.threadCount = threads
+            let result = backend.attentionBackward(
+                gradient, queries: q, keys: k, values: v, output: output, logSumExp: logSumExp, options)
+            return [result.queries, result.keys, result.values]
+        }
+        let threads = ComputeThread.shared.threadCount
+        defer { ComputeThread.shared.threadCount = threads }
+        let exact = backward(1)
+        (options.allowsBFloat16, options.roundsGradients) = (true, true)
+        let rounded = backward(1)
+        // A single key's weight is 1 whatever it is: its gradient and the query's are zero.
+        for (found, exact) in zip(rounded, exact).dropFirst(shape.keys == 1 ? 2 : 0) {
+            #expect(relativeL2(found, exact) < tolerance, "\(relativeL2(found, exact))")
+            #expect(!isBitEqual(found, exact))
+        }
+        for (one, other) in zip(rounded, backward(3)) { #expect(isBitEqual(one, other)) }
+    }
+
     @Test func `a row of a batch has the bits that it has alone`() {
         var generator = Generator(seed: 5)
         let (q, k, v) = (
