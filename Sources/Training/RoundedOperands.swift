@@ -1,5 +1,5 @@
-public import Generation
-public import TensorCore
+import Generation
+import TensorCore
 
 /// In which numbers a training multiplies. Parameters, moments and averages are float32 in each.
 extension Precision {

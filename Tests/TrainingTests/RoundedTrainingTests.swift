@@ -53,6 +53,11 @@ import Testing
         }
         for (path, tensor) in operands { #expect(tensor.shape == parameters[path]?.shape) }
         #expect(Precision.fp32.operands(of: parameters).values.allSatisfy { $0.dtype == .float32 })
+        try Precision.fp32.validate("denoiser.precision", on: ShapeBackend.shared)
+        try Precision.bf16.validate("denoiser.precision", on: CPUBackend.shared)
+        #expect(throws: TrainingError.self) {
+            try Precision.bf16.validate("denoiser.precision", on: ShapeBackend.shared)
+        }
     }
 
     /// The gradient of every large parameter of a UNet and an autoencoder.
