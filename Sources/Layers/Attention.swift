@@ -97,7 +97,7 @@ public struct Attention: Layer {
     private func attend(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ pass: Pass) -> Tensor {
         let options = AttentionOptions(
             scale: 1 / Float(q.size(3)).squareRoot(), isCausal: isCausal,
-            allowsBFloat16: queries.weight.dtype == .bfloat16)
+            allowsBFloat16: queries.weight.dtype == .bfloat16, roundsGradients: queries.weight.isTracked)
         guard pass.isVisiting(site, .scores) || pass.isVisiting(site, .pattern) else {
             return attention(queries: q, keys: k, values: v, options)
         }

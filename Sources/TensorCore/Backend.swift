@@ -75,6 +75,7 @@ public protocol Backend: AnyObject, Sendable {
     func convolutionInputGradient(
         _ gradient: Tensor, weight: Tensor, inputShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor
+    /// The input may be bfloat16 where a CPU has tile registers: the gradient is then rounded, too.
     func convolutionWeightGradient(
         _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor
@@ -86,10 +87,10 @@ public protocol Backend: AnyObject, Sendable {
     func groupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
     ) -> (y: Tensor, statistics: NormStatistics)
-    /// `groupNorm` without its statistics, as bfloat16 for a product that rounds its operands.
+    /// `groupNorm` as bfloat16 for a product that rounds its operands.
     func roundedGroupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
-    ) -> Tensor
+    ) -> (y: Tensor, statistics: NormStatistics)
     func groupNormBackward(
         _ gradient: Tensor, x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, silu: Bool,
         statistics: NormStatistics
@@ -97,6 +98,7 @@ public protocol Backend: AnyObject, Sendable {
     func layerNorm(
         _ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float
     ) -> (y: Tensor, statistics: NormStatistics)
+    /// `layerNorm` without its statistics, as bfloat16.
     func roundedLayerNorm(_ x: Tensor, weight: Tensor?, bias: Tensor?, epsilon: Float) -> Tensor
     func layerNormBackward(
         _ gradient: Tensor, x: Tensor, weight: Tensor?, hasBias: Bool, statistics: NormStatistics
@@ -253,15 +255,19 @@ public struct AttentionOptions: Sendable {
     public var mask: Tensor?
     /// Whether operands may be rounded to bfloat16 where that is faster; sums and the softmax stay fp32.
     public var allowsBFloat16: Bool
+    /// Whether the backward pass may do so where the forward pass did.
+    public var roundsGradients: Bool
 
     public init(
-        scale: Float, isCausal: Bool = false, softCap: Float? = nil, mask: Tensor? = nil, allowsBFloat16: Bool = false
+        scale: Float, isCausal: Bool = false, softCap: Float? = nil, mask: Tensor? = nil, allowsBFloat16: Bool = false,
+        roundsGradients: Bool = false
     ) {
         self.scale = scale
         self.isCausal = isCausal
         self.softCap = softCap
         self.mask = mask
         self.allowsBFloat16 = allowsBFloat16
+        self.roundsGradients = roundsGradients
     }
 }
 

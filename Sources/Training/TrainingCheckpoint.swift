@@ -1,22 +1,26 @@
 import Foundation
+import Generation
 import Optimizers
 import TensorCore
 import Weights
 
 /// A learner on disk: one safetensors file that is replaced as a whole, so a kill at any moment leaves a good one.
 ///
-/// Tensors: `parameter.<path>`, `average.<path>`, and the optimiser's own. Metadata: the step, the random stream, and
-/// the fingerprint of the recipe, without which a resumed training would silently become another one.
+/// Tensors: `parameter.<path>`, `average.<path>`, and the optimiser's own. Metadata: the step, the random stream, the
+/// numbers that products were made of, and the fingerprint of the recipe, without which a resumed training would silently become another one.
 struct TrainingCheckpoint {
     let path: URL
     private let fingerprint: String
     /// The JSON behind the fingerprint, where there is one.
     private let recipe: String?
 
-    init(folder: URL, fingerprint: String, recipe: String? = nil) {
+    private let precision: Precision
+
+    init(folder: URL, fingerprint: String, recipe: String? = nil, precision: Precision = .fp32) {
         path = folder.appending(path: "checkpoint.safetensors")
         self.fingerprint = fingerprint
         self.recipe = recipe
+        self.precision = precision
     }
 
     /// - Parameter extra: what a stage needs besides its learner, saved under `extra.<name>`.
@@ -28,7 +32,7 @@ struct TrainingCheckpoint {
             learner.stateTensors.merging(extra.map { ("extra." + $0.key, $0.value) }) { first, _ in first },
             metadata: [
                 "step": String(learner.step), "random": String(decoding: random, as: UTF8.self),
-                "fingerprint": fingerprint,
+                "fingerprint": fingerprint, "precision": precision.rawValue,
             ].merging(recipe.map { ["recipe": $0] } ?? [:]) { first, _ in first },
             to: path.path)
     }

@@ -1,11 +1,14 @@
 import Foundation
+import Generation
 
 /// A log with one JSON object a line and step, flushed as it grows.
 struct TrainingLog {
     private let handle: FileHandle
+    private let precision: Precision
 
     /// Opens a log for appending; lines after `keepingSteps` (of a run that was cut off later than its checkpoint) go.
-    init(path: URL, keepingSteps: Int) throws {
+    init(path: URL, keepingSteps: Int, precision: Precision = .fp32) throws {
+        self.precision = precision
         try FileManager.default.createDirectory(
             at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
         let lines = ((try? String(contentsOf: path, encoding: .utf8)) ?? "").split(separator: "\n")
@@ -27,6 +30,7 @@ struct TrainingLog {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let rest = String(decoding: try encoder.encode(fields), as: UTF8.self).dropFirst()
-        try handle.write(contentsOf: Data("{\"step\":\(step),\(rest)\n".utf8))
+        let numbers = precision == .fp32 ? "" : "\"precision\":\"\(precision.rawValue)\","
+        try handle.write(contentsOf: Data("{\"step\":\(step),\(numbers)\(rest)\n".utf8))
     }
 }

@@ -18,7 +18,7 @@ import Testing
 
     /// Norms and gates that round their results, and products that are given rounded inputs, give the bits of rounding
     /// apart.
-    @Test func roundedResults() {
+    @Test func roundedResults() throws {
         var generator = Generator(seed: 11)
         let backend = CPUBackend.shared
         for channels in [24, 320, 520] {
@@ -43,8 +43,7 @@ import Testing
             let single = generator.normals([2, 1, channels])
             #expect(layerNorm(single, weight: weight, rounded: true).dtype == .float32)
             #expect(geglu(single, rounded: true).dtype == .float32)
-            let tracked = layerNorm(rows.tracked(), weight: weight, rounded: true)
-            #expect(tracked.dtype == .float32 && tracked.isTracked)
+            try expectGradientsOfRounding(map.channelsLast(), weight)
 
             let half = map.converted(to: .bfloat16)
             #expect(
@@ -60,6 +59,23 @@ import Testing
         }
         #expect(Tensor.zeros([2, 2]).roundsOperands == false)
         #expect(Tensor.zeros([2, 2]).converted(to: .bfloat16).roundsOperands == backend.hasBFloat16Tiles)
+    }
+
+    /// The gradient passes a rounding unchanged: it is that of the result which is not rounded.
+    private func expectGradientsOfRounding(_ map: Tensor, _ weight: Tensor) throws {
+        let rows = map.permuted([0, 2, 3, 1]).contiguous()
+        for (x, body) in [
+            (map, { groupNorm($0, groups: 8, weight: weight, silu: true, rounded: $1) }),
+            (rows, { layerNorm($0, weight: weight, rounded: $1) }), (rows, { geglu($0, rounded: $1) }),
+        ] as [(Tensor, (Tensor, Bool) -> Tensor)] {
+            let leaf = x.tracked()
+            let (rounded, exact) = (body(leaf, true), body(leaf, false))
+            #expect(rounded.dtype == .bfloat16 && rounded.isTracked)
+            #expect(isBitEqual(rounded.detached, exact.detached.converted(to: .bfloat16)))
+            let seed = exact.detached * exact.detached
+            let (first, second) = (gradients(of: rounded, seed: seed)[leaf], gradients(of: exact, seed: seed)[leaf])
+            #expect(isBitEqual(try #require(first), try #require(second)))
+        }
     }
 
     /// Scores that rise from one block of keys to the next, further than weights can be written down.
@@ -104,6 +120,35 @@ import Testing
         #expect(relativeL2(rounded.output, exact.output) < tolerance)
         #expect(zip(rounded.logSumExp.floats, exact.logSumExp.floats).allSatisfy { abs($0 - $1) < 0.03 })
         if backend.hasBFloat16Tiles { #expect(rounded.output.floats != exact.output.floats) }
+    }
+
+    @Test(arguments: attentions)
+    func `attention's gradients round their operands and nothing else`(_ shape: Heads) {
+        let backend = CPUBackend.shared
+        guard backend.hasBFloat16Tiles else { return }
+        var generator = Generator(seed: 14)
+        func make(_ tokens: Int) -> Tensor { generator.normals([shape.batch, tokens, shape.heads, shape.dimension]) }
+        let (q, k, v) = (make(shape.queries), make(shape.keys), make(shape.keys))
+        let gradient = make(shape.queries)
+        var options = AttentionOptions(scale: 1 / Float(shape.dimension).squareRoot())
+        let (output, logSumExp) = backend.attention(queries: q, keys: k, values: v, options)
+        func backward(_ threads: Int) -> [Tensor] {
+            ComputeThread.shared.threadCount = threads
+            let result = backend.attentionBackward(
+                gradient, queries: q, keys: k, values: v, output: output, logSumExp: logSumExp, options)
+            return [result.queries, result.keys, result.values]
+        }
+        let threads = ComputeThread.shared.threadCount
+        defer { ComputeThread.shared.threadCount = threads }
+        let exact = backward(1)
+        (options.allowsBFloat16, options.roundsGradients) = (true, true)
+        let rounded = backward(1)
+        // A single key's weight is 1 whatever it is: its gradient and the query's are zero.
+        for (found, exact) in zip(rounded, exact).dropFirst(shape.keys == 1 ? 2 : 0) {
+            #expect(relativeL2(found, exact) < tolerance, "\(relativeL2(found, exact))")
+            #expect(!isBitEqual(found, exact))
+        }
+        for (one, other) in zip(rounded, backward(3)) { #expect(isBitEqual(one, other)) }
     }
 
     @Test func `a row of a batch has the bits that it has alone`() {

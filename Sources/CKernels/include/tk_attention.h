@@ -47,3 +47,9 @@ bool tk_attention_forward_bf16_fits(const tk_attention_shape *shape);
 size_t tk_attention_forward_bf16_scratch(const tk_attention_shape *shape);
 void tk_attention_forward_bf16(float *out, float *lse, const float *q, const float *k, const float *v,
                                const tk_attention_shape *shape, float *scratch);
+
+// The backward pass of that forward, where it fits: operands of all five products are rounded, sums are fp32.
+size_t tk_attention_backward_bf16_scratch(const tk_attention_shape *shape);
+void tk_attention_backward_bf16(float *dq, float *dk, float *dv, const float *dout, const float *q, const float *k,
+                                const float *v, const float *out, const float *lse, const tk_attention_shape *shape,
+                                float *scratch);

@@ -49,3 +49,15 @@ size_t tk_tile_convolution_scratch(const tk_tile_map *shape);
 // the last tap to the first.
 void tk_tile_convolution(float *out, const void *x, bool is_bfloat16, const uint16_t *packed, const float *bias,
                          const float *residual, const tk_tile_map *shape, uint16_t *scratch, uint16_t *turned);
+
+// Floats of scratch.
+size_t tk_tile_weight_gradient_scratch(const tk_tile_map *shape);
+
+// out (out_channels, in_channels, kernel_height, kernel_width) = the gradient of the weights, from that of the output,
+// (batch, out_height, out_width, out_channels), which is rounded, and from x, fp32 (rounded on the way) or bfloat16,
+// (batch, in_height, in_width, in_channels). Any numbers of channels; at most 64 taps; pads are smaller than the kernel. A
+// linear map is a convolution of one tap over a single row.
+//
+// Sums are over positions in their order, in spans of 15360 places of the padded map that are added up at the end.
+void tk_tile_weight_gradient(float *out, const float *gradient, const void *x, bool is_bfloat16,
+                             const tk_tile_map *shape, float *scratch);

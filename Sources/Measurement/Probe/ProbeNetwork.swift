@@ -61,7 +61,8 @@ public struct ProbeNetwork: Layer {
             h = block(downsampler(silu(h), pass), pass)
             maps.append(h)
         }
-        let summary = summary(norm(h, then: .silu, pass), pass).contiguous()
+        let activated = norm(h, then: .silu, rounded: summary.roundsInput(pass), pass)
+        let summary = summary(activated, pass).contiguous()
         let features = silu(linear(summary.flattened(1...3), pass))
         return Reading(
             answers: head(features, pass), family: familyHead(features, pass).squeezed(1), features: features,
@@ -105,8 +106,8 @@ private struct ProbeBlock: Layer {
     }
 
     func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-        let h = conv1(norm1(x, then: .silu, pass), pass)
-        return x + conv2(norm2(h, then: .silu, pass), pass)
+        let h = conv1(norm1(x, then: .silu, rounded: conv1.roundsInput(pass), pass), pass)
+        return x + conv2(norm2(h, then: .silu, rounded: conv2.roundsInput(pass), pass), pass)
     }
 
     mutating func mapParameters(_ transform: (Tensor) -> Tensor) {

@@ -39,6 +39,13 @@ extension CPUBackend {
         let mask = options.mask?.expanded(to: [q.size(0), q.size(2), q.size(1), k.size(1)])
         var shape = attentionShape(q, k, v, output, options, mask)
         _ = kernel(into: dq, from: gradient, q, k, v, output, logSumExp, mask) {
+            if options.allowsBFloat16 && options.roundsGradients && tk_attention_forward_bf16_fits(&shape) {
+                return withScratch(tk_attention_backward_bf16_scratch(&shape)) { scratch in
+                    tk_attention_backward_bf16(
+                        dq.pointer(), dk.pointer(), dv.pointer(), gradient.pointer(), q.pointer(), k.pointer(),
+                        v.pointer(), output.pointer(), logSumExp.pointer(), &shape, scratch)
+                }
+            }
             withScratch(tk_attention_backward_scratch(&shape)) { scratch in
                 tk_attention_backward_f32(
                     dq.pointer(), dk.pointer(), dv.pointer(), gradient.pointer(), q.pointer(), k.pointer(),

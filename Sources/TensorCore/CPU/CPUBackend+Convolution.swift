@@ -80,6 +80,10 @@ extension CPUBackend {
     public func convolutionWeightGradient(
         _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry
     ) -> Tensor {
+        if gradient.count > 0 && x.count > 0 && tilesFit(gradientOf: weightShape, x: x, geometry) {
+            return tileWeightGradient(gradient, x: x, weightShape: weightShape, geometry)
+        }
+        let x = x.converted(to: .float32)
         if geometry.isPointwise(weightShape) {
             return matmul(
                 rows(gradient).reshaped([-1, weightShape[0]]).transposed(0, 1),

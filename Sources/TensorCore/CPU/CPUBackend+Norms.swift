@@ -29,25 +29,27 @@ extension CPUBackend {
 
     public func roundedGroupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
-    ) -> Tensor {
+    ) -> (y: Tensor, statistics: NormStatistics) {
         let x = x.normalizable()
         guard x.layout.isChannelsLast else {
-            let y = groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu).y
-            return convert(y, to: .bfloat16)
+            let (y, statistics) = groupNorm(
+                x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu)
+            return (convert(y, to: .bfloat16), statistics)
         }
         let (batch, channels) = (x.size(0), x.size(1))
         let spatial = x.shape.dropFirst(2).reduce(1, *)
         let y = Tensor.empty(like: x, dtype: .bfloat16)
-        let statistics = Tensor.empty([2, batch * groups])
+        let mean = Tensor.empty([batch, groups])
+        let deviation = Tensor.empty([batch, groups])
         let (w, b) = (weight?.contiguous(), bias?.contiguous())
-        return kernel(into: y, from: x, w, b, statistics) {
+        _ = kernel(into: y, from: x, w, b) {
             withScratch(tk_groupnorm_nhwc_forward_scratch(batch, spatial, channels, groups)) { scratch in
-                let mean: UnsafeMutablePointer<Float> = statistics.pointer()
                 tk_groupnorm_nhwc_forward_bf16(
-                    y.pointer(), mean, mean + batch * groups, x.pointer(), w?.pointer(), b?.pointer(), batch, spatial,
-                    channels, groups, epsilon, silu, scratch)
+                    y.pointer(), mean.pointer(), deviation.pointer(), x.pointer(), w?.pointer(), b?.pointer(), batch,
+                    spatial, channels, groups, epsilon, silu, scratch)
             }
         }
+        return (y, NormStatistics(mean: mean, reciprocalDeviation: deviation))
     }
 
     public func groupNormBackward(

@@ -129,6 +129,32 @@ extension CPUBackend {
         }
     }
 
+    /// Whether a gradient of weights runs on the tile kernel: of an input that was rounded, and any numbers of channels.
+    func tilesFit(gradientOf weightShape: [Int], x: Tensor, _ geometry: ConvolutionGeometry) -> Bool {
+        hasBFloat16Tiles && x.dtype == .bfloat16 && geometry.dilation == 1 && geometry.groups == 1
+            && weightShape[2] * weightShape[3] <= 64
+            && zip(geometry.paddingBefore, weightShape.suffix(2)).allSatisfy { (0..<$1).contains($0) }
+    }
+
+    /// Sums over all places of the rounded gradient by the rounded input.
+    func tileWeightGradient(
+        _ gradient: Tensor, x: Tensor, weightShape: [Int], _ geometry: ConvolutionGeometry
+    ) -> Tensor {
+        let (gradient, x) = (gradient.channelsLast(), x.channelsLast())
+        let out = Tensor.empty(weightShape)
+        return kernel(into: out, from: gradient, x) {
+            var map = tk_tile_map(
+                batch: x.size(0), in_channels: x.size(1), out_channels: weightShape[0], in_height: x.size(2),
+                in_width: x.size(3), out_height: gradient.size(2), out_width: gradient.size(3),
+                kernel_height: weightShape[2], kernel_width: weightShape[3], stride: geometry.stride,
+                pad_top: geometry.paddingBefore[0], pad_left: geometry.paddingBefore[1])
+            withScratch(tk_tile_weight_gradient_scratch(&map)) { scratch in
+                tk_tile_weight_gradient(
+                    out.pointer(), gradient.pointer(), x.rawPointer, x.dtype == .bfloat16, &map, scratch)
+            }
+        }
+    }
+
     private func tileShape(_ weight: Tensor) -> tk_tile_weights {
         tk_tile_weights(
             out_channels: weight.size(0), in_channels: weight.size(1), taps: weight.shape.dropFirst(2).reduce(1, *))

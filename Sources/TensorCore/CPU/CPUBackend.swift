@@ -45,6 +45,9 @@ public final class CPUBackend: Backend {
         if storage.isFrozen { engines.forget(storage) }
     }
 
+    /// Bytes of the packed forms of frozen weights that are kept.
+    var packedByteCount: Int { engines.packedByteCount }
+
     /// Runs `body` on the compute thread while `inputs` and `output` are kept alive.
     func kernel(into output: Tensor, from inputs: Tensor?..., body: () -> Void) -> Tensor {
         precondition(

@@ -77,6 +77,8 @@ final class PackedWeightStore: Sendable {
 
     subscript(key: Key) -> Tensor? { state.withLock { $0.entries[key] } }
 
+    var keptByteCount: Int { state.withLock(\.byteCount) }
+
     func hasRoom(for count: Int, isEnlarged: Bool) -> Bool {
         state.withLock { state in
             isEnlarged

@@ -174,4 +174,7 @@ final class ProductEngines: Sendable {
     }
 
     func forget(_ storage: Storage) { packedWeights.remove(ObjectIdentifier(storage)) }
+
+    /// What the packed forms that are kept take.
+    var packedByteCount: Int { packedWeights.keptByteCount }
 }

@@ -40,9 +40,10 @@ extension Backend {
 
     public func roundedGroupNorm(
         _ x: Tensor, groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Float, silu: Bool
-    ) -> Tensor {
-        let y = groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu).y
-        return convert(y, to: .bfloat16)
+    ) -> (y: Tensor, statistics: NormStatistics) {
+        let (y, statistics) = groupNorm(
+            x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, silu: silu)
+        return (convert(y, to: .bfloat16), statistics)
     }
 
     public func groupNormBackward(

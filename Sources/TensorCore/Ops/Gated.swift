@@ -2,15 +2,16 @@
 ///
 /// - Parameters:
 ///   - x: `[..., 2 * channels]`: hidden first, gate second (diffusers `activations.py`, GEGLU).
-///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
-///     A single vector stays float32, as its products read it.
+///   - rounded: gives bfloat16: for products that round what they read to it anyway. A single vector stays float32, as its
+///     products read it.
 /// - Returns: `[..., channels]`.
 public func geglu(_ x: Tensor, rounded: Bool = false) -> Tensor {
     precondition(x.size(-1) % 2 == 0, "geglu: last dimension of \(x.shape) is odd")
     let x = x.converted(to: .float32)
     let input = x.detached
-    if rounded && x.hasManyVectors && !x.isTracked { return input.backend.roundedGEGLU(input) }
-    return input.backend.geglu(input).recorded(from: [x]) { gradient in
+    let output =
+        rounded && x.hasManyVectors ? input.backend.roundedGEGLU(input) : input.backend.geglu(input)
+    return output.recorded(from: [x]) { gradient in
         [gradient.backend.gegluBackward(gradient, x: input)]
     }
 }
@@ -20,7 +21,8 @@ public func geglu(_ x: Tensor, rounded: Bool = false) -> Tensor {
 /// - Parameter x: `[..., in]`; the map gives `[..., 2 * channels]`.
 /// - Returns: `[..., channels]`.
 public func geglu(_ x: Tensor, of map: AffineMap, rounded: Bool) -> Tensor {
-    let isFused = rounded && x.hasManyVectors && !x.isTracked && map.weight.roundsOperands
+    let isFused =
+        rounded && x.hasManyVectors && !x.isTracked && map.weight.roundsOperands && !map.weight.isTracked
     guard isFused && !(map.bias?.isTracked ?? false) else {
         return geglu(linear(x, map.weight, map.bias), rounded: rounded)
     }

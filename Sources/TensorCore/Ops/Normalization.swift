@@ -6,8 +6,8 @@
 ///   - x: `[batch, channels, spatial...]`; `channels` divisible by `groups`.
 ///   - weight, bias: `[channels]`.
 ///   - silu: applies `silu` to the result in the same pass.
-///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
-///     A single vector stays float32, as its products read it.
+///   - rounded: gives bfloat16: for products that round what they read to it anyway. A single vector stays float32, as its
+///     products read it.
 public func groupNorm(
     _ x: Tensor, groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, silu: Bool = false,
     rounded: Bool = false
@@ -15,12 +15,12 @@ public func groupNorm(
     precondition(x.rank >= 2 && x.size(1) % groups == 0, "groupNorm: \(groups) groups of shape \(x.shape)")
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
-    if rounded && x.shape.dropFirst(2).reduce(1, *) > 1 && !isAnyTracked(x, weight, bias) {
-        return sharedBackend(input, scale, shift).roundedGroupNorm(
+    let backend = sharedBackend(input, scale, shift)
+    let (output, statistics) =
+        rounded && x.shape.dropFirst(2).reduce(1, *) > 1
+        ? backend.roundedGroupNorm(
             input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
-    }
-    let (output, statistics) = sharedBackend(input, scale, shift).groupNorm(
-        input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
+        : backend.groupNorm(input, groups: groups, weight: scale, bias: shift, epsilon: epsilon, silu: silu)
     return recordNorm(output, x, weight, bias) { gradient in
         gradient.backend.groupNormBackward(
             gradient, x: input, groups: groups, weight: scale, bias: shift, silu: silu, statistics: statistics)
@@ -32,21 +32,22 @@ public func groupNorm(
 /// - Parameters:
 ///   - x: `[..., channels]`.
 ///   - weight, bias: `[channels]`.
-///   - rounded: gives bfloat16, where no gradients are recorded: for products that round what they read to it anyway.
-///     A single vector stays float32, as its products read it.
+///   - rounded: gives bfloat16: for products that round what they read to it anyway. A single vector stays float32, as its
+///     products read it.
 public func layerNorm(
     _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Float = 1e-5, rounded: Bool = false
 ) -> Tensor {
     let (x, weight, bias) = widened(x, weight, bias)
     let (input, scale, shift) = (x.detached, weight?.detached, bias?.detached)
-    if rounded && x.hasManyVectors && !isAnyTracked(x, weight, bias) {
+    let rounds = rounded && x.hasManyVectors
+    if rounds && !isAnyTracked(x, weight, bias) {
         return sharedBackend(input, scale, shift)
             .roundedLayerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
     }
     let (output, statistics) = sharedBackend(input, scale, shift)
         .layerNorm(input, weight: scale, bias: shift, epsilon: epsilon)
     let hasBias = bias != nil
-    return recordNorm(output, x, weight, bias) { gradient in
+    return recordNorm(rounds ? output.converted(to: .bfloat16) : output, x, weight, bias) { gradient in
         gradient.backend.layerNormBackward(
             gradient, x: input, weight: scale, hasBias: hasBias, statistics: statistics)
     }

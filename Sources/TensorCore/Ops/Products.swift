@@ -35,7 +35,7 @@ public func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
 /// - Returns: `[..., out]`.
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
     precondition(x.size(-1) == weight.size(1), "linear: input \(x.shape) for weight \(weight.shape)")
-    let x = operand(x, [weight])
+    let x = weight.learnsRounded && x.hasManyVectors ? x.converted(to: .bfloat16) : operand(x, [weight])
     let bias = bias?.converted(to: .float32)
     let (input, matrix) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
@@ -47,12 +47,20 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tens
         let columns = (matrix.dtype.isQuantized ? matrix.converted(to: .float32) : matrix).transposed(0, 1)
         let dx = needs.x ? backend.linear(gradient, weight: columns, bias: nil) : nil
         let rows = gradient.reshaped([-1, gradient.size(-1)])
-        let dw =
-            needs.weight
-            ? backend.matmul(rows.transposed(0, 1), input.reshaped([-1, input.size(-1)])) : nil
+        let dw = needs.weight ? matrixGradient(rows, x: input.reshaped([-1, input.size(-1)])) : nil
         let db = needs.bias ? backend.reduce(.sum, rows, axes: [0]).reshaped([rows.size(-1)]) : nil
         return [dx, dw, db]
     }
+}
+
+/// `gradient [rows, out]ᵀ · x [rows, in]`; of rounded rows, that of a convolution of one tap.
+private func matrixGradient(_ gradient: Tensor, x: Tensor) -> Tensor {
+    guard x.dtype == .bfloat16 else { return gradient.backend.matmul(gradient.transposed(0, 1), x) }
+    func map(_ rows: Tensor) -> Tensor { rows.transposed(0, 1).unsqueezed(0).unsqueezed(2) }
+    let shape = [gradient.size(1), x.size(1)]
+    return gradient.backend.convolutionWeightGradient(
+        map(gradient), x: map(x), weightShape: shape + [1, 1], ConvolutionGeometry()
+    ).reshaped(shape)
 }
 
 /// `residual + linear(x, weight, bias)`, in one step where the processor has tile registers and no gradients are recorded; its
@@ -79,7 +87,7 @@ public func convolution(
 
 /// Whether a product of these may be one step with the sum that follows.
 private func isFused(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ residual: Tensor) -> Bool {
-    let isTracked = x.isTracked || residual.isTracked || bias?.isTracked ?? false
+    let isTracked = x.isTracked || weight.isTracked || residual.isTracked || bias?.isTracked ?? false
     return weight.roundsOperands && !isTracked && residual.dtype == .float32
 }
 
@@ -113,7 +121,7 @@ public func convolution(
         x.rank == 4 && weight.rank == 4 && x.size(1) == weight.size(1) * geometry.groups
             && weight.size(0) % geometry.groups == 0,
         "convolution: input \(x.shape) for weight \(weight.shape) in \(geometry.groups) groups")
-    let x = operand(x, [weight])
+    let x = weight.learnsRounded ? x.converted(to: .bfloat16) : operand(x, [weight])
     let bias = bias?.converted(to: .float32)
     let (input, kernel) = (x.detached, weight.detached)
     let needs = (x: x.isTracked, weight: weight.isTracked, bias: bias?.isTracked ?? false)
@@ -133,10 +141,13 @@ public func convolution(
 
 extension Tensor {
     /// Whether products with these weights round what they read to bfloat16, so that whoever makes it may do so. It
-    /// depends on the processor; gradients are not rounded.
+    /// depends on the processor.
     public var roundsOperands: Bool {
-        dtype == .bfloat16 && !isTracked && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
+        dtype == .bfloat16 && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
     }
+
+    /// Whether products with these weights round what they read, and their gradient is made of the same rounded numbers.
+    fileprivate var learnsRounded: Bool { isTracked && roundsOperands }
 
     /// Whether `[batch, ..., channels]` has more than one vector a row: products of single ones do not round them.
     var hasManyVectors: Bool { rank > 2 && count > size(0) * size(-1) }
@@ -144,6 +155,6 @@ extension Tensor {
 
 /// What products with these weights read: float32, or bfloat16 that they would round to.
 private func operand(_ x: Tensor, _ weights: [Tensor]) -> Tensor {
-    let isRounded = x.dtype == .bfloat16 && !x.isTracked && weights.allSatisfy(\.roundsOperands)
+    let isRounded = x.dtype == .bfloat16 && weights.allSatisfy(\.roundsOperands)
     return isRounded ? x : x.converted(to: .float32)
 }

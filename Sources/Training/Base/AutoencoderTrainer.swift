@@ -1,4 +1,5 @@
 import DiffusionModels
+public import Generation
 public import Imaging
 import Layers
 import Optimizers
@@ -40,6 +41,8 @@ public struct AutoencoderTrainer: StageTrainer {
 
     public var totalSteps: Int { recipe.autoencoder.steps }
 
+    public var precision: Precision { recipe.autoencoder.precision ?? .fp32 }
+
     public mutating func restore(_ learner: Learner) { self.learner = learner }
 
     public mutating func trainStep() throws -> [String: Double] {
@@ -50,7 +53,7 @@ public struct AutoencoderTrainer: StageTrainer {
             [stage.batch, recipe.vae.latentChannels, stage.crop / factor, stage.crop / factor])
         let strengths = stage.decoderNoise.map { learner.random.uniform([stage.batch, 1, 1, 1]) * $0 }
         let step = try ShardedGradient(
-            of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
+            of: precision.operands(of: learner.parameters), batch: stage.batch, shards: stage.shards ?? 1
         ) { [recipe, anchor, trainsDecoderAlone] rows, parameters in
             func part(_ tensor: Tensor) -> Tensor { tensor.narrowed(0, start: rows.lowerBound, count: rows.count) }
             let autoencoder = try AutoencoderKL(recipe.vae, weights: parameters.weights)

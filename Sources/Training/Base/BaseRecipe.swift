@@ -1,4 +1,5 @@
 public import DiffusionModels
+public import Generation
 public import Recipes
 public import Samplers
 public import TextModels
@@ -64,6 +65,8 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
         public var batch: Int
         /// Parts of a batch that are differentiated side by side; nil for one. More than one changes the last bits.
         public var shards: Int?
+        /// The numbers that products are made of; nil for `fp32`.
+        public var precision: Precision?
         /// Width and height of the random crops, in pixels.
         public var crop: Int
         public var optimizer: OptimizerRecipe
@@ -94,6 +97,8 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
     public struct ReadingStage: Codable, Sendable {
         public var steps: Int
         public var batch: Int
+        /// The numbers that products are made of; nil for `fp32`.
+        public var precision: Precision?
         public var optimizer: OptimizerRecipe
         public var checkpointEvery: Int
     }
@@ -106,6 +111,8 @@ public struct BaseRecipe: Codable, DerivableRecipe, Sendable {
         public var batch: Int
         /// Parts of a batch that are differentiated side by side; nil for one. More than one changes the last bits.
         public var shards: Int?
+        /// The numbers that products are made of; nil for `fp32`.
+        public var precision: Precision?
         public var optimizer: OptimizerRecipe
         /// Caps the weight of nearly clean timesteps (Min-SNR, arXiv 2303.09556); 0 for none.
         public var minSNRGamma: Double

@@ -28,6 +28,10 @@ public struct BaseTraining: Sendable {
         let holds = { (part: String) in warmStart?.holds(part) ?? false }
         try recipe.validate(
             hasAutoencoder: holds("vae"), hasDenoiser: ["vae", "unet", "text_encoder"].allSatisfy(holds))
+        for (key, precision) in [
+            ("autoencoder.precision", recipe.autoencoder.precision), ("reading.precision", recipe.reading?.precision),
+            ("denoiser.precision", recipe.denoiser.precision),
+        ] { try precision?.validate(key, on: context.device) }
         tokenizer = try CLIPTokenizer(learning: recipe.tokenizer, from: CaptionGrammar.vocabulary)
         var recipe = recipe
         recipe.textEncoder.vocabularySize = tokenizer.vocabularySize

@@ -1,5 +1,6 @@
 public import DiffusionModels
 import Foundation
+public import Generation
 public import Imaging
 import Layers
 import Optimizers
@@ -59,6 +60,8 @@ public struct DenoiserTrainer: StageTrainer {
 
     public var totalSteps: Int { recipe.denoiser.steps }
 
+    public var precision: Precision { recipe.denoiser.precision ?? .fp32 }
+
     public mutating func restore(_ learner: Learner) { self.learner = learner }
 
     public mutating func trainStep() throws -> [String: Double] {
@@ -76,7 +79,7 @@ public struct DenoiserTrainer: StageTrainer {
 
         let isProbing = learner.step % 50 == 0
         let step = try ShardedGradient(
-            of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
+            of: precision.operands(of: learner.parameters), batch: stage.batch, shards: stage.shards ?? 1
         ) { [recipe] rows, parameters in
             func part(_ tensor: Tensor) -> Tensor { tensor.narrowed(0, start: rows.lowerBound, count: rows.count) }
             let textEncoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))

@@ -1,3 +1,4 @@
+public import Generation
 public import Imaging
 import Layers
 import Optimizers
@@ -45,6 +46,8 @@ public struct ReadingTrainer: StageTrainer {
 
     public var totalSteps: Int { stage.steps }
 
+    public var precision: Precision { stage.precision ?? .fp32 }
+
     public mutating func restore(_ learner: Learner) { self.learner = learner }
 
     /// Every class that scenes have, numbered in the order of their names.
@@ -59,7 +62,7 @@ public struct ReadingTrainer: StageTrainer {
         let targets = classesNamed(in: captions)
         let mask = fromEndOn(captions)
 
-        let parameters = ParameterSet(learner.parameters).tracked()
+        let parameters = ParameterSet(precision.operands(of: learner.parameters)).tracked()
         let encoder = try CLIPTextModel(recipe.textEncoder, weights: parameters.weights.scope("text_encoder"))
         let head = try Linear(recipe.textEncoder.hiddenSize, classes.count, parameters.weights.scope("head"))
         let pass = Pass()

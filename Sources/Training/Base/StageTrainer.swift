@@ -1,3 +1,4 @@
+public import Generation
 public import Imaging
 public import TensorCore
 
@@ -16,6 +17,8 @@ public protocol StageTrainer {
     /// What the next step depends on besides the learner; saved and restored with it.
     var extraState: [String: Tensor] { get }
     mutating func restore(extra tensors: [String: Tensor])
+    /// The numbers that products are made of.
+    var precision: Precision { get }
     /// Why the stage is complete before its last step; nil while it is not.
     var stopReason: String? { get }
 }
@@ -23,5 +26,6 @@ public protocol StageTrainer {
 extension StageTrainer {
     public var extraState: [String: Tensor] { [:] }
     public mutating func restore(extra tensors: [String: Tensor]) {}
+    public var precision: Precision { .fp32 }
     public var stopReason: String? { nil }
 }

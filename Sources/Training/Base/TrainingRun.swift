@@ -1,4 +1,5 @@
 public import Foundation
+import Generation
 import Imaging
 public import TensorCore
 
@@ -40,14 +41,23 @@ struct StageRun<Trainer: StageTrainer> {
     /// - Parameter recipe: the JSON that the fingerprint was taken of, so that a changed recipe can be told apart.
     /// - Returns: whether the stage is complete.
     mutating func run(fingerprint: String, recipe: String? = nil) throws -> Bool {
-        let checkpoint = TrainingCheckpoint(folder: folder, fingerprint: fingerprint, recipe: recipe)
+        let checkpoint = TrainingCheckpoint(
+            folder: folder, fingerprint: fingerprint, recipe: recipe, precision: trainer.precision)
         if let (learner, extra) = try checkpoint.load(into: trainer.learner) {
             trainer.restore(learner)
             trainer.restore(extra: extra)
             context.report(.message("\(Trainer.name): continuing at step \(learner.step)"))
         }
         trainer.restore(trainer.learner.moved(to: context.device))
-        let log = try TrainingLog(path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step)
+        if trainer.precision == .bf16 && !CPUBackend.shared.hasBFloat16Tiles {
+            context.report(
+                .message(
+                    "\(Trainer.name): this processor has no tile registers for bfloat16: weights are rounded, products run "
+                        + "at their usual pace"))
+        }
+        let log = try TrainingLog(
+            path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step,
+            precision: trainer.precision)
         var clock = StepClock()
         while trainer.learner.step < trainer.totalSteps && trainer.stopReason == nil {
             if context.shouldStop() {

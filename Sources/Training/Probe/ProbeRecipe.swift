@@ -1,3 +1,4 @@
+public import Generation
 public import Measurement
 public import Recipes
 import World
@@ -28,6 +29,8 @@ public struct ProbeRecipe: Codable, DerivableRecipe, Sendable {
         public var steps: Int
         public var batch: Int
         public var shards: Int?
+        /// The numbers that products are made of; nil for `fp32`.
+        public var precision: Precision?
         public var optimizer: OptimizerRecipe
         public var checkpointEvery: Int
     }

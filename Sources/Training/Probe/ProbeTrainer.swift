@@ -36,6 +36,8 @@ struct ProbeTrainer: StageTrainer {
 
     var totalSteps: Int { recipe.training.steps }
 
+    var precision: Precision { recipe.training.precision ?? .fp32 }
+
     mutating func restore(_ learner: Learner) { self.learner = learner }
 
     mutating func trainStep() throws -> [String: Double] {
@@ -43,7 +45,7 @@ struct ProbeTrainer: StageTrainer {
         let kinds = learner.random.uniform([stage.batch]).floats
         let picks = learner.random.integers(below: recipe.data.count, count: stage.batch)
         let step = try ShardedGradient(
-            of: learner.parameters, batch: stage.batch, shards: stage.shards ?? 1
+            of: precision.operands(of: learner.parameters), batch: stage.batch, shards: stage.shards ?? 1
         ) { [recipe, scenes, others, roundTrips] rows, parameters in
             var (pictures, shown): ([Image], [Scene]) = ([], [])
             for row in rows {

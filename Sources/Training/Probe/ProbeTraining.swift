@@ -24,6 +24,7 @@ public struct ProbeTraining: Sendable {
         recipe: ProbeRecipe, autoencoder: AutoencoderKL, autoencoderHash: String, context: TrainingContext
     ) throws {
         try recipe.validate()
+        try recipe.training.precision?.validate("training.precision", on: context.device)
         self.recipe = recipe
         self.autoencoder = autoencoder
         self.context = context
