@@ -106,6 +106,9 @@ public struct Denoising: Sendable {
     /// The sampler's canonical name.
     public var samplerName: String { sampler.method.name }
 
+    /// The schedule's canonical name; nil where the model's timesteps serve as they are.
+    public var scheduleName: String? { sampler.chosenSchedule?.name }
+
     /// What the model is told at each evaluation of this pass.
     var evaluationTimesteps: [Float] { sampler.timesteps }
 
@@ -234,7 +237,9 @@ extension StableDiffusion {
     ) throws(GenerationError) -> Image {
         guard latents.isFinite else {
             throw GenerationError(
-                files.model, expected: "weights that give finite latents", found: "infinite or NaN ones")
+                files.model,
+                expected: "weights, embeddings and a starting picture's encoding that give finite latents",
+                found: "infinite or NaN ones")
         }
         let (decoded, path) = decoded(latents, tiles: tiles, usesTiny: usesTiny, pass)
         guard decoded.isFinite else {

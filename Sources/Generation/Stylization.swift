@@ -81,7 +81,7 @@ extension PictureRecipe {
         }
         let picture = try denoising.picture()
         var noted = self
-        noted.note(latents: denoising.latents, sampler: denoising.samplerName)
+        noted.note(denoising)
         return (picture, noted)
     }
 }

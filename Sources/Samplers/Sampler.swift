@@ -15,6 +15,8 @@ public struct Sampler: Sendable {
     /// The configuration in use, with the schedule that was asked for.
     public let configuration: SchedulerConfiguration
     public let schedule: NoiseSchedule
+    /// The schedule that was asked for, or the sigma spacing that the configuration sets; nil where neither is.
+    public let chosenSchedule: SamplingSchedule?
     /// The questions to the model, in order; some methods ask more than once a step.
     public var evaluations: [Evaluation] { solver.evaluations }
     /// The noise at each evaluation and after the last one: one more than evaluations.
@@ -67,6 +69,7 @@ public struct Sampler: Sendable {
                 spacing: configuration.timestepSpacing ?? method.defaultSpacing, steps: steps,
                 eta: eta ?? method.defaultEta ?? 0))
         self.method = method
+        chosenSchedule = chosen ?? configuration.sigmaSpacing.map { .sigmas($0) }
         self.configuration = configuration
         self.schedule = schedule
         self.solver = solver

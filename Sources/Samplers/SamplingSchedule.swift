@@ -19,6 +19,16 @@ public enum SamplingSchedule: Sendable, Equatable {
         }
     }
 
+    /// A1111's name where it has one, such as `Karras`.
+    public var title: String {
+        switch self {
+        case .discrete: "Uniform"
+        case .timesteps(.trailing): "SGM Uniform"
+        case .timesteps(let spacing): spacing.rawValue
+        case .sigmas(let spacing): spacing.title
+        }
+    }
+
     /// A1111's and diffusers' names.
     private var aliases: [String] {
         switch self {

@@ -187,7 +187,8 @@ struct Generate: AsyncParsableCommand {
             recipe.device = device.note(backend)
             if dryRun {
                 try origin?.picture.validate(for: request)
-                recipe.sampler = try request.makeSampler(network.scheduler).method.name
+                let sampler = try request.makeSampler(network.scheduler)
+                (recipe.sampler, recipe.schedule) = (sampler.method.name, sampler.chosenSchedule?.name)
                 try report(try recipe.json())
                 continue
             }
@@ -197,7 +198,7 @@ struct Generate: AsyncParsableCommand {
             try takeSteps(of: &denoising) { try preview?($0) }
             let picture = try denoising.picture()
             let seconds = (ContinuousClock.now - start).seconds
-            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+            recipe.note(denoising)
             let path = outputs.path(index)
             try writeImage(picture, to: path, metadata: recipe.metadata(for: ImageFormat(path: path)))
             if saveLatents != nil { latents.append(denoising.latents) }

@@ -37,7 +37,7 @@ struct Rerun: AsyncParsableCommand {
             recipe.engine = engineVersion
             recipe.modelHash = rerun.modelHash
             recipe.device = rerun.device
-            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+            recipe.note(denoising)
             let metadata = try recipe.metadata(for: ImageFormat(path: job.output))
             try writeImage(denoising.picture(), to: job.output, metadata: metadata)
             print(job.output)
@@ -64,21 +64,28 @@ struct Verify: AsyncParsableCommand {
 
     func run() async throws {
         let job = self
-        let work = { @Sendable () -> PictureVerdict in
+        let work = { @Sendable () -> (PictureVerdict, changed: [String]) in
             let rerun = try RecipeRun(
                 picture: job.picture, model: job.model, loraModelDir: job.loraModelDir, assets: job.assets,
                 on: job.device)
-            return try rerun.recipe.verdict(
-                on: rerun.image, against: try rerun.redrawn(), model: rerun.network,
-                changedInputs: rerun.changedInputs)
+            let verdict = try rerun.recipe.verdict(
+                on: rerun.image, against: try rerun.redrawn(), model: rerun.network, changedInputs: rerun.changedInputs)
+            return (verdict, rerun.changedInputs)
         }
         Interrupt.watch()
-        switch try await ComputeThread.shared.perform(work) {
-        case .identical: print("\(picture): identical")
+        let (verdict, changed) = try await ComputeThread.shared.perform(work)
+        switch verdict {
+        case .identical:
+            print(
+                "\(picture): identical"
+                    + (changed.isEmpty ? "" : ", although changed: " + changed.joined(separator: "; ")))
         case .withinTolerance(let difference):
             print("\(picture): within tolerance (largest latent difference \(difference))")
         case .different(let difference, let inputs):
-            let reason = inputs.isEmpty ? "no input that the recipe names has changed" : inputs.joined(separator: "; ")
+            let reason =
+                inputs.isEmpty
+                ? "all inputs are as the recipe says, so the recipe or the picture was changed"
+                : inputs.joined(separator: "; ")
             print("\(picture): different (largest latent difference \(difference)): \(reason)")
             throw ExitCode(1)
         }

@@ -93,7 +93,7 @@ struct SweepOptions: ParsableArguments {
             var recipe = PictureRecipe(
                 engine: engineVersion, model: model, modelHash: modelHash, precision: .fp32, request: cell.request)
             recipe.adapters = cell.adapters.isEmpty ? nil : cell.adapters
-            recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+            recipe.note(denoising)
             return Drawn(picture: try denoising.picture(), recipe: recipe, cell: cell)
         }
     }

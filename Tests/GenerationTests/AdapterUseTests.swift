@@ -127,7 +127,7 @@ import Weights
         recipe.adapters = [use]
         var denoising = try recipe.denoising(with: model)
         while !denoising.isComplete { denoising.advance() }
-        recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+        recipe.note(denoising)
         let read = try #require(try PictureRecipe(recipe.metadata(), path: "p.png"))
         #expect(read == recipe && use.file.hash.count == 64)
         var again = try read.denoising(with: model)

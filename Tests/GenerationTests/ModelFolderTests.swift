@@ -91,6 +91,23 @@ import Testing
         let metadata = try recipe.metadata()
         let parameters = try #require(metadata["parameters"])
         #expect(parameters.hasPrefix("a cat, sitting\nNegative prompt: dog\nSteps: 20, Sampler: Euler, CFG scale: 7"))
+        // The schedule is named as A1111 names it, wherever it comes from.
+        for (sampler, schedule, words) in [
+            ("Euler Karras", nil, "Sampler: Euler, Schedule type: Karras,"),
+            ("euler", "karras", "Schedule type: Karras,"),
+            ("dpm++2m", "automatic", "Sampler: DPM++ 2M, CFG scale"),
+            ("ddim_trailing", nil, "Schedule type: SGM Uniform,"),
+            ("euler", nil, "Sampler: Euler, CFG scale"),
+        ] as [(String, String?, String)] {
+            var (drawn, other) = (recipe, request)
+            (other.sampler, other.schedule, other.steps) = (sampler, schedule, 1)
+            (other.width, other.height) = (32, 32)
+            drawn.request = other
+            var denoising = try Denoising(other, model: StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd"))))
+            denoising.advanceToEnd()
+            drawn.note(denoising)
+            #expect(drawn.infotext.text.contains(words), "\(drawn.infotext.text)")
+        }
         let json = try #require(metadata["atelier"])
         #expect(try JSONDecoder().decode(PictureRecipe.self, from: Data(json.utf8)) == recipe)
     }

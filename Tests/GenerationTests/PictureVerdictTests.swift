@@ -14,7 +14,7 @@ import Testing
             engine: "1", model: "tiny", modelHash: "abc", precision: .fp32, request: request)
         var denoising = try recipe.denoising(with: model)
         while !denoising.isComplete { denoising.advance() }
-        recipe.note(latents: denoising.latents, sampler: denoising.samplerName)
+        recipe.note(denoising)
         return (recipe, try denoising.picture(), model)
     }
 

@@ -19,7 +19,7 @@ import Tokenizers
             ("normal text", [("normal text", 1)]),
             ("an (important) word", [("an ", 1), ("important", 1.1), (" word", 1)]),
             ("(unbalanced", [("unbalanced", 1.1)]), ("unnecessary)", [("unnecessary)", 1)]),
-            ("\\(literal\\]", [("(literal]", 1)]),
+            ("\\(literal\\]", [("(literal]", 1)]), ("a\\b \\\\ c\\", [("ab \\ c", 1)]),
             ("(unnecessary)(parens)", [("unnecessaryparens", 1.1)]),
             ("[less] more", [("less", 0.909091), (" more", 1)]),
             (
@@ -41,6 +41,24 @@ import Tokenizers
         #expect(isEqual(pieces("sky BREAK sea"), [[("sky", 1)], [("sea", 1)]]))
         #expect(isEqual(pieces("BREAKFAST at sea"), [[("BREAKFAST at sea", 1)]]))
         #expect(isEqual(pieces("(sky:1.2) BREAK (sea)"), [[("sky", 1.2)], [("sea", 1.1)]]))
+        // A1111 splits at `\\s*\\bBREAK\\b\\s*`.
+        for prompt in ["sky\nBREAK\nsea", "sky\n\nBREAK sea", "sky BREAK\tsea", "sky   BREAK   sea"] {
+            #expect(isEqual(pieces(prompt), [[("sky", 1)], [("sea", 1)]]), "\(prompt)")
+        }
+        #expect(isEqual(pieces("sky,BREAK sea"), [[("sky,", 1)], [("sea", 1)]]))
+        #expect(isEqual(pieces("BREAK, sea"), [[], [(", sea", 1)]]))
+        #expect(isEqual(pieces("a BREAK BREAK b"), [[("a", 1)], [], [("b", 1)]]))
+        for prompt in ["a BREAKs b", "a xBREAK b", "a BREAK_ b", "a break b", "a BREAK2 b"] {
+            #expect(isEqual(pieces(prompt), [[(prompt, 1)]]))
+        }
+    }
+
+    /// As A1111: a chunk that a last BREAK would begin, and that nothing follows, is none.
+    @Test func `only the last BREAK may begin nothing`() throws {
+        let tokenizer = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd"))).text.encoders[0].tokenizer
+        func count(_ prompt: String) -> Int { tokenizer.chunks(of: WeightedText(prompt)).count }
+        #expect(count("a cat BREAK") == 1 && count("a cat\nBREAK\n") == 1 && count("a BREAK b BREAK") == 2)
+        #expect(count("BREAK a cat") == 2 && count("a BREAK BREAK b") == 3 && count("BREAK") == 1)
     }
 
     @Test func `a short prompt is one chunk of the encoder's own tokens`() throws {

@@ -251,7 +251,7 @@ import Weights
         recipe.adapters = made.adapters
         var first = try recipe.denoising(with: model)
         first.advanceToEnd()
-        recipe.note(latents: first.latents, sampler: first.samplerName)
+        recipe.note(first)
         let read = try #require(try PictureRecipe(recipe.metadata(), path: "p.png"))
         var again = try read.denoising(with: model)
         again.advanceToEnd()

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct MemoryTests {
     @Test func freedBuffersAreUsedAgain() {
-        let pool = MemoryPool(retainedByteLimit: 1 << 20)
+        let pool = MemoryPool(slack: 1 << 20)
         for _ in 0..<10 { _ = Storage(byteCount: 10_000, pool: pool) }
         let statistics = pool.statistics
         #expect(statistics.requests == 10)
@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func similarSizesShareAClass() {
-        let pool = MemoryPool(retainedByteLimit: 1 << 20)
+        let pool = MemoryPool(slack: 1 << 20)
         _ = Storage(byteCount: 9_000, pool: pool)
         _ = Storage(byteCount: 10_240, pool: pool)
         #expect(pool.statistics.systemAllocations == 1)
@@ -22,18 +22,41 @@ import Testing
         #expect(pool.statistics.systemAllocations == 2)
     }
 
-    @Test func retentionHasALimit() {
-        let pool = MemoryPool(retainedByteLimit: 4096)
+    /// What was in use at once is kept, and `slack` beyond it: the sizes that were not asked for the longest go first.
+    @Test func freeBuffersStayNearWhatWasInUse() {
+        let pool = MemoryPool(slack: 4096)
         do {
             let kept = (0..<4).map { _ in Storage(byteCount: 2048, pool: pool) }
             #expect(pool.statistics.liveBytes == 4 * 2048)
             withExtendedLifetime(kept) {}
         }
-        #expect(pool.statistics.retainedBytes == 4096)
+        #expect(pool.statistics.retainedBytes == 4 * 2048)
+        _ = Storage(byteCount: 4096, pool: pool)
+        #expect(pool.statistics.retainedBytes == 4 * 2048 + 4096)
+        // One more size does not fit: the four go, of the size that was last asked for before.
+        _ = Storage(byteCount: 3072, pool: pool)
+        #expect(pool.statistics.retainedBytes == 4096 + 3072)
+        #expect(pool.statistics.systemAllocations == 6)
+        _ = Storage(byteCount: 4096, pool: pool)
+        #expect(pool.statistics.systemAllocations == 6)
         pool.trim()
         #expect(pool.statistics.retainedBytes == 0)
         _ = Storage(byteCount: 2048, pool: pool)
-        #expect(pool.statistics.systemAllocations == 5)
+        #expect(pool.statistics.systemAllocations == 7)
+    }
+
+    /// Kernels of many sizes take one room: what is lent counts as live, and a kernel within a kernel gets its own.
+    @Test func scratchIsOneRoom() {
+        ComputeThread.shared.run {
+            let room = ScratchRoom()
+            let first = room.lend(10_000) { pointer in
+                room.lend(500) { inner in #expect(inner != pointer) }
+                return pointer
+            }
+            for count in [1, 9_000, 10_000] { room.lend(count) { #expect($0 == first) } }
+            room.lend(1 << 20) { $0.storeBytes(of: 7, toByteOffset: (1 << 20) - 1, as: UInt8.self) }
+            room.lend(0) { _ in }
+        }
     }
 
     @Test func classesWasteAtMostAQuarter() {
@@ -56,7 +79,7 @@ import Testing
 
     /// A loop in a steady state takes nothing from the system.
     @Test func steadyStateReusesEverything() {
-        let pool = MemoryPool(retainedByteLimit: 1 << 24)
+        let pool = MemoryPool(slack: 1 << 24)
         func step() {
             let buffers = [40_000, 5_000, 123, 40_000].map { Storage(byteCount: $0, pool: pool) }
             withExtendedLifetime(buffers) {}

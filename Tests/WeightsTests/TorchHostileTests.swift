@@ -229,4 +229,20 @@ import Weights
         let deep = [Int64](repeating: 1, count: 9)
         #expect(rule(Pickle.tensor(storage: Pickle.storage(count: 4), shape: deep, strides: deep)) == .limit)
     }
+
+    /// What people take for a model by mistake.
+    @Test(
+        arguments: [
+            ([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13], "a PNG picture"),
+            (Array("version https://git-lfs.github.com/spec/v1\n".utf8), "a pointer of Git LFS"),
+            (Array("<!DOCTYPE html><html><head></head></html>".utf8), "a web page"),
+            (Array("GGUF and more".utf8), "a GGUF file"),
+        ] as [([UInt8], String)])
+    func whatIsNoModelIsNamed(bytes: [UInt8], kind: String) throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "file-\(UUID().uuidString).safetensors")
+        try Data(bytes).write(to: path)
+        defer { try? FileManager.default.removeItem(at: path) }
+        let error = #expect(throws: WeightsError.self) { try TensorFile(path: path.path) }
+        #expect(error?.found.hasPrefix(kind) == true, "\(error?.description ?? "")")
+    }
 }

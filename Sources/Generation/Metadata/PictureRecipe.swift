@@ -25,6 +25,8 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     public var start: Start?
     /// The sampler that was used, by its canonical name.
     public var sampler: String?
+    /// The schedule that was used, by its canonical name; nil where the model's timesteps served as they are.
+    public var schedule: String?
     /// The SHA-256 of the final latents, float32, little-endian, row-major.
     public var latentsHash: String?
     /// The final latents, nearly; nil in recipes of JPEG files.
@@ -72,7 +74,12 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
     private static func noise(of request: GenerationRequest) -> String { "torch \(request.noiseSource) float32" }
 
     /// Notes what came out of the request.
-    public mutating func note(latents: Tensor, sampler: String) {
+    public mutating func note(_ denoising: Denoising) {
+        note(latents: denoising.latents, sampler: denoising.samplerName, schedule: denoising.scheduleName)
+    }
+
+    mutating func note(latents: Tensor, sampler: String, schedule: String? = nil) {
+        self.schedule = schedule
         latentsHash = Self.hash(of: latents)
         self.latents = StoredLatents(latents)
         self.sampler = sampler
@@ -130,6 +137,11 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
         (try? SamplingMethod.find(name).method.title) ?? name
     }
 
+    /// A1111's name of a schedule.
+    private static func title(ofSchedule name: String) -> String {
+        (try? SamplingSchedule.find(name)?.title) ?? name
+    }
+
     /// What other programs read.
     public var infotext: Infotext {
         let scale = request.guidanceScale
@@ -142,7 +154,9 @@ public struct PictureRecipe: Codable, Sendable, Hashable {
             Infotext.Field("Model hash", String(modelHash.prefix(10))),
             Infotext.Field("Model", URL(filePath: model).deletingPathExtension().lastPathComponent),
         ]
-        if let schedule = request.schedule { fields.insert(Infotext.Field("Schedule type", schedule), at: 2) }
+        if let schedule = sampler == nil ? request.schedule : schedule {
+            fields.insert(Infotext.Field("Schedule type", Self.title(ofSchedule: schedule)), at: 2)
+        }
         if let clipSkip = request.clipSkip { fields.append(Infotext.Field("Clip skip", String(clipSkip))) }
         if let start { fields.append(Infotext.Field("Denoising strength", String(start.strength))) }
         if let hires = request.hires {

@@ -17,7 +17,7 @@ public enum PictureVerdict: Sendable, Equatable {
 
     /// The largest difference of latents that counts as the same picture.
     public static let tolerance: Float = 1e-3
-    /// By how many of 255 levels colours of the same latents may differ: more, and the picture was changed.
+    /// By how many of 255 levels colours of nearly the same latents may differ: more, and the picture was changed.
     static let colorTolerance = 4
 }
 
@@ -96,13 +96,14 @@ extension PictureRecipe {
         }
         let compressed = try decodeImage(encodeImage(plain, as: .jpeg)).image
         let again = compressed == image ? compressed : plain
-        if Self.hash(of: denoising.latents) == latentsHash && again == image { return .identical }
+        let hasLatents = Self.hash(of: denoising.latents) == latentsHash
+        if hasLatents && again == image { return .identical }
         var inputs = changedInputs
         let difference: Float
         if let known = latents?.largestDifference(from: denoising.latents) {
             difference = known
             let color = zip(again.pixels, image.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
-            if difference <= PictureVerdict.tolerance && color > PictureVerdict.colorTolerance {
+            if difference <= PictureVerdict.tolerance && color > (hasLatents ? 0 : PictureVerdict.colorTolerance) {
                 inputs.append("the picture itself (colours are up to \(color) of 255 from those of its latents)")
                 return .different(largestDifference: difference, inputs: inputs)
             }

@@ -21,9 +21,9 @@ public struct StoredLatents: Codable, Sendable, Hashable {
 
     /// The largest difference from other latents, up to half of `scale`; nil where the two cannot be compared.
     func largestDifference(from latents: Tensor) -> Float? {
-        guard let data = Data(base64Encoded: values), data.count == 2 * latents.count, shape == latents.shape else {
-            return nil
-        }
+        guard shape == latents.shape, (0...1).contains(scale), let data = Data(base64Encoded: values),
+            data.count == 2 * latents.count
+        else { return nil }
         let floats = latents.floats
         let differences = floats.indices.map { index -> Float in
             let bits = UInt16(data[2 * index]) | UInt16(data[2 * index + 1]) << 8

@@ -56,7 +56,7 @@ extension CLIPTokenizer {
                 }
             }
         }
-        if !open.tokens.isEmpty || chunks.isEmpty || text.parts.last?.isEmpty == true { chunks.append(close(open)) }
+        if !open.tokens.isEmpty || chunks.isEmpty { chunks.append(close(open)) }
         return chunks
     }
 }

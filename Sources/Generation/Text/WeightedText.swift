@@ -8,7 +8,7 @@
 ///
 ///     (x)      weight times 1.1          (x:1.3)  weight times 1.3
 ///     [x]      weight divided by 1.1     \( \) \[ \]  the character itself
-///     BREAK    begins a new chunk of tokens
+///     BREAK    begins a new chunk of tokens, wherever it is a word of its own
 ///
 /// Brackets nest and multiply; one that is never closed reaches to the end. A lone `)` or `]` is text.
 struct WeightedText: Sendable, Hashable {
@@ -48,18 +48,27 @@ struct WeightedText: Sendable, Hashable {
         }
     }
 
-    /// The text around each `BREAK` that stands as a word of its own.
+    /// The text around each `BREAK` that is a word, without the space beside it: A1111's `\s*\bBREAK\b\s*`.
     private static func splitAtBreaks(_ text: String) -> [String] {
-        var parts = [""]
-        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
-            let bare = word.drop { $0.isWhitespace }
-            if bare.prefix(while: { !$0.isWhitespace }) == "BREAK" {
-                parts.append(String(bare.dropFirst(5)))
-            } else {
-                parts[parts.count - 1] += (parts[parts.count - 1].isEmpty ? "" : " ") + word
-            }
+        let characters = Array(text)
+        func isWord(_ index: Int) -> Bool {
+            characters.indices.contains(index)
+                && (characters[index].isLetter || characters[index].isNumber || characters[index] == "_")
         }
-        return parts.count == 1 ? [text] : parts
+        let word = Array("BREAK")
+        var (parts, start, index) = ([String](), 0, 0)
+        while index + word.count <= characters.count {
+            let end = index + word.count
+            guard characters[index..<end].elementsEqual(word), !isWord(index - 1), !isWord(end) else {
+                index += 1
+                continue
+            }
+            let before = characters[start..<index].reversed().drop(while: \.isWhitespace).reversed()
+            parts.append(String(before))
+            index = characters[end...].firstIndex { !$0.isWhitespace } ?? characters.count
+            start = index
+        }
+        return parts.isEmpty ? [text] : parts + [String(characters[start...])]
     }
 }
 
@@ -81,6 +90,8 @@ private struct EmphasisReader {
                 append(String(characters[position + 1]))
                 position += 2
                 continue
+            // As in A1111, one that escapes nothing is dropped.
+            case "\\": break
             case "(": rounds.append(pieces.count)
             case "[": squares.append(pieces.count)
             case ":" where !rounds.isEmpty:

@@ -65,15 +65,13 @@ extension CPUBackend {
         return kernel(into: out, from: gradient, weight) {
             let plan = products.convolutionPlan(key)
             let output = plan.packedOutput(gradient)
-            let packedWeight =
-                products.repacked(weight, isTransposed: false, formatID: plan.weightFormatID)
-                ?? products.packedOnce(
-                    weight, formatID: plan.weightFormatID, byteCount: plan.packedWeightByteCount
-                ) { pack(weight, plan, into: $0) }
             plan.writing(input: out) { input in
-                plan.primitive.execute(input.rawPointer, packedWeight.rawPointer, output.rawPointer)
+                products.withWeights(
+                    weight, formatID: plan.weightFormatID, byteCount: plan.packedWeightByteCount,
+                    fill: { pack(weight, plan, into: $0) }
+                ) { packedWeight in plan.primitive.execute(input.rawPointer, packedWeight, output.rawPointer) }
             }
-            withExtendedLifetime((output, packedWeight)) {}
+            withExtendedLifetime(output) {}
         }
     }
 
@@ -137,11 +135,11 @@ extension CPUBackend {
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
         products.packed(weight, format: .primitive(plan.weightFormatID), byteCount: plan.packedWeightByteCount) {
-            pack(weight, plan, into: $0)
+            pack(weight, plan, into: $0.rawPointer)
         }
     }
 
-    private func pack(_ weight: Tensor, _ plan: ConvolutionPlan, into packed: Tensor) {
+    private func pack(_ weight: Tensor, _ plan: ConvolutionPlan, into packed: UnsafeMutableRawPointer) {
         let plain = weight.transient.converted(to: plan.operandType).contiguous()
         plan.packWeight(plain, into: packed)
         withExtendedLifetime(plain) {}

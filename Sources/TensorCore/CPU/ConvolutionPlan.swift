@@ -160,8 +160,8 @@ final class ConvolutionPlan {
     var packedWeightByteCount: Int { DNNL.byteCount(formats.weight) }
 
     /// Writes row-major weights in the primitive's format.
-    func packWeight(_ weight: Tensor, into packed: Tensor) {
-        reorder(.weightIn, plain.weight, formats.weight).execute(weight.rawPointer, packed.rawPointer)
+    func packWeight(_ weight: Tensor, into packed: UnsafeMutableRawPointer) {
+        reorder(.weightIn, plain.weight, formats.weight).execute(weight.rawPointer, packed)
     }
 
     /// Memory for the primitive to write, and the step that brings it to `out` when the formats differ.

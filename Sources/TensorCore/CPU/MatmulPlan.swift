@@ -126,7 +126,7 @@ extension CPUBackend {
         let plain = DNNL.memory(source.shape, strides: source.layout.strides, operandType)
         if weight.dtype == operandType && DNNL.equal(plain, format) { return weight }
         // A gradient reads the weights the other way round.
-        if let turned = products.repacked(weight, isTransposed: true, formatID: plan.packedFormatID) { return turned }
+        if let turned = products.repackedTransposed(weight, formatID: plan.packedFormatID) { return turned }
         let byteCount = DNNL.byteCount(format)
         return products.packed(weight, format: .primitive(plan.packedFormatID), byteCount: byteCount) { packed in
             let typed = weight.transient.converted(to: operandType)

@@ -91,51 +91,66 @@ final class ProductEngine: @unchecked Sendable {
     /// Frozen weights in the format of a gradient, made for one use from the form that the forward pass keeps: two kept
     /// forms would take twice the memory, and one pass over the weights is a small part of a step. The next use takes its
     /// place. Nil where no form is kept.
+    func repackedTransposed(_ weight: Tensor, formatID: Int) -> Tensor? {
+        guard let origin = kept(weight, isTransposed: true, besides: formatID) else { return nil }
+        let byteCount = DNNL.byteCount(formats[formatID])
+        if packingRoom.count < byteCount { packingRoom = Tensor.empty([byteCount], dtype: .uint8) }
+        repack(origin, isTransposed: true, formatID: formatID, into: packingRoom.rawPointer)
+        return packingRoom
+    }
+
+    /// Lends weights in the format of a gradient: as they are kept, or made for this use, from the form that the forward
+    /// pass keeps or, where it keeps none, from the weights themselves, beside which a form would double the memory.
     ///
-    /// - Parameter isTransposed: whether the kept form is that of the transposed matrix.
-    func repacked(_ weight: Tensor, isTransposed: Bool, formatID destination: Int) -> Tensor? {
-        guard weight.storage.isFrozen else { return nil }
-        let storage = ObjectIdentifier(weight.storage)
-        func key(_ layout: Layout, _ id: Int) -> PackedWeightStore.Key {
-            .init(storage: storage, layout: layout, format: .primitive(id))
+    /// - Parameter fill: writes the form's bytes.
+    func withWeights<Result>(
+        _ weight: Tensor, formatID: Int, byteCount: Int, fill: (UnsafeMutableRawPointer) -> Void,
+        _ body: (UnsafeMutableRawPointer) -> Result
+    ) -> Result {
+        if weight.storage.isFrozen, let found = packedWeights[key(weight, weight.layout, formatID)] {
+            defer { withExtendedLifetime(found) {} }
+            return body(found.rawPointer)
         }
-        // What is kept in this very format, the forward pass's own, serves as it is.
-        if packedWeights[key(weight.layout, destination)] != nil { return nil }
+        return scratch.lend(byteCount) { room in
+            if let origin = kept(weight, isTransposed: false, besides: formatID) {
+                repack(origin, isTransposed: false, formatID: formatID, into: room)
+            } else {
+                fill(room)
+            }
+            return body(room)
+        }
+    }
+
+    private func key(_ weight: Tensor, _ layout: Layout, _ id: Int) -> PackedWeightStore.Key {
+        .init(storage: ObjectIdentifier(weight.storage), layout: layout, format: .primitive(id))
+    }
+
+    /// A form of frozen weights, or of their transpose, that is kept, and its format; nil where there is none, and where
+    /// the weights are kept in the format that is wanted.
+    private func kept(
+        _ weight: Tensor, isTransposed: Bool, besides destination: Int
+    ) -> (form: Tensor, formatID: Int)? {
+        guard weight.storage.isFrozen, packedWeights[key(weight, weight.layout, destination)] == nil else { return nil }
         let layout = isTransposed ? weight.transposed(0, 1).layout : weight.layout
         for id in 0..<formats.count where isTransposed || id != destination {
-            guard let kept = packedWeights[key(layout, id)] else { continue }
-            let format = formats[destination]
-            let reorder = Reorder(source: id, isTransposed: isTransposed, destination: destination)
-            refreshForThreads()
-            let primitive =
-                reorders[reorder]
-                ?? DNNLPrimitive(
-                    reorder: isTransposed ? DNNL.transposed(formats[id]) : formats[id], to: format)
-            reorders[reorder] = primitive
-            let room = packingRoom(for: DNNL.byteCount(format))
-            primitive.execute(kept.rawPointer, room.rawPointer)
-            withExtendedLifetime(kept) {}
-            return room
+            if let form = packedWeights[key(weight, layout, id)] { return (form, id) }
         }
         return nil
     }
 
-    /// The form of weights whose forward pass keeps none: the kept one where there is one, else one that is made for this
-    /// use, for it would stand beside the weights themselves. The next use takes its place.
-    ///
-    /// - Parameter fill: writes the form's bytes.
-    func packedOnce(_ weight: Tensor, formatID: Int, byteCount: Int, fill: (Tensor) -> Void) -> Tensor {
-        let key = PackedWeightStore.Key(
-            storage: ObjectIdentifier(weight.storage), layout: weight.layout, format: .primitive(formatID))
-        if let found = packedWeights[key] { return found }
-        let room = packingRoom(for: byteCount)
-        fill(room)
-        return room
-    }
-
-    private func packingRoom(for byteCount: Int) -> Tensor {
-        if packingRoom.count < byteCount { packingRoom = Tensor.empty([byteCount], dtype: .uint8) }
-        return packingRoom
+    private func repack(
+        _ origin: (form: Tensor, formatID: Int), isTransposed: Bool, formatID destination: Int,
+        into room: UnsafeMutableRawPointer
+    ) {
+        let reorder = Reorder(source: origin.formatID, isTransposed: isTransposed, destination: destination)
+        let source = formats[origin.formatID]
+        refreshForThreads()
+        let primitive =
+            reorders[reorder]
+            ?? DNNLPrimitive(reorder: isTransposed ? DNNL.transposed(source) : source, to: formats[destination])
+        reorders[reorder] = primitive
+        primitive.execute(origin.form.rawPointer, room)
+        withExtendedLifetime(origin.form) {}
     }
 
     /// The form of frozen weights in a format that kernels can do without; nil where it is not kept. A format that is

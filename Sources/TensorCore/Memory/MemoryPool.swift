@@ -117,7 +117,7 @@ public final class MemoryPool: Sendable {
             return nil
         }
         if let reused, let pointer = UnsafeMutableRawPointer(bitPattern: reused) { return pointer }
-        return MemoryPool.systemAllocate(size)
+        return MemoryPool.systemAllocate(size, used: byteCount)
     }
 
     func release(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
@@ -141,7 +141,7 @@ public final class MemoryPool: Sendable {
             state.statistics.systemAllocations += 1
             state.statistics.retainedBytes += byteCount
         }
-        return MemoryPool.systemAllocate(byteCount)
+        return MemoryPool.systemAllocate(byteCount, used: byteCount)
     }
 
     func dismantle(_ room: UnsafeMutableRawPointer, byteCount: Int) {
@@ -164,7 +164,8 @@ public final class MemoryPool: Sendable {
         }
     }
 
-    private static func systemAllocate(_ size: Int) -> UnsafeMutableRawPointer {
+    /// - Parameter used: the bytes that the first user needs: a huge page beyond them would take memory that nobody asked for.
+    private static func systemAllocate(_ size: Int, used: Int) -> UnsafeMutableRawPointer {
         let isLarge = size >= 4 << 20
         var pointer: UnsafeMutableRawPointer?
         let status = posix_memalign(&pointer, isLarge ? 2 << 20 : 64, size)
@@ -172,7 +173,7 @@ public final class MemoryPool: Sendable {
             preconditionFailure("out of memory: \(size) bytes could not be allocated")
         }
         #if os(Linux)
-            if isLarge { madvise(pointer, size, Int32(MADV_HUGEPAGE)) }
+            if isLarge { madvise(pointer, used & ~((2 << 20) - 1), Int32(MADV_HUGEPAGE)) }
         #endif
         return pointer
     }
