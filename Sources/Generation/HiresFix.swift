@@ -1,8 +1,9 @@
 /// A second pass at a larger size: the finished latents are enlarged, get noise, and are denoised again.
 ///
 /// Large pictures from a model that learned on small ones repeat their subject; the first pass sets the composition at
-/// the model's own size. Follows A1111's "Hires. fix" with its latent upscalers: the noise is that of the same seed at
-/// the larger size, and `int(steps * denoisingStrength)` of the second pass's steps are taken.
+/// the model's own size. Follows A1111's "Hires. fix" with its latent upscalers and its noise, that of the same seed at the
+/// larger size; of the second pass's steps, as in diffusers' image to image, `int(steps * denoisingStrength)` are taken, where
+/// A1111 takes as many as it is asked for, of a longer schedule.
 public struct HiresFix: Sendable, Hashable, Codable {
     /// How many times wider and higher.
     public var scale: Double

@@ -53,15 +53,14 @@ public struct StableDiffusion: Sendable {
         let sites = SiteIndex()
         self.sites = sites
         modules = try ModuleTable(store)
-        let floatingPoint: DType? = precision == .bf16 ? .bfloat16 : nil
         var unused = store.strayKeys
         let inversions = try additions.filter { $0.role == .embedding }.map { try TextualInversion(path: $0.file.path) }
         text = try TextConditioner(
-            store, inversions: inversions, sites: sites, floatingPoint: floatingPoint, unused: &unused)
+            store, inversions: inversions, sites: sites, precision: precision, unused: &unused)
         let unetConfiguration = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
         var report: LoadReport
         (unet, report) = try ScopedWeights.load(
-            try store.weights(of: "unet", floatingPoint: floatingPoint), root: "unet", sites: sites
+            try store.weights(of: "unet", precision: precision), root: "unet", sites: sites
         ) { try UNet2DConditionModel(unetConfiguration, weights: $0) }
         unused += report.unused.map { "unet.\($0)" }
         var scheduler = try store.scheduler()
@@ -73,7 +72,7 @@ public struct StableDiffusion: Sendable {
             let files = try AutoencoderFiles(path: path, own: autoencoderConfiguration)
             try Self.checkFit(latents: files.configuration.latentChannels, of: path, unetConfiguration)
             autoencoderConfiguration = files.configuration
-            weights = DeviceSource(files.source, on: device)
+            weights = DeviceSource(WidenedSource(files.source), on: device)
             unused += files.strayKeys.map { "\(path): \($0)" }
         } else {
             guard store.holds("vae") else {
@@ -82,7 +81,7 @@ public struct StableDiffusion: Sendable {
             }
             // SDXL's autoencoder is known to overflow in 16 bits, and bf16 is not measured as safe there.
             let isXL = unetConfiguration.additionEmbedType != nil
-            weights = try store.weights(of: "vae", floatingPoint: isXL ? nil : floatingPoint)
+            weights = try store.weights(of: "vae", precision: isXL ? .fp32 : precision)
         }
         (autoencoder, report) = try ScopedWeights.load(weights, root: "vae", sites: sites) {
             [autoencoderConfiguration] in try AutoencoderKL(autoencoderConfiguration, weights: $0)

@@ -15,7 +15,7 @@ public struct Sampler: Sendable {
     /// The configuration in use, with the schedule that was asked for.
     public let configuration: SchedulerConfiguration
     public let schedule: NoiseSchedule
-    /// The schedule that was asked for, or the sigma spacing that the configuration sets; nil where neither is.
+    /// The schedule that was asked for, or the sigma spacing that the configuration sets and the method can follow.
     public let chosenSchedule: SamplingSchedule?
     /// The questions to the model, in order; some methods ask more than once a step.
     public var evaluations: [Evaluation] { solver.evaluations }
@@ -69,7 +69,8 @@ public struct Sampler: Sendable {
                 spacing: configuration.timestepSpacing ?? method.defaultSpacing, steps: steps,
                 eta: eta ?? method.defaultEta ?? 0))
         self.method = method
-        chosenSchedule = chosen ?? configuration.sigmaSpacing.map { .sigmas($0) }
+        let own = configuration.sigmaSpacing.map { SamplingSchedule.sigmas($0) }
+        chosenSchedule = chosen ?? own.flatMap { method.schedules.contains($0) ? $0 : nil }
         self.configuration = configuration
         self.schedule = schedule
         self.solver = solver

@@ -25,7 +25,8 @@ public enum SamplingSchedule: Sendable, Equatable {
         case .discrete: "Uniform"
         case .timesteps(.trailing): "SGM Uniform"
         case .timesteps(let spacing): spacing.rawValue
-        case .sigmas(let spacing): spacing.title
+        // A1111 has one name for both, and looks at the model.
+        case .sigmas(let spacing): spacing.title.hasPrefix("Align Your Steps") ? "Align Your Steps" : spacing.title
         }
     }
 

@@ -214,6 +214,25 @@ import Weights
         #expect(language.kind == "a language model, llama" && language.parts[0].tensors > 5)
     }
 
+    /// bfloat16 numbers are float32 numbers: stored as either, a model of fp32 draws the same.
+    @Test func `a model stored in bfloat16 is computed in fp32 unless bf16 is asked for`() throws {
+        let work = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: work) }
+        let names = ["narrow", "wide"].map { work.appending(path: $0) }
+        try ModelConversion.writeFolder(
+            ModelFolder(path: Fixtures.path("tiny-sd")), to: names[0], floatingPoint: .bfloat16)
+        try ModelConversion.writeFolder(ModelFolder(path: names[0].path), to: names[1], floatingPoint: .float32)
+        let models = try names.map { try StableDiffusion(ModelFolder(path: $0.path)) }
+        let request = GenerationRequest(
+            prompt: "a cat", steps: 2, guidanceScale: 5, seed: 3, width: 32, height: 32, sampler: "euler")
+        let drawn = try models.map { model in
+            var denoising = try Denoising(request, model: model)
+            denoising.advanceToEnd()
+            return (denoising.latents, try denoising.picture())
+        }
+        #expect(isBitEqual(drawn[0].0, drawn[1].0) && drawn[0].1 == drawn[1].1)
+    }
+
     @Test func `a file without a vocabulary is not made of a model that has its own`() throws {
         let work = try temporaryFolder()
         defer { try? FileManager.default.removeItem(at: work) }

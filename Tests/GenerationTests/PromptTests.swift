@@ -30,7 +30,8 @@ import Tokenizers
                 ]
             ),
             ("(a:2) b", [("a", 2), (" b", 1)]), ("a:b", [("a:b", 1)]), ("(time 12:30 pm)", [("time 12:30 pm", 1.1)]),
-            ("(x: 1.5 )", [("x", 1.5)]), ("", []), ("()", []),
+            ("(x: 1.5 )", [("x", 1.5)]), ("(x:1.5\n)", [("x", 1.5)]), ("(x:1 3)", [("x:1 3", 1.1)]), ("", []),
+            ("()", []),
         ]
         for (prompt, expected) in cases {
             #expect(isEqual(pieces(prompt), [expected]), "\(prompt): \(pieces(prompt))")

@@ -236,6 +236,7 @@ import Weights
             ([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13], "a PNG picture"),
             (Array("version https://git-lfs.github.com/spec/v1\n".utf8), "a pointer of Git LFS"),
             (Array("<!DOCTYPE html><html><head></head></html>".utf8), "a web page"),
+            (Array("\n<html><body>Access denied</body></html>".utf8), "a web page"),
             (Array("GGUF and more".utf8), "a GGUF file"),
         ] as [([UInt8], String)])
     func whatIsNoModelIsNamed(bytes: [UInt8], kind: String) throws {

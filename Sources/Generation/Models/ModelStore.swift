@@ -37,6 +37,18 @@ extension ModelStore {
     public var guessesPrediction: Bool { false }
     public func samplingDefaults() throws -> SamplingDefaults { .standard }
 
+    /// The weights as a model of a precision reads them: in fp32 those that are stored in bfloat16 are widened, for they would
+    /// choose the products of bfloat16.
+    func weights(of part: String, precision: Precision) throws -> any WeightSource {
+        if let placed = self as? DeviceStore {
+            return DeviceSource(try placed.store.weights(of: part, precision: precision), on: placed.device)
+        }
+        return switch precision {
+        case .fp32: WidenedSource(try weights(of: part, floatingPoint: nil))
+        case .bf16: try weights(of: part, floatingPoint: .bfloat16)
+        }
+    }
+
     /// As SDXL's base was trained, and its refiner was not.
     public var zeroesMissingNegative: Bool { holds("text_encoder_2") && holds("text_encoder") }
 }

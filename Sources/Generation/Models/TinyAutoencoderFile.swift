@@ -21,7 +21,9 @@ extension AutoencoderTiny {
         }
         let file = try TensorFile(path: name)
         do {
-            return try ScopedWeights.load(file.source, root: "taesd", sites: sites, ignoring: ["encoder.*"]) {
+            return try ScopedWeights.load(
+                WidenedSource(file.source), root: "taesd", sites: sites, ignoring: ["encoder.*"]
+            ) {
                 try AutoencoderTiny(shapes: file.shapes, weights: $0)
             }
         } catch let error as WeightsError where !error.description.contains(name) {

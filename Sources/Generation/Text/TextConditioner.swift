@@ -30,7 +30,7 @@ public struct TextConditioner: Sendable {
     ///   - inversions: words to add to the vocabularies.
     ///   - unused: gets the keys that no layer asked for.
     init(
-        _ store: any ModelStore, inversions: [TextualInversion], sites: SiteIndex, floatingPoint: DType?,
+        _ store: any ModelStore, inversions: [TextualInversion], sites: SiteIndex, precision: Precision,
         unused: inout [String]
     ) throws {
         var encoders: [Encoder] = []
@@ -38,7 +38,7 @@ public struct TextConditioner: Sendable {
         for (part, tokenizer) in [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")]
         where store.holds(part) {
             let configuration = try store.configuration(CLIPTextConfiguration.self, of: part)
-            let source = try store.weights(of: part, floatingPoint: floatingPoint)
+            let source = try store.weights(of: part, precision: precision)
             let (model, report) = try ScopedWeights.load(
                 source, root: part, sites: sites, ignoring: ["*.position_ids"]
             ) { try CLIPTextModel(configuration, weights: $0) }

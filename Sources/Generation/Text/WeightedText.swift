@@ -111,10 +111,11 @@ private struct EmphasisReader {
         for start in squares { multiply(from: start, by: 1 / 1.1) }
     }
 
-    /// Reads `1.3)` with spaces around the number; returns it with the position behind the bracket.
+    /// Reads `1.3)` with blanks around the number; returns it with the position behind the bracket.
     private func weight(after colon: Int) -> (Double, Int)? {
         guard let close = characters[colon...].firstIndex(of: ")"), close - colon < 24 else { return nil }
-        let text = String(characters[(colon + 1)..<close]).filter { $0 != " " }
+        let inside = characters[(colon + 1)..<close].drop(while: \.isWhitespace)
+        let text = String(inside.reversed().drop(while: \.isWhitespace).reversed())
         guard text.allSatisfy({ $0.isNumber || "+-.".contains($0) }), let weight = Double(text), weight.isFinite
         else { return nil }
         return (weight, close + 1)

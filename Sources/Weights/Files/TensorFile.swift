@@ -37,9 +37,6 @@ public struct TensorFile: Sendable {
 
     /// Opens what does not begin like a file of torch.
     private static func safetensors(_ path: String) throws -> SafetensorsSet {
-        if let kind = Self.foreignKind(path) {
-            throw WeightsError(path, expected: "safetensors or a checkpoint of torch", found: kind)
-        }
         let named = WeightFiles(file: path)
         guard named.format == .torch else { return try SafetensorsSet(named) }
         do {
@@ -67,21 +64,5 @@ public struct TensorFile: Sendable {
         let isZip = start.starts(with: [0x50, 0x4B, 0x03, 0x04])
         // Behind the length of its header, a safetensors file goes on with a brace.
         return isZip || (start.first == 0x80 && start.last != UInt8(ascii: "{"))
-    }
-
-    /// What a file is that people take for a model by mistake, as its first bytes tell.
-    private static func foreignKind(_ path: String) -> String? {
-        guard let file = try? FileHandle(forReadingFrom: URL(filePath: path)),
-            let start = try? file.read(upToCount: 16)
-        else { return nil }
-        try? file.close()
-        let kinds: [(start: [UInt8], kind: String)] = [
-            ([0x89] + Array("PNG".utf8), "a PNG picture"), ([0xFF, 0xD8, 0xFF], "a JPEG picture"),
-            (Array("RIFF".utf8), "a WebP picture"), (Array("GGUF".utf8), "a GGUF file"),
-            (Array("version https:".utf8), "a pointer of Git LFS (the file itself was not downloaded: git lfs pull)"),
-            (Array("<!DOCTYPE".utf8), "a web page"), (Array("<!doctype".utf8), "a web page"),
-            (Array("<html".utf8), "a web page"),
-        ]
-        return kinds.first { start.starts(with: $0.start) }?.kind
     }
 }

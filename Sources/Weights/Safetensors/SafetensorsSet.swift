@@ -12,8 +12,11 @@ public struct SafetensorsSet: Sendable {
             throw WeightsError(
                 weightFiles.paths.first ?? "", expected: "safetensors", found: "a checkpoint of torch")
         }
-        files = try weightFiles.paths.map { path throws(SafetensorsError) in
-            try SafetensorsFile(path: path, rules: rules)
+        files = try weightFiles.paths.map { path in
+            if let kind = foreignKind(ofFile: path) {
+                throw WeightsError(path, expected: "safetensors or a checkpoint of torch", found: kind)
+            }
+            return try SafetensorsFile(path: path, rules: rules)
         }
         var fileOfTensor: [String: Int] = [:]
         for (position, file) in files.enumerated() {
