@@ -94,7 +94,7 @@ extension PictureRecipe {
         guard plain.width == image.width && plain.height == image.height else {
             return .different(largestDifference: .infinity, inputs: changedInputs)
         }
-        let compressed = try decodeImage(encodeImage(plain, as: .jpeg)).image
+        let compressed = plain == image ? plain : try decodeImage(encodeImage(plain, as: .jpeg)).image
         let again = compressed == image ? compressed : plain
         let hasLatents = Self.hash(of: denoising.latents) == latentsHash
         if hasLatents && again == image { return .identical }

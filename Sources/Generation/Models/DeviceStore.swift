@@ -13,6 +13,10 @@ struct DeviceStore: ModelStore {
         DeviceSource(try store.weights(of: part, floatingPoint: floatingPoint), on: device)
     }
 
+    func weights(of part: String, precision: Precision) throws -> any WeightSource {
+        DeviceSource(try store.weights(of: part, precision: precision), on: device)
+    }
+
     var path: String { store.path }
     func holds(_ part: String) -> Bool { store.holds(part) }
     func configuration<Configuration: ModelConfiguration>(

@@ -17,6 +17,9 @@ public protocol ModelStore: Sendable {
     ) throws -> Configuration
     /// - Parameter floatingPoint: the type that floating-point tensors are converted to; nil keeps them as stored.
     func weights(of part: String, floatingPoint: DType?) throws -> any WeightSource
+    /// The weights as a model of a precision reads them: in fp32 those that are stored in bfloat16 are widened, for they would
+    /// choose the products of bfloat16.
+    func weights(of part: String, precision: Precision) throws -> any WeightSource
     /// The tokenizer of a text encoder: `tokenizer` or `tokenizer_2`.
     func tokenizer(_ part: String) throws -> CLIPTokenizer
     /// How the model was trained, and how it likes to be sampled.
@@ -37,13 +40,8 @@ extension ModelStore {
     public var guessesPrediction: Bool { false }
     public func samplingDefaults() throws -> SamplingDefaults { .standard }
 
-    /// The weights as a model of a precision reads them: in fp32 those that are stored in bfloat16 are widened, for they would
-    /// choose the products of bfloat16.
-    func weights(of part: String, precision: Precision) throws -> any WeightSource {
-        if let placed = self as? DeviceStore {
-            return DeviceSource(try placed.store.weights(of: part, precision: precision), on: placed.device)
-        }
-        return switch precision {
+    public func weights(of part: String, precision: Precision) throws -> any WeightSource {
+        switch precision {
         case .fp32: WidenedSource(try weights(of: part, floatingPoint: nil))
         case .bf16: try weights(of: part, floatingPoint: .bfloat16)
         }
