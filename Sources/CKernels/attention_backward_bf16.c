@@ -1,11 +1,10 @@
-// Attention backward with bfloat16 products on tile registers, by the formulas of attention_backward.c: P, dS and all
+// Attention backward with products of bfloat16 tiles, by the formulas of attention_backward.c: P, dS and all
 // sums in fp32, rounded where a product reads them.
 //
 // One item is a head. Scores are made the other way round, keys by queries: so each of their rows is what the gradients
 // of keys and values read, and pairs of rows are what that of the queries reads.
 #include <math.h>
 
-#include "amx.h"
 #include "attention_math.h"
 #include "attention_tiles.h"
 #include "include/tk_attention.h"
@@ -15,7 +14,7 @@
 
 #if TK_HAS_AMX_CODE
 
-enum { BLOCK = 32, TILE = SIDE * PAIRS };
+enum { BLOCK = 32 };
 
 typedef struct context {
     const tk_attention_shape *shape;
@@ -23,6 +22,7 @@ typedef struct context {
     const float *dout, *q, *k, *v, *out, *lse;
     float *scratch;
     size_t per_thread;
+    bool has_tiles;
 } context;
 
 // Where each part of a thread's scratch begins, in floats; bfloat16 parts take half a float an element.
@@ -62,45 +62,30 @@ static parts layout(const tk_attention_shape *s) {
 }
 
 // out (32, 32) = rows (32 x depth) by two groups of 16 packed columns.
-TK_AMX static inline void square(float *out, const bfloat *rows, const bfloat *columns, size_t depth) {
-    const bfloat *second = columns + SIDE * depth;
-    _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
-    for (size_t d = 0; d < depth; d += PAIRS) {
-        _tile_loadd(4, rows + d, depth * 2);
-        _tile_loadd(5, rows + SIDE * depth + d, depth * 2);
-        _tile_loadd(6, columns + d * SIDE, 64);
-        _tile_loadd(7, second + d * SIDE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, out, BLOCK * 4);
-    _tile_stored(1, out + SIDE, BLOCK * 4);
-    _tile_stored(2, out + SIDE * BLOCK, BLOCK * 4);
-    _tile_stored(3, out + SIDE * BLOCK + SIDE, BLOCK * 4);
+TK_AMX static inline void square(float *out, const bfloat *rows, const bfloat *columns, size_t depth, bool has_tiles) {
+    const tk_right right = {columns, SIDE * depth, TK_TILE};
+    tk_square(out, BLOCK, rows, depth, right, depth, false, has_tiles);
 }
 
 // sums (32 x width) += rows (32 x 32) by 32 packed rows of `width`.
-TK_AMX static inline void add_rows(float *sums, const bfloat *rows, const bfloat *pairs, size_t width) {
-    _tile_loadd(4, rows, BLOCK * 2);
-    _tile_loadd(5, rows + SIDE * BLOCK, BLOCK * 2);
-    for (size_t column = 0; column < width; column += SIDE) {
-        _tile_loadd(6, pairs + column / SIDE * TILE, 64);
-        _tile_loadd(0, sums + column, width * 4);
-        _tile_loadd(1, sums + SIDE * width + column, width * 4);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 5, 6);
-        _tile_stored(0, sums + column, width * 4);
-        _tile_stored(1, sums + SIDE * width + column, width * 4);
+TK_AMX static inline void add_rows(float *sums, const bfloat *rows, const bfloat *pairs, size_t width, bool has_tiles) {
+    for (size_t column = 0; column < width; column += BLOCK) {
+        const tk_right right = {pairs + column / SIDE * TK_TILE, TK_TILE, 0};
+        tk_square(sums + column, width, rows, BLOCK, right, BLOCK, true, has_tiles);
     }
 }
 
 // Two groups of 16 queries' sums (depth, 16) += keys by depth (depth x 32) by 32 packed rows of 16 and 16.
-TK_AMX static inline void add_columns(float *sums, const bfloat *columns, const bfloat *pairs, size_t depth) {
+TK_AMX static inline void add_columns(float *sums, const bfloat *columns, const bfloat *pairs, size_t depth,
+                                      bool has_tiles) {
     float *second = sums + SIDE * depth;
+    if (!has_tiles) {
+        tk_dots(sums, SIDE, columns, BLOCK, depth, (tk_right){pairs, 0, 0}, SIDE, SIDE, true);
+        tk_dots(second, SIDE, columns, BLOCK, depth, (tk_right){pairs + TK_TILE, 0, 0}, SIDE, SIDE, true);
+        return;
+    }
     _tile_loadd(6, pairs, 64);
-    _tile_loadd(7, pairs + TILE, 64);
+    _tile_loadd(7, pairs + TK_TILE, 64);
     for (size_t d = 0; d < depth; d += SIDE) {
         _tile_loadd(4, columns + d * BLOCK, BLOCK * 2);
         _tile_loadd(0, sums + d * SIDE, 64);
@@ -137,7 +122,7 @@ TK_AMX static inline void score_gradients(bfloat *weights, bfloat *changes, bflo
         if (key % 2) {
             bfloat *pair = pairs + key / 2 * PAIRS;
             _mm512_storeu_si512(pair, _mm512_permutex2var_epi16(before, low, change));
-            _mm512_storeu_si512(pair + TILE, _mm512_permutex2var_epi16(before, high, change));
+            _mm512_storeu_si512(pair + TK_TILE, _mm512_permutex2var_epi16(before, high, change));
         }
         before = change;
     }
@@ -148,7 +133,7 @@ TK_AMX static inline void turn_keys(bfloat *columns, const float *k, ptrdiff_t r
                                     size_t depth) {
     pack_values(columns, k, row, keys, BLOCK, dimension, depth);
     for (size_t d = 0; d < depth; d += SIDE) {
-        bfloat *tile = columns + d / SIDE * TILE;
+        bfloat *tile = columns + d / SIDE * TK_TILE;
         __m512i words[SIDE];
         for (size_t i = 0; i < SIDE; i++) words[i] = _mm512_loadu_si512(tile + i * PAIRS);
         tk_transpose_words(words);
@@ -168,7 +153,7 @@ TK_AMX static void body(void *data, size_t begin, size_t end, size_t thread) {
     bfloat *changes = (bfloat *)(scratch + at.changes), *change_pairs = (bfloat *)(scratch + at.change_pairs);
     float *scores = scratch + at.scores, *gradients = scratch + at.gradients, *dq = scratch + at.dq;
     float *delta = scratch + at.delta, *lse = scratch + at.lse, *dk = scratch + at.dk, *dv = scratch + at.dv;
-    tk_configure_tiles();
+    tk_configure_tiles(c->has_tiles);
     for (; begin < end; begin++) {
         const size_t batch = begin / s->heads, head = begin % s->heads;
         const float *q = at_head(c->q, s->q, batch, head), *dout = at_head(c->dout, s->out, batch, head);
@@ -201,12 +186,12 @@ TK_AMX static void body(void *data, size_t begin, size_t end, size_t thread) {
             memset(dk, 0, BLOCK * at.depth * sizeof *dk);
             memset(dv, 0, BLOCK * at.width * sizeof *dv);
             for (size_t query = 0; query < at.queries; query += BLOCK) {
-                square(scores, keys, query_columns + query * at.depth, at.depth);
-                square(gradients, values, dout_columns + query * at.width, at.width);
+                square(scores, keys, query_columns + query * at.depth, at.depth, c->has_tiles);
+                square(gradients, values, dout_columns + query * at.width, at.width, c->has_tiles);
                 score_gradients(weights, changes, change_pairs, scores, gradients, lse + query, delta + query, present);
-                add_rows(dv, weights, dout_pairs + query * at.width, at.width);
-                add_rows(dk, changes, query_pairs + query * at.depth, at.depth);
-                add_columns(dq + query * at.depth, key_columns, change_pairs, at.depth);
+                add_rows(dv, weights, dout_pairs + query * at.width, at.width, c->has_tiles);
+                add_rows(dk, changes, query_pairs + query * at.depth, at.depth, c->has_tiles);
+                add_columns(dq + query * at.depth, key_columns, change_pairs, at.depth, c->has_tiles);
             }
             float *to_k = (float *)at_head(c->dk, s->k, batch, head) + (ptrdiff_t)key * s->k.t;
             float *to_v = (float *)at_head(c->dv, s->v, batch, head) + (ptrdiff_t)key * s->v.t;
@@ -221,7 +206,7 @@ TK_AMX static void body(void *data, size_t begin, size_t end, size_t thread) {
             for (size_t d = 0; d < s->head_dimension; d++) to[d] = from[d * SIDE] * s->scale;
         }
     }
-    _tile_release();
+    tk_release_tiles(c->has_tiles);
 }
 
 size_t tk_attention_backward_bf16_scratch(const tk_attention_shape *shape) {
@@ -231,7 +216,7 @@ size_t tk_attention_backward_bf16_scratch(const tk_attention_shape *shape) {
 void tk_attention_backward_bf16(float *dq, float *dk, float *dv, const float *dout, const float *q, const float *k,
                                 const float *v, const float *out, const float *lse, const tk_attention_shape *shape,
                                 float *scratch) {
-    context c = {shape, dq, dk, dv, dout, q, k, v, out, lse, scratch, layout(shape).end};
+    context c = {shape, dq, dk, dv, dout, q, k, v, out, lse, scratch, layout(shape).end, tk_has_amx()};
     tk_parallel_for(shape->batch * shape->heads, 1, body, &c);
 }
 

@@ -1,11 +1,10 @@
-// Attention forward with bfloat16 products on tile registers: fp32 in and out, scores, softmax and sums in fp32.
+// Attention forward with products of bfloat16 tiles: fp32 in and out, scores, softmax and sums in fp32.
 //
 // One item is a tile of queries of one head, as in attention.c. Keys and values of a head are rounded and packed once a
 // thread: keys as [key / 16][depth / 2][key % 16][2], values as [key / 32][column / 16][key / 2 % 16][column % 16][2],
 // which is how a tile product reads its right operand.
 #include <math.h>
 
-#include "amx.h"
 #include "attention_math.h"
 #include "attention_tiles.h"
 #include "include/tk_attention.h"
@@ -22,6 +21,7 @@ typedef struct context_bf16 {
     const float *q, *k, *v;
     float *scratch;
     size_t per_thread;
+    bool has_tiles;
 } context_bf16;
 
 // Where each part of a thread's scratch begins, in floats; bfloat16 parts take half a float an element.
@@ -45,33 +45,27 @@ static scratch_bf16 layout_bf16(const tk_attention_shape *s) {
     return at;
 }
 
-// scores (64 x keys, rows KEYS apart) = queries (64 x depth) by packed keys; `keys` is a multiple of 32.
-TK_AMX static void score_tiles(float *scores, const bfloat *queries, const bfloat *keys, size_t count, size_t depth) {
+// scores (64 x keys, rows KEYS apart) = queries (64 x depth) by packed keys; `count` is a multiple of 32.
+TK_AMX static void score_tiles(float *scores, const bfloat *queries, const bfloat *keys, size_t count,
+                               const context_bf16 *c, size_t depth) {
     for (size_t key = 0; key < count; key += 2 * SIDE) {
-        const bfloat *first = keys + key * depth, *second = first + SIDE * depth;
+        const tk_right right = {keys + key * depth, SIDE * depth, TK_TILE};
         for (size_t row = 0; row < QUERIES; row += 2 * SIDE) {
-            _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
-            for (size_t d = 0; d < depth; d += PAIRS) {
-                _tile_loadd(4, queries + row * depth + d, depth * 2);
-                _tile_loadd(5, queries + (row + SIDE) * depth + d, depth * 2);
-                _tile_loadd(6, first + d * SIDE, 64);
-                _tile_loadd(7, second + d * SIDE, 64);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_dpbf16ps(1, 4, 7);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
-            float *c = scores + row * KEYS + key;
-            _tile_stored(0, c, KEYS * 4);
-            _tile_stored(1, c + SIDE, KEYS * 4);
-            _tile_stored(2, c + SIDE * KEYS, KEYS * 4);
-            _tile_stored(3, c + SIDE * KEYS + SIDE, KEYS * 4);
+            tk_square(scores + row * KEYS + key, KEYS, queries + row * depth, depth, right, c->shape->head_dimension,
+                      false, c->has_tiles);
         }
     }
 }
 
 // sums (64 x width) += weights (64 x keys, rows KEYS apart) by packed values; `count` is a multiple of 32.
-TK_AMX static void value_tiles(float *sums, const bfloat *weights, const bfloat *values, size_t count, size_t width) {
+TK_AMX static void value_tiles(float *sums, const bfloat *weights, const bfloat *values, size_t count,
+                               const context_bf16 *context, size_t width) {
+    const size_t step = width / SIDE * TK_TILE;
+    if (!context->has_tiles) {
+        const tk_right right = {values, TK_TILE, step};
+        tk_dots(sums, width, weights, KEYS, QUERIES, right, round_up(context->shape->value_dimension, 8), count / 2, true);
+        return;
+    }
     for (size_t column = 0; column < width; column += SIDE) {
         float *c = sums + column;
         _tile_loadd(0, c, width * 4);
@@ -79,7 +73,7 @@ TK_AMX static void value_tiles(float *sums, const bfloat *weights, const bfloat 
         _tile_loadd(2, c + 2 * SIDE * width, width * 4);
         _tile_loadd(3, c + 3 * SIDE * width, width * 4);
         for (size_t key = 0; key < count; key += PAIRS) {
-            _tile_loadd(7, values + (key / PAIRS * (width / SIDE) + column / SIDE) * (SIDE * PAIRS), 64);
+            _tile_loadd(7, values + key / PAIRS * step + column / SIDE * TK_TILE, 64);
             _tile_loadd(4, weights + key, KEYS * 2);
             _tile_dpbf16ps(0, 4, 7);
             _tile_loadd(5, weights + SIDE * KEYS + key, KEYS * 2);
@@ -152,7 +146,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
     float shift[QUERIES], total[QUERIES];
     const size_t tiles = (s->queries + QUERIES - 1) / QUERIES;
     size_t packed = SIZE_MAX;
-    tk_configure_tiles();
+    tk_configure_tiles(c->has_tiles);
     for (; begin < end; begin++) {
         const size_t head_index = begin / tiles, batch = head_index / s->heads, head = head_index % s->heads;
         const size_t first = begin % tiles * QUERIES;
@@ -172,7 +166,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
         memset(sums, 0, QUERIES * at.width * sizeof(float));
         for (size_t key = 0; key < s->keys; key += KEYS) {
             const size_t present = s->keys - key < KEYS ? s->keys - key : KEYS, padded = round_up(present, PAIRS);
-            score_tiles(scores, queries, keys + key * at.depth, padded, at.depth);
+            score_tiles(scores, queries, keys + key * at.depth, padded, c, at.depth);
             for (size_t row = 0; row < QUERIES; row++) {
                 float correction;
                 const float sum =
@@ -186,7 +180,7 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
                     }
                 }
             }
-            value_tiles(sums, weights, values + key * at.width, padded, at.width);
+            value_tiles(sums, weights, values + key * at.width, padded, c, at.width);
         }
         for (size_t row = 0; row < rows; row++) {
             float *out = (float *)at_head(c->out, s->out, batch, head) + (ptrdiff_t)(first + row) * s->out.t;
@@ -195,11 +189,11 @@ TK_AMX static void body_bf16(void *context, size_t begin, size_t end, size_t thr
             if (c->lse) c->lse[head_index * s->queries + first + row] = shift[row] * LN_2 + tk_log(total[row]);
         }
     }
-    _tile_release();
+    tk_release_tiles(c->has_tiles);
 }
 
 bool tk_attention_forward_bf16_fits(const tk_attention_shape *shape) {
-    return tk_has_amx() && !shape->causal && !shape->mask && shape->keys > 0;
+    return tk_multiplies_bfloat16() && !shape->causal && !shape->mask && shape->keys > 0;
 }
 
 size_t tk_attention_forward_bf16_scratch(const tk_attention_shape *shape) {
@@ -208,7 +202,7 @@ size_t tk_attention_forward_bf16_scratch(const tk_attention_shape *shape) {
 
 void tk_attention_forward_bf16(float *out, float *lse, const float *q, const float *k, const float *v,
                                const tk_attention_shape *shape, float *scratch) {
-    context_bf16 context = {shape, out, lse, q, k, v, scratch, layout_bf16(shape).end};
+    context_bf16 context = {shape, out, lse, q, k, v, scratch, layout_bf16(shape).end, tk_has_amx()};
     const size_t tiles = (shape->queries + QUERIES - 1) / QUERIES;
     tk_parallel_for(shape->batch * shape->heads * tiles, 1, body_bf16, &context);
 }

@@ -1,15 +1,13 @@
-// What attention's forward and backward on tile registers share: operands rounded and packed, exponentials.
+// What attention's forward and backward in bfloat16 share: operands rounded and packed, exponentials.
 #pragma once
 #include <math.h>
 
-#include "amx.h"
 #include "attention_math.h"
+#include "tile_products.h"
 
 #if TK_HAS_AMX_CODE
 
-enum { SIDE = 16, PAIRS = 32 };
-
-typedef __bf16 bfloat;
+enum { SIDE = TK_SIDE, PAIRS = TK_DEPTH };
 
 TK_AMX static inline void round16(bfloat *out, const float *x, size_t count, float scale) {
     const __mmask16 mask = count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);

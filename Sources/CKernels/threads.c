@@ -48,8 +48,9 @@ const char *tk_instruction_set(void) {
 }
 
 #if defined(__x86_64__) && defined(__linux__)
+enum { UNKNOWN, ABSENT, PRESENT };
+
 bool tk_has_amx(void) {
-    enum { UNKNOWN, ABSENT, PRESENT };
     static int known = UNKNOWN;  // the answer never changes, so a race writes the same value twice
     if (known == UNKNOWN) {
         enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, BFLOAT16 = 1 << 22, TILES = 1 << 24 };
@@ -60,8 +61,24 @@ bool tk_has_amx(void) {
     }
     return known == PRESENT;
 }
+
+bool tk_multiplies_bfloat16(void) {
+    static int known = UNKNOWN;
+    if (known == UNKNOWN) {
+        enum { DOT_PRODUCTS = 1 << 5 };
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        const bool exists = __builtin_cpu_supports("x86-64-v4") && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+                            (a & DOT_PRODUCTS);
+        known = exists || tk_has_amx() ? PRESENT : ABSENT;
+    }
+    return known == PRESENT;
+}
 #else
 bool tk_has_amx(void) {
+    return false;
+}
+
+bool tk_multiplies_bfloat16(void) {
     return false;
 }
 #endif

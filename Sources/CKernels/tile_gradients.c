@@ -1,4 +1,4 @@
-// Gradients of weights on tile registers: for each tap, a product of the gradient's channels by the input's, summed
+// Gradients of weights with products of bfloat16 tiles: for each tap, a product of the gradient's channels by the input's, summed
 // over positions.
 //
 // Input and gradient are laid over one grid, whose zeros keep rows and images apart, so that a tap is a distance
@@ -10,18 +10,18 @@
 
 #include <stdatomic.h>
 
-#include "amx.h"
 #include "include/tk_threads.h"
 #include "parallel.h"
+#include "tile_products.h"
 #include "tile_words.h"
 
 #if TK_HAS_AMX_CODE
 
 enum {
-    SIDE = 16,
-    DEPTH = 32,
+    SIDE = TK_SIDE,
+    DEPTH = TK_DEPTH,
     BLOCK = 32,
-    TILE = SIDE * DEPTH,
+    TILE = TK_TILE,
     CHUNK_STEPS = 10,
     SPAN_STEPS = 48 * CHUNK_STEPS,
     MOST_TAPS = 64,
@@ -185,41 +185,12 @@ typedef struct weight_gradient {
     float *out, *sums;
     const uint16_t *rows, *pairs;
     size_t taps;
+    bool has_tiles;
     // From a position of the input to the gradient's under a tap, and where the tap's phase begins.
     ptrdiff_t distances[MOST_TAPS];
     size_t phases[MOST_TAPS];
     atomic_size_t next;
 } weight_gradient;
-
-// sums (32 outputs, 32 inputs) += or = 32 rows of the gradient by two panels of pairs, `apart` from each other.
-TK_AMX static inline void multiply(float *sums, const uint16_t *rows, size_t row, const uint16_t *pairs, size_t apart,
-                                   size_t steps, bool is_first) {
-    const size_t stride = row * sizeof *rows, line = BLOCK * sizeof *sums;
-    float *below = sums + SIDE * BLOCK;
-    if (is_first) {
-        _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
-    } else {
-        _tile_loadd(0, sums, line);
-        _tile_loadd(1, sums + SIDE, line);
-        _tile_loadd(2, below, line);
-        _tile_loadd(3, below + SIDE, line);
-    }
-    const uint16_t *others = rows + SIDE * row;
-    for (size_t step = 0; step < steps; step++) {
-        _tile_loadd(6, pairs + step * TILE, 64);
-        _tile_loadd(4, rows + step * DEPTH, stride);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, pairs + apart + step * TILE, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, others + step * DEPTH, stride);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, sums, line);
-    _tile_stored(1, sums + SIDE, line);
-    _tile_stored(2, below, line);
-    _tile_stored(3, below + SIDE, line);
-}
 
 // Writes the sums (block, tap, 32, 32) of an item where they belong in (out, in, taps).
 TK_AMX static void store_item(const weight_gradient *g, size_t item, const float *sums) {
@@ -255,7 +226,7 @@ TK_AMX static void gradient_body(void *context, size_t begin, size_t end, size_t
     weight_gradient *g = context;
     const grid *at = g->at;
     const size_t groups = at->items / (at->outputs / BLOCK), apart = at->steps * TILE;
-    tk_configure_tiles();
+    tk_configure_tiles(g->has_tiles);
     for (;;) {
         const size_t item = atomic_fetch_add_explicit(&g->next, 1, memory_order_relaxed);
         if (item >= at->items * at->spans) break;
@@ -271,14 +242,16 @@ TK_AMX static void gradient_body(void *context, size_t begin, size_t end, size_t
             for (size_t i = 0; i < blocks; i++) {
                 const uint16_t *pairs = g->pairs + (block + i) * 2 * apart + step * TILE;
                 for (size_t tap = 0; tap < g->taps; tap++) {
-                    multiply(sums + (i * g->taps + tap) * BLOCK * BLOCK, rows + step * DEPTH + g->distances[tap],
-                             at->row, pairs + g->phases[tap], apart, steps, step == first);
+                    const tk_right right = {(const bfloat *)(pairs + g->phases[tap]), apart, TILE};
+                    const bfloat *left = (const bfloat *)(rows + step * DEPTH + g->distances[tap]);
+                    tk_square(sums + (i * g->taps + tap) * BLOCK * BLOCK, BLOCK, left, at->row, right, steps * DEPTH,
+                              step != first, g->has_tiles);
                 }
             }
         }
         if (at->spans == 1) store_item(g, place, sums);
     }
-    _tile_release();
+    tk_release_tiles(g->has_tiles);
 }
 
 // The sums of the spans, in their order.
@@ -319,6 +292,7 @@ void tk_tile_weight_gradient(float *out, const float *gradient, const void *x, b
     g.rows = (uint16_t *)scratch;
     g.pairs = (uint16_t *)(scratch + rows);
     g.taps = s->kernel_height * s->kernel_width;
+    g.has_tiles = tk_has_amx();
     const size_t stride = s->stride, up = groups_of(s->pad_top, stride), left = groups_of(s->pad_left, stride);
     for (size_t tap = 0; tap < g.taps; tap++) {
         // The pixel of a tap for the output at `up` rows and `left` columns.

@@ -1,18 +1,18 @@
-// Products on tile registers: linear maps, and convolutions as sums of shifted linear maps over a padded input.
+// Products of bfloat16 tiles: linear maps, and convolutions as sums of shifted linear maps over a padded input.
 //
 // One item is a panel of 32 output channels by a block of positions. Positions go in groups of 16, two groups by two
-// tiles of channels at a time: four products for four loads, as many as eight registers allow. oneDNN 2.6 loads the same
-// but blocks deep products so that it reads the sums again and again.
+// tiles of channels at a time: on tile registers four products for four loads, as many as eight registers allow. oneDNN
+// 2.6 loads the same but blocks deep products so that it reads the sums again and again.
 #include "include/tk_tiles.h"
 
 #include <stdatomic.h>
 
-#include "amx.h"
 #include "half_math.h"
 #include "include/tk_threads.h"
 #include "parallel.h"
+#include "tile_products.h"
 
-enum { SIDE = 16, DEPTH = 32, PANEL = 32, TILE = SIDE * DEPTH, BLOCK_GROUPS = 32, MOST_TAPS = 64 };
+enum { SIDE = 16, DEPTH = 32, PANEL = 32, TILE = SIDE * DEPTH, BLOCK_GROUPS = 32, MOST_TAPS = 64, CHUNK = 256 };
 
 static size_t groups_of(size_t count, size_t size) { return (count + size - 1) / size; }
 
@@ -87,8 +87,6 @@ TK_AMX static void turn_panel(uint16_t *out, const uint16_t *packed, size_t pane
     }
 }
 
-typedef __bf16 bfloat;
-
 // Rows of products: positions of x, each of which gives one row of the result or none.
 typedef struct positions {
     // Groups of 16 positions: in one image, in all, and in a row of outputs; 0 in a row where groups go on across rows and
@@ -112,6 +110,7 @@ typedef struct product {
     ptrdiff_t tap_offsets[MOST_TAPS];
     // Where each thread turns a panel of weights, null where they serve as they are.
     uint16_t *turned;
+    bool has_tiles;
     positions at;
     atomic_size_t next;
 } product;
@@ -131,9 +130,10 @@ static inline const bfloat *group_input(const product *p, size_t group) {
     return image + y * at->row_stride + (ptrdiff_t)x * at->stride;
 }
 
-// sums (32, 32) = two groups by two tiles of channels, `apart` in the weights; `second` is null where there is one group.
-TK_AMX static inline void multiply(const product *p, float *sums, const bfloat *first, const bfloat *second,
-                                   const bfloat *weights, size_t apart, bool is_first_use) {
+// sums (16 rows of each group, 32) = two groups by two tiles of channels, `apart` in the weights; `second` is null where
+// there is one group. `is_first_use` tells that the weights are not in the caches yet.
+TK_AMX static inline void multiply_on_tiles(const product *p, float *sums, const bfloat *first, const bfloat *second,
+                                            const bfloat *weights, size_t apart, bool is_first_use) {
     const size_t stride = (size_t)p->at.stride * sizeof(bfloat);
     _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
     for (size_t tap = 0; tap < p->taps; tap++) {
@@ -163,6 +163,35 @@ TK_AMX static inline void multiply(const product *p, float *sums, const bfloat *
     if (second) {
         _tile_stored(2, sums + SIDE * PANEL, PANEL * 4);
         _tile_stored(3, sums + SIDE * PANEL + SIDE, PANEL * 4);
+    }
+}
+
+// The same by dot products: a chunk of the weights serves all rows while it is in the nearest cache.
+TK_AMX static inline void multiply_by_dots(const product *p, float *sums, const bfloat *first, const bfloat *second,
+                                           const bfloat *weights, size_t apart) {
+    const size_t stride = (size_t)p->at.stride;
+    bool accumulates = false;
+    for (size_t tap = 0; tap < p->taps; tap++) {
+        for (size_t k = 0; k < p->in_channels; k += CHUNK) {
+            const size_t depth = p->in_channels - k < CHUNK ? p->in_channels - k : CHUNK;
+            const ptrdiff_t offset = p->tap_offsets[tap] + (ptrdiff_t)k;
+            const tk_right right = {weights, apart, 2 * TILE};
+            tk_dots(sums, PANEL, first + offset, stride, SIDE, right, PANEL, depth / 2, accumulates);
+            if (second) {
+                tk_dots(sums + SIDE * PANEL, PANEL, second + offset, stride, SIDE, right, PANEL, depth / 2, accumulates);
+            }
+            weights += depth / DEPTH * 2 * TILE;
+            accumulates = true;
+        }
+    }
+}
+
+TK_AMX static inline void multiply(const product *p, float *sums, const bfloat *first, const bfloat *second,
+                                   const bfloat *weights, size_t apart, bool is_first_use) {
+    if (p->has_tiles) {
+        multiply_on_tiles(p, sums, first, second, weights, apart, is_first_use);
+    } else {
+        multiply_by_dots(p, sums, first, second, weights, apart);
     }
 }
 
@@ -237,7 +266,7 @@ TK_AMX static void product_body(void *context, size_t begin, size_t end, size_t 
     const tk_tile_weights source = {p->in_channels, p->out_channels, p->taps};
     uint16_t *turned = p->turned ? p->turned + thread * panel_size : NULL;
     float sums[PANEL * PANEL] __attribute__((aligned(64)));
-    tk_configure_tiles();
+    tk_configure_tiles(p->has_tiles);
     for (;;) {
         const size_t item = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
         if (item >= p->items) break;
@@ -260,7 +289,7 @@ TK_AMX static void product_body(void *context, size_t begin, size_t end, size_t 
             if (has_second) store_group(p, sums + SIDE * PANEL, group + 1, panel * PANEL);
         }
     }
-    _tile_release();
+    tk_release_tiles(p->has_tiles);
 }
 
 static void run(product *p) {
@@ -268,6 +297,7 @@ static void run(product *p) {
     // A panel that is turned is turned once.
     p->block_groups = p->turned ? p->at.groups : BLOCK_GROUPS;
     p->items = p->panels * groups_of(p->at.groups, p->block_groups);
+    p->has_tiles = tk_has_amx();
     atomic_init(&p->next, 0);
     // Each thread takes the next item when it is done: on a shared machine threads are not equally fast.
     tk_parallel_for(p->items < tk_threads() ? p->items : tk_threads(), 1, product_body, p);

@@ -13,11 +13,13 @@ enum {
     // enough to make reading all weights again for the next span worth while.
     SPAN_FLOATS = 3 << 18,
     SPAN_TILES = 70,
-    // Weights that are transformed on the fly are made once for all spans up to 16 MB, else chunk by chunk in each
-    // span, which is then larger.
+    // Weights that are transformed on the fly are made once for all spans up to 16 MB. Beyond, they are made for 128 input
+    // channels at a time, 590 KB, which stay in the core's own cache until the products have read them; in each span,
+    // which is then larger.
     WHOLE_WEIGHTS = 4 << 20,
     SPAN_FACTOR = 3,
     // Tiles that share one reading of a chunk of weights: their products, 320 KB, fill a third of the core's own cache.
+    // Of weights made on the fly, 590 KB, all tiles of a span do.
     GROUP_TILES = 70,
 };
 
@@ -28,17 +30,19 @@ typedef struct span_plan {
     bool wide;      // blocks of 32 columns
 } span_plan;
 
-static span_plan plan_spans(const tk_winograd_shape *s, bool in_chunks) {
+static span_plan plan_spans(const tk_winograd_shape *s, bool in_parts) {
     span_plan plan = {.wide = tk_has_wide_registers()};
     const size_t most = plan.wide ? TK_ROWS_WIDE : TK_ROWS_NARROW, count = tk_winograd_tiles(s);
     const size_t all = count > 0 ? count : 1;
     const size_t fit = SPAN_FLOATS / (tk_winograd_points(s) * tk_ceiling(s->in_channels, TK_LANES) * TK_LANES);
-    const size_t spans = tk_ceiling(all, (fit < SPAN_TILES ? SPAN_TILES : fit) * (in_chunks ? SPAN_FACTOR : 1));
+    const size_t spans = tk_ceiling(all, (fit < SPAN_TILES ? SPAN_TILES : fit) * (in_parts ? SPAN_FACTOR : 1));
     plan.tiles = tk_ceiling(all, spans);
     plan.rows = tk_ceiling(plan.tiles, tk_ceiling(plan.tiles, most));
     const size_t blocks = tk_ceiling(plan.tiles, plan.rows);
-    const size_t most_blocks = GROUP_TILES / most;
-    plan.group = tk_ceiling(blocks, tk_ceiling(blocks, most_blocks));
+    const size_t chunks = tk_ceiling(s->out_channels, TK_CHUNK), threads = (size_t)omp_get_max_threads();
+    // As few groups as keep all threads busy where each of them makes its weights again.
+    const size_t groups = in_parts ? tk_ceiling(2 * threads, chunks) : tk_ceiling(blocks, GROUP_TILES / most);
+    plan.group = tk_ceiling(blocks, groups);
     return plan;
 }
 
@@ -51,7 +55,7 @@ typedef struct forward_context {
     tk_winograd_weights weights;
     float *inputs;    // (block of rows, point, in / 16, row, 16)
     float *products;  // for each thread (tile of the group, point, 32)
-    float *chunk;     // for each thread one chunk of transformed weights
+    float *chunk;     // for each thread 128 input channels of a chunk of transformed weights
     size_t products_count, chunk_count;
 } forward_context;
 
@@ -93,14 +97,14 @@ TK_KERNEL static void inputs_body(void *context, size_t begin, size_t end, size_
 
 // One block by its exact number of rows, which the compiler must know.
 TK_INLINE void multiply_block(float *c, size_t c_row, const float *a, const float *b, size_t width, size_t depth,
-                              size_t rows, bool wide, const char *ahead, size_t ahead_step) {
+                              bool accumulates, size_t rows, bool wide, const char *ahead, size_t ahead_step) {
 #define TK_WIDE(ROWS)                                                                            \
     case ROWS:                                                                                   \
-        tk_product_block(c, c_row, a, b, TK_CHUNK, depth, ROWS, 2, ahead, ahead_step);           \
+        tk_product_block(c, c_row, a, b, TK_CHUNK, depth, accumulates, ROWS, 2, ahead, ahead_step); \
         break;
 #define TK_NARROW(ROWS)                                                                          \
     case ROWS:                                                                                   \
-        tk_product_block(c + column, c_row, a, b + column, width, depth, ROWS, 1, ahead, ahead_step); \
+        tk_product_block(c + column, c_row, a, b + column, width, depth, accumulates, ROWS, 1, ahead, ahead_step); \
         break;
     if (wide && width == TK_CHUNK) {
         switch (rows) {
@@ -117,22 +121,23 @@ TK_INLINE void multiply_block(float *c, size_t c_row, const float *a, const floa
     }
 }
 
-// The products of a group of tiles with a chunk of weights, at every point.
-TK_INLINE void multiply_group(const forward_context *c, float *products, const float *u, size_t first, size_t last,
-                              size_t width) {
+// The products of a group of tiles with `depth` input channels of a chunk of weights, from `channel` on, at every point.
+TK_INLINE void multiply_group(const forward_context *c, float *products, const float *u, size_t channel, size_t depth,
+                              size_t first, size_t last, size_t width) {
     const tk_winograd_shape *s = c->shape;
     const size_t points = tk_winograd_points(s), blocks = tk_ceiling(s->in_channels, TK_LANES);
     const size_t parts = tk_ceiling(last - first, c->plan.rows);
     for (size_t point = 0; point < points; point++) {
         // While this point's weights are used, the next one's are fetched.
-        const float *b = u + point * s->in_channels * width;
+        const float *b = u + point * depth * width;
         for (size_t tile = first; tile < last; tile += c->plan.rows) {
             const size_t rows = tk_least(c->tiles - tile, c->plan.rows), part = (tile - first) / c->plan.rows;
-            const float *a = c->inputs + tile * tile_floats(s) + point * blocks * rows * TK_LANES;
+            const float *a =
+                c->inputs + tile * tile_floats(s) + (point * blocks + channel / TK_LANES) * rows * TK_LANES;
             const size_t step = width * sizeof(float) / parts;
-            const char *ahead = (const char *)(b + s->in_channels * width) + part * step * s->in_channels;
+            const char *ahead = (const char *)(b + depth * width) + part * step * depth;
             multiply_block(products + ((tile - first) * points + point) * TK_CHUNK, points * TK_CHUNK, a, b, width,
-                           s->in_channels, rows, c->plan.wide, ahead, step);
+                           depth, channel > 0, rows, c->plan.wide, ahead, step);
         }
     }
 }
@@ -182,18 +187,18 @@ TK_INLINE void multiply(const forward_context *c, size_t begin, size_t end, size
     const tk_winograd_shape *s = c->shape;
     const size_t group = c->plan.group * c->plan.rows, groups = tk_ceiling(c->tiles, group);
     float *products = c->products + thread * c->products_count, *made = c->chunk + thread * c->chunk_count;
-    size_t ready = SIZE_MAX;
     for (; begin < end; begin++) {
         const size_t chunk = begin / groups, first = begin % groups * group;
-        const size_t last = tk_least(first + group, c->tiles);
-        const float *u = c->u ? c->u + tk_winograd_chunk(s, chunk) : made;
-        if (!c->u && ready != chunk) {
-            for (size_t block = 0; block < tk_ceiling(s->in_channels, TK_LANES); block++) {
-                tk_winograd_transform_block(made, c->weights, s, chunk, block, m);
+        const size_t last = tk_least(first + group, c->tiles), width = tk_winograd_chunk_width(s, chunk);
+        const size_t step = c->u ? s->in_channels : TK_CHAIN;
+        for (size_t channel = 0; channel < s->in_channels; channel += step) {
+            const size_t depth = tk_least(s->in_channels - channel, step);
+            for (size_t i = channel; !c->u && i < channel + depth; i += TK_LANES) {
+                tk_winograd_transform_block(made, channel, depth, c->weights, s, chunk, i, m);
             }
-            ready = chunk;
+            const float *u = c->u ? c->u + tk_winograd_chunk(s, chunk) : made;
+            multiply_group(c, products, u, channel, depth, first, last, width);
         }
-        multiply_group(c, products, u, first, last, tk_winograd_chunk_width(s, chunk));
         transform_outputs(c, products, first, last, chunk, m);
     }
 }
@@ -207,9 +212,9 @@ TK_KERNEL static void products_body(void *context, size_t begin, size_t end, siz
     }
 }
 
-// Scratch: inputs of a span; for each thread products of a group, then a chunk of weights; or all weights.
+// Scratch: inputs of a span; for each thread products of a group, then a part of a chunk of weights; or all weights.
 typedef struct forward_layout {
-    bool in_chunks, whole;
+    bool in_parts, whole;
     span_plan plan;
     size_t products_count, chunk_count;  // for each thread
     size_t products, chunk, end;         // offsets
@@ -218,12 +223,12 @@ typedef struct forward_layout {
 static forward_layout lay_out(const tk_winograd_shape *s, bool transforms) {
     const size_t count = tk_winograd_transformed_count(s), threads = (size_t)omp_get_max_threads();
     forward_layout at = {
-        .in_chunks = transforms && count > WHOLE_WEIGHTS,
+        .in_parts = transforms && count > WHOLE_WEIGHTS,
         .whole = transforms && count <= WHOLE_WEIGHTS,
     };
-    at.plan = plan_spans(s, at.in_chunks);
+    at.plan = plan_spans(s, at.in_parts);
     at.products_count = tk_winograd_points(s) * TK_CHUNK * at.plan.group * at.plan.rows;
-    at.chunk_count = at.in_chunks ? tk_winograd_points(s) * TK_CHUNK * s->in_channels : 0;
+    at.chunk_count = at.in_parts ? tk_winograd_points(s) * TK_CHUNK * tk_least(s->in_channels, TK_CHAIN) : 0;
     at.products = at.plan.tiles * tile_floats(s);
     at.chunk = at.products + at.products_count * threads;
     at.end = at.chunk + (at.whole ? count : at.chunk_count * threads);

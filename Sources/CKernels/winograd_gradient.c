@@ -79,10 +79,10 @@ TK_KERNEL static void maps_body(void *context, size_t begin, size_t end, size_t 
 // `rows` rows of sums (rows x 16, dense) = or += a^T b over the tiles. a, b: (tile, 16).
 TK_INLINE void correlate_rows(float *sums, const float *a, const float *b, size_t tiles, bool accumulate,
                               const int rows) {
-    for (size_t start = 0; start < tiles; start += TK_CHAIN) {
+    for (size_t start = 0; start < tiles; start += TK_TILE_CHAIN) {
         tk_sixteen lines[TK_LANES];
         TK_UNROLL for (int i = 0; i < rows; i++) lines[i] = 0.0f;
-        const size_t depth = tk_least(tiles - start, TK_CHAIN);
+        const size_t depth = tk_least(tiles - start, TK_TILE_CHAIN);
         tk_accumulate(lines, rows, 1, a + start * TK_LANES, 1, TK_LANES, b + start * TK_LANES, TK_LANES, depth, NULL,
                       0);
         TK_UNROLL for (int i = 0; i < rows; i++) {

@@ -38,13 +38,14 @@ TK_INLINE void tk_accumulate(tk_sixteen *sums, const int rows, const int vectors
     }
 }
 
-// Sums are started afresh every 256 steps and then added up: long chains of rounding cost accuracy.
-enum { TK_CHAIN = 256 };
+// Sums are started afresh every 128 steps and then added up: long chains of rounding cost accuracy.
+enum { TK_CHAIN = 128, TK_TILE_CHAIN = 256 };
 
-// c (rows x 16 vectors, rows c_row apart) = a b. a: (depth / 16, rows, 16), the last may be cut short; row k of b lies
-// at k * b_step.
+// c (rows x 16 vectors, rows c_row apart) = or += a b. a: (depth / 16, rows, 16), the last may be cut short; row k of b
+// lies at k * b_step.
 TK_INLINE void tk_product_block(float *c, size_t c_row, const float *a, const float *b, size_t b_step, size_t depth,
-                                const int rows, const int vectors, const char *ahead, size_t ahead_step) {
+                                bool accumulates, const int rows, const int vectors, const char *ahead,
+                                size_t ahead_step) {
     for (size_t start = 0; start < depth; start += TK_CHAIN) {
         tk_sixteen sums[TK_ROWS_WIDE * 2];
         TK_UNROLL for (int i = 0; i < rows * vectors; i++) sums[i] = 0.0f;
@@ -58,7 +59,7 @@ TK_INLINE void tk_product_block(float *c, size_t c_row, const float *a, const fl
         TK_UNROLL for (int i = 0; i < rows; i++) {
             TK_UNROLL for (int j = 0; j < vectors; j++) {
                 float *line = c + (size_t)i * c_row + j * TK_LANES;
-                tk_store(line, start ? tk_load(line) + sums[i * vectors + j] : sums[i * vectors + j]);
+                tk_store(line, start || accumulates ? tk_load(line) + sums[i * vectors + j] : sums[i * vectors + j]);
             }
         }
     }

@@ -13,12 +13,12 @@ TK_KERNEL static void weights_body(void *context, size_t begin, size_t end, size
     (void)thread;
     const size_t blocks = tk_ceiling(s->in_channels, TK_LANES);
     for (; begin < end; begin++) {
-        const size_t chunk = begin / blocks, block = begin % blocks;
+        const size_t chunk = begin / blocks, channel = begin % blocks * TK_LANES, depth = s->in_channels;
         float *u = c->u + tk_winograd_chunk(s, chunk);
         if (s->tile == 4) {
-            tk_winograd_transform_block(u, c->weights, s, chunk, block, 4);
+            tk_winograd_transform_block(u, 0, depth, c->weights, s, chunk, channel, 4);
         } else {
-            tk_winograd_transform_block(u, c->weights, s, chunk, block, 2);
+            tk_winograd_transform_block(u, 0, depth, c->weights, s, chunk, channel, 2);
         }
     }
 }

@@ -1,5 +1,7 @@
 // The order of transformed weights, and the making of a part of them.
 #pragma once
+#include <stdint.h>
+
 #include "winograd_math.h"
 
 // Transformed weights lie as (out / 32, point, in, 32); the last chunk has 16 columns where 16 are enough. Columns
@@ -32,6 +34,24 @@ TK_INLINE void tk_transpose_16x16(tk_sixteen *v) {
 #undef TK_EXCHANGE
 }
 
+// `count` weights from a place on, at most 16.
+TK_INLINE tk_sixteen tk_winograd_load_weights(tk_winograd_weights weights, size_t place, size_t count) {
+    if (!weights.is_bfloat16) {
+        const float *line = (const float *)weights.values + place;
+        return count == TK_LANES ? tk_load(line) : tk_load_part(line, count);
+    }
+    typedef uint16_t words __attribute__((ext_vector_type(16)));
+    typedef uint32_t doubles __attribute__((ext_vector_type(16)));
+    words line = 0;
+    const uint16_t *from = (const uint16_t *)weights.values + place;
+    if (count == TK_LANES) {
+        memcpy(&line, from, sizeof line);
+    } else {
+        memcpy(&line, from, count * sizeof *from);
+    }
+    return (tk_sixteen)(__builtin_convertvector(line, doubles) << 16);
+}
+
 // taps: for each of 16 input channels the 9 weights, each a vector of 16 output channels; what does not exist is 0.
 TK_INLINE void tk_winograd_load_taps(tk_sixteen *taps, tk_winograd_weights weights, size_t in_channels,
                                      size_t out_channels, size_t first_in, size_t first_out) {
@@ -47,8 +67,8 @@ TK_INLINE void tk_winograd_load_taps(tk_sixteen *taps, tk_winograd_weights weigh
         TK_UNROLL for (size_t row = 0; row < TK_LANES; row++) {
             lines[row] = 0.0f;
             if (row >= rows || lanes == 0) continue;
-            const float *line = weights.values + ((first_outer + row) * inner + first_inner) * 9 + piece * TK_LANES;
-            lines[row] = lanes == TK_LANES ? tk_load(line) : tk_load_part(line, lanes);
+            const size_t place = ((first_outer + row) * inner + first_inner) * 9 + piece * TK_LANES;
+            lines[row] = tk_winograd_load_weights(weights, place, lanes);
         }
         tk_transpose_16x16(lines);
         TK_UNROLL for (size_t i = 0; i < TK_LANES; i++) taps[piece * TK_LANES + i] = lines[i];
@@ -65,16 +85,17 @@ TK_INLINE void tk_winograd_load_taps(tk_sixteen *taps, tk_winograd_weights weigh
     memcpy(taps, turned, sizeof turned);
 }
 
-// Rows `block` of sixteen input channels of all points of a chunk; u points at the chunk.
-TK_INLINE void tk_winograd_transform_block(float *u, tk_winograd_weights weights, const tk_winograd_shape *s,
-                                           size_t chunk, size_t block, const int m) {
-    const size_t width = tk_winograd_chunk_width(s, chunk), channel = block * TK_LANES, depth = s->in_channels;
-    const size_t channels = tk_least(depth - channel, TK_LANES);
+// Sixteen input channels from `channel` on, of all points of a chunk. u holds `depth` input channels of the chunk, those
+// from `first` on.
+TK_INLINE void tk_winograd_transform_block(float *u, size_t first, size_t depth, tk_winograd_weights weights,
+                                           const tk_winograd_shape *s, size_t chunk, size_t channel, const int m) {
+    const size_t width = tk_winograd_chunk_width(s, chunk);
+    const size_t channels = tk_least(s->in_channels - channel, TK_LANES);
     for (size_t column = 0; column < width; column += TK_LANES) {
         const size_t out = chunk * TK_CHUNK + column;
         if (out >= s->out_channels) break;
         tk_sixteen taps[TK_LANES * 9], half[TK_LANES * TK_WINOGRAD_SIDE * 3];
-        tk_winograd_load_taps(taps, weights, depth, s->out_channels, channel, out);
+        tk_winograd_load_taps(taps, weights, s->in_channels, s->out_channels, channel, out);
         for (size_t i = 0; i < channels; i++) {
             TK_UNROLL for (int j = 0; j < 3; j++) {
                 const tk_sixteen line[3] = {taps[i * 9 + j], taps[i * 9 + 3 + j], taps[i * 9 + 6 + j]};
@@ -86,7 +107,7 @@ TK_INLINE void tk_winograd_transform_block(float *u, tk_winograd_weights weights
         // Points often lie a multiple of the page size apart, where a first-level cache holds only a few of them: one
         // row of points at a time.
         for (int p = 0; p < m + 2; p++) {
-            float *row = u + ((size_t)(p * (m + 2)) * depth + channel) * width + column;
+            float *row = u + ((size_t)(p * (m + 2)) * depth + channel - first) * width + column;
             for (size_t i = 0; i < channels; i++) {
                 tk_sixteen points[TK_WINOGRAD_SIDE];
                 tk_winograd_weight(points, half + (i * TK_WINOGRAD_SIDE + p) * 3, m);

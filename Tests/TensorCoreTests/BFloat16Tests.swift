@@ -58,7 +58,7 @@ import Testing
             }
         }
         #expect(Tensor.zeros([2, 2]).roundsOperands == false)
-        #expect(Tensor.zeros([2, 2]).converted(to: .bfloat16).roundsOperands == backend.hasBFloat16Tiles)
+        #expect(Tensor.zeros([2, 2]).converted(to: .bfloat16).roundsOperands == backend.multipliesBFloat16)
     }
 
     /// The gradient passes a rounding unchanged: it is that of the result which is not rounded.
@@ -81,7 +81,7 @@ import Testing
     /// Scores that rise from one block of keys to the next, further than weights can be written down.
     @Test(arguments: [1, 32, 512, 4096] as [Float]) func attentionOfRisingScores(_ slope: Float) {
         let backend = CPUBackend.shared
-        guard backend.hasBFloat16Tiles else { return }
+        guard backend.multipliesBFloat16 else { return }
         var generator = Generator(seed: 12)
         let (keyCount, depth) = (2048, 32)
         let q = Tensor.ones([1, 64, 1, depth])
@@ -119,13 +119,13 @@ import Testing
         let rounded = backend.attention(queries: q, keys: k, values: v, .init(scale: scale, allowsBFloat16: true))
         #expect(relativeL2(rounded.output, exact.output) < tolerance)
         #expect(zip(rounded.logSumExp.floats, exact.logSumExp.floats).allSatisfy { abs($0 - $1) < 0.03 })
-        if backend.hasBFloat16Tiles { #expect(rounded.output.floats != exact.output.floats) }
+        if backend.multipliesBFloat16 { #expect(rounded.output.floats != exact.output.floats) }
     }
 
     @Test(arguments: attentions)
     func `attention's gradients round their operands and nothing else`(_ shape: Heads) {
         let backend = CPUBackend.shared
-        guard backend.hasBFloat16Tiles else { return }
+        guard backend.multipliesBFloat16 else { return }
         var generator = Generator(seed: 14)
         func make(_ tokens: Int) -> Tensor { generator.normals([shape.batch, tokens, shape.heads, shape.dimension]) }
         let (q, k, v) = (make(shape.queries), make(shape.keys), make(shape.keys))

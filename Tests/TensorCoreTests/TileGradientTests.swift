@@ -35,7 +35,7 @@ import Testing
     private let backend = CPUBackend.shared
 
     @Test(arguments: maps) func `the gradient of a kernel is a sum of rounded products`(_ map: Map) {
-        guard backend.hasBFloat16Tiles else { return }
+        guard backend.multipliesBFloat16 else { return }
         var generator = Generator(seed: 31)
         let x = generator.normals([map.batch, map.inputs, map.height, map.width]).converted(to: .bfloat16)
         let shape = [map.outputs, map.inputs, map.kernel, map.kernel]
@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test func `the number of threads does not show`() {
-        guard backend.hasBFloat16Tiles else { return }
+        guard backend.multipliesBFloat16 else { return }
         var generator = Generator(seed: 33)
         let threads = ComputeThread.shared.threadCount
         defer { ComputeThread.shared.threadCount = threads }

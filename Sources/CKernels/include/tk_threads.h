@@ -23,6 +23,9 @@ const char *tk_instruction_set(void);
 // Whether the processor has bfloat16 tile registers (AMX) and the system lets this process use them. Asks the system once.
 bool tk_has_amx(void);
 
+// Whether it multiplies bfloat16 numbers at all: on tile registers or by dot products of pairs (AVX512_BF16).
+bool tk_multiplies_bfloat16(void);
+
 // Runs `iterations` rounds of independent fp32 multiply-adds in every thread, touching no memory.
 // Returns the floating-point operations done (a multiply-add counts 2); divide by the time it took for the peak rate.
 double tk_fma_peak(size_t iterations);

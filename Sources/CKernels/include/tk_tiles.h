@@ -1,4 +1,5 @@
-// Products of bfloat16 numbers on tile registers, summed in fp32. Only where `tk_has_amx()`.
+// Products of bfloat16 numbers, summed in fp32: on tile registers, else by dot products. Only where
+// `tk_multiplies_bfloat16()`.
 //
 // Each output is one sum over the taps in turn and, within a tap, over the input channels in order: neither the number of
 // rows nor what they lie beside shows in its bits.

@@ -20,8 +20,8 @@ typedef struct tk_winograd_shape {
 // The weights of a convolution: (out, in, 3, 3). Reversed: (in, out, 3, 3), turned by half a turn and with channels
 // swapped on the way, which makes an input gradient of a forward pass.
 typedef struct tk_winograd_weights {
-    const float *values;
-    bool reversed;
+    const void *values;  // fp32 or bfloat16, which is widened as it is read
+    bool reversed, is_bfloat16;
 } tk_winograd_weights;
 
 // u: the transformed weights G g G^T in the order in which the products read them.

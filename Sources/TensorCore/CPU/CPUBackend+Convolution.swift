@@ -7,10 +7,8 @@ extension CPUBackend {
         if geometry.isPointwise(weight.shape) {
             return asMap(linear(rows(x), weight: matrix(weight), bias: bias), like: x.shape)
         }
-        let key = key(
-            .forward, x.shape, weight.shape, geometry, hasBias: bias != nil,
-            table: weight.dtype == .bfloat16 ? bfloat16Table : nil)
-        if x.count > 0 && tilesFit(weight, geometry, isReversed: false) {
+        let key = bfloat16Key(.forward, x.shape, weight, geometry, hasBias: bias != nil)
+        if x.count > 0 && tilesFit(weight, key) {
             return tileConvolution(x, weight: weight, bias: bias, outputShape: key.outputShape, geometry)
         }
         return convolution(x, weight: weight, bias: bias, key)
@@ -46,14 +44,12 @@ extension CPUBackend {
             return asMap(linear(rows(gradient), weight: matrix(weight).transposed(0, 1), bias: nil), like: inputShape)
         }
         if gradient.count == 0 { return full(0, shape: inputShape, dtype: .float32) }
-        if tilesFit(weight, geometry, isReversed: true) {
+        let key = bfloat16Key(.inputGradient, inputShape, weight, geometry)
+        if tilesFit(weight, key) {
             return tileInputGradient(
                 gradient, weight: weight, inputShape: inputShape, padding: geometry.paddingBefore)
         }
-        let usesTiles = weight.dtype == .bfloat16 && hasBFloat16Tiles
-        return convolutionInputGradient(
-            gradient, weight: weight,
-            key(.inputGradient, inputShape, weight.shape, geometry, table: usesTiles ? bfloat16Table : nil))
+        return convolutionInputGradient(gradient, weight: weight, key)
     }
 
     func convolutionInputGradient(_ gradient: Tensor, weight: Tensor, _ key: ConvolutionKey) -> Tensor {
@@ -131,6 +127,16 @@ extension CPUBackend {
         return ConvolutionKey(
             pass: pass, inputShape: inputShape, weightShape: weightShape, geometry: geometry, hasBias: hasBias,
             kernel: choice)
+    }
+
+    /// By the table for bfloat16 weights where they are of that type and the processor multiplies them.
+    func bfloat16Key(
+        _ pass: ConvolutionPass, _ inputShape: [Int], _ weight: Tensor, _ geometry: ConvolutionGeometry,
+        hasBias: Bool = false
+    ) -> ConvolutionKey {
+        key(
+            pass, inputShape, weight.shape, geometry, hasBias: hasBias,
+            table: weight.dtype == .bfloat16 ? bfloat16Table : nil)
     }
 
     private func packed(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {

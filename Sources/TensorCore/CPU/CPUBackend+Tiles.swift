@@ -1,12 +1,13 @@
 internal import CKernels
 
-/// Products of bfloat16 weights on tile registers (AMX): linear maps, convolutions, and the gradients of their inputs.
+/// Products of bfloat16 weights on tile registers (AMX) or by dot products: linear maps, convolutions, and the gradients of
+/// their inputs.
 ///
 /// Every output is one sum in a fixed order, so a row has the same bits alone and in any batch.
 extension CPUBackend {
     /// Whether a linear map runs on the tile kernel, whatever the number of rows: else a row's bits would depend on it.
     func tilesFit(_ weight: Tensor) -> Bool {
-        hasBFloat16Tiles && weight.dtype == .bfloat16 && weight.size(1) % 32 == 0 && weight.isMatrixOrTransposed
+        multipliesBFloat16 && weight.dtype == .bfloat16 && weight.size(1) % 32 == 0 && weight.isMatrixOrTransposed
     }
 
     /// `[..., in]` as rows of bfloat16 without gaps between elements, at least a group of 16.
@@ -50,7 +51,7 @@ extension CPUBackend {
     public func convolution(
         _ x: Tensor, weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, addedTo residual: Tensor
     ) -> Tensor {
-        guard x.count > 0, tilesFit(weight, geometry, isReversed: false) else {
+        guard x.count > 0, tilesFit(weight, bfloat16Key(.forward, x.shape, weight, geometry)) else {
             return binary(.add, residual, convolution(x, weight: weight, bias: bias, geometry))
         }
         return tileConvolution(
@@ -74,12 +75,14 @@ extension CPUBackend {
         }
     }
 
-    /// - Parameter isReversed: whether this is the gradient of the input of a convolution with these weights.
-    func tilesFit(_ weight: Tensor, _ geometry: ConvolutionGeometry, isReversed: Bool) -> Bool {
+    /// Whether a convolution with these weights, or the gradient of its input, runs on the tile kernel.
+    func tilesFit(_ weight: Tensor, _ key: ConvolutionKey) -> Bool {
+        let (geometry, isReversed) = (key.geometry, key.pass == .inputGradient)
         let channels = isReversed ? weight.size(0) : weight.size(1)
         // The form of a gradient is made from that of the weights.
         let areWhole = channels % 32 == 0 && (!isReversed || weight.size(1) % 32 == 0)
-        return hasBFloat16Tiles && weight.dtype == .bfloat16 && (geometry.stride == 1 || !isReversed)
+        return multipliesBFloat16 && key.kernel == .directBFloat16 && weight.dtype == .bfloat16
+            && (geometry.stride == 1 || !isReversed)
             && geometry.dilation == 1
             && geometry.groups == 1 && areWhole && weight.layout.isContiguous && weight.size(2) * weight.size(3) <= 64
             && zip(geometry.paddingBefore + geometry.paddingAfter, [0, 1, 0, 1]).allSatisfy {
@@ -131,7 +134,7 @@ extension CPUBackend {
 
     /// Whether a gradient of weights runs on the tile kernel: of an input that was rounded, and any numbers of channels.
     func tilesFit(gradientOf weightShape: [Int], x: Tensor, _ geometry: ConvolutionGeometry) -> Bool {
-        hasBFloat16Tiles && x.dtype == .bfloat16 && geometry.dilation == 1 && geometry.groups == 1
+        multipliesBFloat16 && x.dtype == .bfloat16 && geometry.dilation == 1 && geometry.groups == 1
             && weightShape[2] * weightShape[3] <= 64
             && zip(geometry.paddingBefore, weightShape.suffix(2)).allSatisfy { (0..<$1).contains($0) }
     }

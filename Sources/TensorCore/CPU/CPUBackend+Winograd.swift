@@ -35,13 +35,19 @@ extension CPUBackend {
         return kernel(into: out, from: x, weight, bias) {
             var shape = tk_winograd_shape(x.shape, outputShape, padding, tile: tile)
             let count = tk_winograd_transformed_count(&shape)
-            func plain() -> Tensor { weight.converted(to: .float32).contiguous() }
+            func plain() -> Tensor {
+                (weight.dtype == .bfloat16 ? weight : weight.converted(to: .float32)).contiguous()
+            }
+            func weights(_ plain: Tensor?) -> tk_winograd_weights {
+                tk_winograd_weights(
+                    values: plain.map { UnsafeRawPointer($0.rawPointer) }, reversed: isReversed,
+                    is_bfloat16: weight.dtype == .bfloat16)
+            }
             let transformed = products.packedIfRoom(
                 weight, format: .winograd(tile: tile, isReversed: isReversed), byteCount: count * 4
             ) { made in
                 let plain = plain()
-                let weights = tk_winograd_weights(values: plain.pointer(), reversed: isReversed)
-                tk_winograd_transform_weights_f32(made.pointer(), weights, &shape)
+                tk_winograd_transform_weights_f32(made.pointer(), weights(plain), &shape)
                 withExtendedLifetime(plain) {}
             }
             // What is not kept is transformed by the kernel as it goes, to the same bits.
@@ -49,8 +55,7 @@ extension CPUBackend {
             withScratch(tk_winograd_forward_scratch(&shape, transformed == nil)) { scratch in
                 tk_winograd_forward_f32(
                     out.pointer(), x.pointer(), transformed.map { UnsafePointer($0.pointer()) },
-                    tk_winograd_weights(values: source.map { UnsafePointer($0.pointer()) }, reversed: isReversed),
-                    bias.map { UnsafePointer($0.pointer()) }, &shape, scratch)
+                    weights(source), bias.map { UnsafePointer($0.pointer()) }, &shape, scratch)
             }
             withExtendedLifetime((transformed, source)) {}
         }

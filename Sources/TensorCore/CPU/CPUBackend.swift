@@ -20,8 +20,7 @@ public final class CPUBackend: Backend {
     let kernelTable = KernelTable(
         instructionSet: String(cString: tk_instruction_set()),
         rows: getenv("ATELIER_KERNELS").map { String(cString: $0) } == "plain" ? [] : KernelTable.rows)
-    /// For convolutions with bfloat16 weights and, on tile registers, their input gradients, where the processor multiplies
-    /// such numbers itself and the own tile kernels do not fit.
+    /// For convolutions with bfloat16 weights and their input gradients, where the processor multiplies such numbers itself.
     ///
     /// Tile registers beat fp32 Winograd at every size (1460 against 383 GFLOP/s at 320x64x64 on one core, 462 against
     /// 167 at 1280x8x8). With bfloat16 dot products alone (467 GFLOP/s at best), Winograd stays ahead from 32x32 on.
@@ -40,6 +39,9 @@ public final class CPUBackend: Backend {
 
     /// Whether the processor has tile registers for products of bfloat16 numbers (AMX).
     public var hasBFloat16Tiles: Bool { tk_has_amx() }
+
+    /// Whether own kernels multiply bfloat16 numbers: on tile registers, or by dot products of pairs (AVX512_BF16).
+    public var multipliesBFloat16: Bool { tk_multiplies_bfloat16() }
 
     public func forget(_ storage: Storage) {
         if storage.isFrozen { engines.forget(storage) }

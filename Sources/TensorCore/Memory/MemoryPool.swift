@@ -1,11 +1,5 @@
 import Synchronization
 
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Musl)
-    internal import Musl
-#endif
-
 /// Reuses buffers, because a fresh large buffer costs several times the operation that fills it (page faults).
 ///
 /// Sizes are rounded up to four classes per power of two, so a freed buffer serves later requests of similar size.
@@ -40,16 +34,26 @@ public final class MemoryPool: Sendable {
         }
 
         /// Takes free buffers out until all together are within `slack` of the most that was in use.
-        mutating func evict(slack: Int) -> [UInt] {
-            var evicted: [UInt] = []
+        mutating func evict(slack: Int) -> [Buffer] {
+            var evicted: [Buffer] = []
             while statistics.liveBytes + statistics.retainedBytes > mostLiveBytes + slack,
                 let (size, oldest) = free.min(by: { $0.value.lastRequest < $1.value.lastRequest })
             {
-                evicted += oldest.buffers
+                evicted += oldest.buffers.map { Buffer(address: $0, size: size) }
                 statistics.retainedBytes -= size * oldest.buffers.count
                 free[size] = nil
             }
             return evicted
+        }
+    }
+
+    private struct Buffer {
+        let address: UInt
+        let size: Int
+
+        func giveBack() {
+            guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { return }
+            SystemMemory.free(pointer, size: size)
         }
     }
 
@@ -78,12 +82,12 @@ public final class MemoryPool: Sendable {
     /// Gives every free buffer back to the system.
     public func trim() {
         let buffers = state.withLock { state in
-            let all = state.free.values.flatMap(\.buffers)
+            let all = state.free.flatMap { size, kept in kept.buffers.map { Buffer(address: $0, size: size) } }
             for (size, kept) in state.free { state.statistics.retainedBytes -= size * kept.buffers.count }
             state.free.removeAll()
             return all
         }
-        for buffer in buffers { free(UnsafeMutableRawPointer(bitPattern: buffer)) }
+        for buffer in buffers { buffer.giveBack() }
     }
 
     /// Runs `body`, in which very large buffers that are let go return to the system: for sizes that are seldom asked for.
@@ -117,20 +121,22 @@ public final class MemoryPool: Sendable {
             return nil
         }
         if let reused, let pointer = UnsafeMutableRawPointer(bitPattern: reused) { return pointer }
-        return MemoryPool.systemAllocate(size, used: byteCount)
+        return SystemMemory.allocate(size, used: byteCount)
     }
 
     func release(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
         let size = MemoryPool.roundedSize(byteCount)
-        let released = state.withLock { state -> [UInt] in
+        let released = state.withLock { state -> [Buffer] in
             state.statistics.liveBytes -= size
-            guard state.givingBack == 0 || size < MemoryPool.veryLargeSize else { return [UInt(bitPattern: pointer)] }
+            guard state.givingBack == 0 || size < MemoryPool.veryLargeSize else {
+                return [Buffer(address: UInt(bitPattern: pointer), size: size)]
+            }
             state.free[size, default: Class()].buffers.append(UInt(bitPattern: pointer))
             state.free[size]?.lastRequest = state.statistics.requests
             state.statistics.retainedBytes += size
             return state.evict(slack: slack)
         }
-        for buffer in released { free(UnsafeMutableRawPointer(bitPattern: buffer)) }
+        for buffer in released { buffer.giveBack() }
     }
 
     // MARK: Rooms, whose owners keep them
@@ -141,12 +147,12 @@ public final class MemoryPool: Sendable {
             state.statistics.systemAllocations += 1
             state.statistics.retainedBytes += byteCount
         }
-        return MemoryPool.systemAllocate(byteCount, used: byteCount)
+        return SystemMemory.allocate(byteCount, used: byteCount)
     }
 
     func dismantle(_ room: UnsafeMutableRawPointer, byteCount: Int) {
         state.withLock { $0.statistics.retainedBytes -= byteCount }
-        free(room)
+        SystemMemory.free(room, size: byteCount)
     }
 
     /// Counts bytes of a room that are in use from now on.
@@ -162,19 +168,5 @@ public final class MemoryPool: Sendable {
             state.statistics.retainedBytes += byteCount
             state.statistics.liveBytes -= byteCount
         }
-    }
-
-    /// - Parameter used: the bytes that the first user needs: a huge page beyond them would take memory that nobody asked for.
-    private static func systemAllocate(_ size: Int, used: Int) -> UnsafeMutableRawPointer {
-        let isLarge = size >= 4 << 20
-        var pointer: UnsafeMutableRawPointer?
-        let status = posix_memalign(&pointer, isLarge ? 2 << 20 : 64, size)
-        guard status == 0, let pointer else {
-            preconditionFailure("out of memory: \(size) bytes could not be allocated")
-        }
-        #if os(Linux)
-            if isLarge { madvise(pointer, used & ~((2 << 20) - 1), Int32(MADV_HUGEPAGE)) }
-        #endif
-        return pointer
     }
 }

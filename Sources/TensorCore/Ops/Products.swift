@@ -63,8 +63,8 @@ private func matrixGradient(_ gradient: Tensor, x: Tensor) -> Tensor {
     ).reshaped(shape)
 }
 
-/// `residual + linear(x, weight, bias)`, in one step where the processor has tile registers and no gradients are recorded; its
-/// bits are those of the two.
+/// `residual + linear(x, weight, bias)`, in one step where the processor multiplies bfloat16 weights and no gradients are
+/// recorded; its bits are those of the two.
 ///
 /// - Parameter residual: `[..., out]`.
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, addedTo residual: Tensor) -> Tensor {
@@ -88,7 +88,7 @@ public func convolution(
 /// Whether a product of these may be one step with the sum that follows.
 private func isFused(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?, _ residual: Tensor) -> Bool {
     let isTracked = x.isTracked || weight.isTracked || residual.isTracked || bias?.isTracked ?? false
-    return weight.roundsOperands && !isTracked && residual.dtype == .float32
+    return weight.isMultipliedAsBFloat16 && !isTracked && residual.dtype == .float32
 }
 
 /// `linear` of one input with each of several weights; for one vector a row without gradients, in one go.
@@ -143,11 +143,18 @@ extension Tensor {
     /// Whether products with these weights round what they read to bfloat16, so that whoever makes it may do so. It
     /// depends on the processor.
     public var roundsOperands: Bool {
-        dtype == .bfloat16 && (backend as? CPUBackend)?.hasBFloat16Tiles ?? false
+        // By dot products alone, large maps are convolved in fp32.
+        let isMatrix = shape.dropFirst(2).allSatisfy { $0 == 1 }
+        return isMultipliedAsBFloat16 && (isMatrix || CPUBackend.shared.hasBFloat16Tiles)
+    }
+
+    /// Whether own kernels multiply these weights as they are.
+    fileprivate var isMultipliedAsBFloat16: Bool {
+        dtype == .bfloat16 && (backend as? CPUBackend)?.multipliesBFloat16 ?? false
     }
 
     /// Whether products with these weights round what they read, and their gradient is made of the same rounded numbers.
-    fileprivate var learnsRounded: Bool { isTracked && roundsOperands }
+    fileprivate var learnsRounded: Bool { isTracked && isMultipliedAsBFloat16 && CPUBackend.shared.hasBFloat16Tiles }
 
     /// Whether `[batch, ..., channels]` has more than one vector a row: products of single ones do not round them.
     var hasManyVectors: Bool { rank > 2 && count > size(0) * size(-1) }
