@@ -76,7 +76,7 @@ public struct Denoising: Sendable {
             self.inverted = inverted
             start = nil
         } else if let picture, !model.readsMask || picture.strength < 1 {
-            let start = StartingLatents(picture, request, model, random: &random, pass)
+            let start = try StartingLatents(picture, request, model, random: &random, pass)
             latents = start.initial(sampler, at: evaluation)
             self.start = model.readsMask ? nil : start
             self.inverted = nil
@@ -237,9 +237,7 @@ extension StableDiffusion {
     ) throws(GenerationError) -> Image {
         guard latents.isFinite else {
             throw GenerationError(
-                files.model,
-                expected: "weights, embeddings and a starting picture's encoding that give finite latents",
-                found: "infinite or NaN ones")
+                files.model, expected: "weights that give finite latents", found: "infinite or NaN ones")
         }
         let (decoded, path) = decoded(latents, tiles: tiles, usesTiny: usesTiny, pass)
         guard decoded.isFinite else {

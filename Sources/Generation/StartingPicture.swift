@@ -51,8 +51,20 @@ public struct StartingPicture: Sendable, Equatable {
 
 extension StableDiffusion {
     /// The latents that the encoder finds likeliest.
-    func likeliestLatents(_ pixels: Tensor, _ pass: Pass) -> Tensor {
-        autoencoder.scaled(autoencoder.encode(pixels, pass).mean)
+    ///
+    /// - Throws: `GenerationError` for infinite ones or NaN.
+    func likeliestLatents(_ pixels: Tensor, _ pass: Pass) throws(GenerationError) -> Tensor {
+        try finite(autoencoder.scaled(autoencoder.encode(pixels, pass).mean))
+    }
+
+    /// What the autoencoder's encoder gave.
+    fileprivate func finite(_ latents: Tensor) throws(GenerationError) -> Tensor {
+        guard latents.isFinite else {
+            throw GenerationError(
+                files.autoencoder, expected: "an encoder that gives finite latents for a picture",
+                found: "infinite or NaN ones (another one takes its place with --vae)")
+        }
+        return latents
     }
 
     /// Pixels as latents of the diffusion model's scale, drawn from the autoencoder's distribution.
@@ -74,11 +86,13 @@ struct StartingLatents: Sendable {
     /// Encodes the picture and draws its noise.
     ///
     /// The random stream is used in diffusers' order: the autoencoder's sample first, then the noise.
+    ///
+    /// - Throws: `GenerationError` for an encoder that gives infinite latents or NaN.
     init(
         _ start: StartingPicture, _ request: GenerationRequest, _ model: StableDiffusion,
         random: inout any RandomSource, _ pass: Pass
-    ) {
-        clean = model.encode(start.pixels(for: request), random: &random, pass)
+    ) throws(GenerationError) {
+        clean = try model.finite(model.encode(start.pixels(for: request), random: &random, pass))
         noise = random.normal(clean.shape)
         mask = start.mask.map { $0.latentMask(request, factor: model.latentFactor) }
         beginsWithNoise = start.mask != nil && start.strength == 1

@@ -91,6 +91,14 @@ import Weights
         }
     }
 
+    @Test(arguments: [Float.nan, .infinity]) func `vectors that are no numbers are refused`(_ value: Float) throws {
+        let vectors = concatenated([Tensor.zeros([1, width - 1]), Tensor([value], shape: [1, 1])], axis: 1)
+        try inFolder(["broken.safetensors": ["emb_params": vectors]]) { folder in
+            let error = #expect(throws: GenerationError.self) { try model("tiny-sd", folder, "broken") }
+            #expect(error?.description.contains("broken.safetensors") == true, "\(error?.description ?? "")")
+        }
+    }
+
     @Test func `a file of many tensors is refused`() throws {
         try inFolder(["x.safetensors": ["a": Tensor.zeros([1, 4]), "b": Tensor.zeros([1, 4])]]) { folder in
             #expect(throws: GenerationError.self) { try model("tiny-sd", folder, "x") }

@@ -49,7 +49,7 @@ public struct InversionRun: Sendable {
         scale = request.guidanceScale
         firstEvaluation = sampler.begin(at: picture.firstStep(of: sampler.stepCount))
         self.sampler = sampler
-        trajectory = [model.likeliestLatents(picture.pixels(for: request), Pass())]
+        trajectory = [try model.likeliestLatents(picture.pixels(for: request), Pass())]
     }
 
     private var evaluations: Int { sampler.evaluations.count - firstEvaluation }

@@ -47,10 +47,13 @@ public struct ModelFolderWriter {
         // Only of use to a model that starts from scratch; written as the whole number 1, transformers refuses it.
         fields["initializer_factor"] = nil
         try writeJSON(fields, to: staging.appending(path: "\(part)/config.json"))
-        let file = isText ? "model" : "diffusion_pytorch_model"
-        try writeSafetensors(
-            tensors, floatingPoint: keepsFloatingPoint ? nil : floatingPoint, metadata: metadata,
-            to: staging.appending(path: "\(part)/\(file).safetensors").path)
+        let file = "\(part)/\(isText ? "model" : "diffusion_pytorch_model").safetensors"
+        let final = output.folder.appending(path: file).path
+        let items = tensors.map { name, tensor in
+            SafetensorsItem(
+                name: name, tensor: tensor, floatingPoint: keepsFloatingPoint ? nil : floatingPoint, path: final)
+        }
+        try writeSafetensors(items, metadata: metadata, to: staging.appending(path: file).path)
         index[part] = [isText ? "transformers" : "diffusers", className]
     }
 

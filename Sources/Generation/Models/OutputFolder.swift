@@ -8,7 +8,7 @@ import Weights
 /// that a repeated run knows its own files; only those are ever replaced, and nothing that stands there is removed.
 struct OutputFolder {
     /// Of the folder that is asked for, behind its symbolic links.
-    private let folder: URL
+    let folder: URL
     /// Beside it, where files are made; of a name that nobody else has.
     let staging: URL
     /// Whether trainings write here, whose older exports have no list.

@@ -44,6 +44,9 @@ struct TextualInversion: Sendable {
                     "\(path): \(key)", expected: "vectors of numbers, [count, width]",
                     found: "\(file.shapes[key] ?? [])")
             }
+            guard stored.isFinite else {
+                throw GenerationError("\(path): \(key)", expected: "finite vectors", found: "infinite ones or NaN")
+            }
             vectors[key] = stored.rank == 1 ? stored.unsqueezed(0) : stored
         }
         self.vectors = vectors

@@ -42,7 +42,9 @@ enum SystemMemory {
     private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
         let length = size + hugePage
         let flags = MAP_PRIVATE | MAP_ANONYMOUS
-        guard let start = mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED else { return nil }
+        guard let start = mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED else {
+            return nil
+        }
         let before = (hugePage - Int(bitPattern: start) % hugePage) % hugePage
         let end = (before + size + Int(getpagesize()) - 1) & ~(Int(getpagesize()) - 1)
         if before > 0 { munmap(start, before) }
