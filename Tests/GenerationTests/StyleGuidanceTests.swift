@@ -290,7 +290,7 @@ import Weights
         var denoising = try Denoising(request, model: model, startingFrom: start)
         let first = denoising.latents
         denoising.advanceToEnd()
-        let clean = model.likeliestLatents(Tensor(images: [image]), Pass())
+        let clean = try model.likeliestLatents(Tensor(images: [image]), Pass())
         #expect(maximumDifference(first, clean) > 0.1)
         return (clean, denoising.latents)
     }
