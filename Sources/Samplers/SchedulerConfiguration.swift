@@ -75,6 +75,15 @@ public struct SchedulerConfiguration: Sendable, Equatable {
         }
     }
 
+    /// As diffusers' pipelines of Stable Diffusion 1 and 2, but not those of SDXL, change an outdated configuration: an
+    /// offset of 1, and predictions are not clipped (`StableDiffusionPipeline.__init__`).
+    public var correctedAsInPipelines: SchedulerConfiguration {
+        var configuration = self
+        configuration.stepsOffset = 1
+        configuration.clipsSample = false
+        return configuration
+    }
+
     /// Refuses to have the noise predicted where there is nothing but noise.
     func refuseNoiseFromPureNoise() throws(SamplerError) {
         if rescalesToZeroSNR && predictionType == .epsilon {

@@ -263,14 +263,21 @@ struct Generate: AsyncParsableCommand {
             guard options[error.subject] ?? true else { throw error }
             throw UsageError(description: error.description)
         } catch {
-            guard samplingMethod != nil || scheduler != nil || prediction != nil || eta != nil || steps != nil else {
-                throw GenerationError(
-                    "\(model): scheduler/scheduler_config.json", expected: "a sampler that is known here",
-                    found: "\(error)")
-            }
-            throw UsageError(description: "\(error)")
+            guard samplingMethod == nil && isOfTheModel(error) else { throw UsageError(description: "\(error)") }
+            throw GenerationError(
+                "\(model): scheduler/scheduler_config.json",
+                expected: "a sampler that is known here (--sampling-method names another)", found: "\(error)")
         }
         return request
+    }
+
+    /// Whether a sampler cannot be made for what the model says of it, not for an option.
+    private func isOfTheModel(_ error: any Error) -> Bool {
+        switch error as? SamplerError {
+        case .unknownMethod: true
+        case .configuration: scheduler == nil && prediction == nil
+        default: scheduler == nil && prediction == nil && eta == nil && steps == nil
+        }
     }
 }
 

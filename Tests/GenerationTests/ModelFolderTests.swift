@@ -1,6 +1,7 @@
 import Foundation
 import Generation
 import Imaging
+import Samplers
 import TestSupport
 import Testing
 
@@ -47,6 +48,26 @@ import Testing
         try data.prefix(data.count / 2).write(to: path)
         let error = #expect(throws: (any Error).self) { try load(folder) }
         #expect("\(error as Any)".contains("vae/diffusion_pytorch_model.safetensors"))
+    }
+
+    /// As diffusers' pipelines read an outdated configuration.
+    @Test func `an outdated scheduler is corrected as diffusers' pipelines do`() throws {
+        let folder = try copy()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func change(_ file: String, _ old: String, _ new: String) throws {
+            let path = folder.appending(path: file)
+            let text = try String(contentsOf: path, encoding: .utf8)
+            #expect(text.contains(old))
+            try text.replacing(old, with: new).write(to: path, atomically: true, encoding: .utf8)
+        }
+        let scheduler = "scheduler/scheduler_config.json"
+        try change(scheduler, "\"steps_offset\": 1", "\"steps_offset\": 0")
+        try change(scheduler, "\"clip_sample\": false", "\"clip_sample\": true")
+        let read = try ModelFolder(path: folder.path).scheduler()
+        #expect(read.stepsOffset == 1 && read.clipsSample == false)
+        try change("model_index.json", "\"StableDiffusionPipeline\"", "\"LatentConsistencyModelPipeline\"")
+        let other = try ModelFolder(path: folder.path).scheduler()
+        #expect(other.stepsOffset == 0 && other.clipsSample == true)
     }
 
     @Test func `symbolic links are followed`() throws {

@@ -230,6 +230,43 @@ import Weights
         #expect(zero.scheduler().rescalesToZeroSNR && zero.scheduler().timestepSpacing == .trailing)
         #expect(plain.guessesPrediction && !base.guessesPrediction && !zero.guessesPrediction)
         _ = try StableDiffusion(base)
+        // A file made from a diffusers folder lacks the last layer already.
+        let exported = try model(tensors.filter { !$0.key.contains("resblocks.23.") })
+        #expect(try exported.configuration(CLIPTextConfiguration.self, of: "text_encoder").layers == 23)
+        #expect(exported.strayKeys.isEmpty)
+    }
+
+    /// Its last resolution has no transformers, its middle has as many as the others.
+    @Test func `an SDXL refiner tells its configuration`() throws {
+        var stored = ["input_blocks.0.0.weight": [384, 4, 3, 3], "out.2.weight": [4, 384, 3, 3]]
+        stored["label_emb.0.0.weight"] = [1536, 2560]
+        func addTransformers(_ block: String, _ channels: Int) {
+            stored["\(block).1.proj_in.weight"] = [channels, channels]
+            for index in 0..<4 {
+                stored["\(block).1.transformer_blocks.\(index).attn2.to_k.weight"] = [channels, 1280]
+            }
+        }
+        var index = 1
+        for (level, channels) in [384, 768, 1536, 1536].enumerated() {
+            if level > 0 {
+                stored["input_blocks.\(index).0.op.weight"] = [channels, channels, 3, 3]
+                index += 1
+            }
+            for _ in 0..<2 {
+                stored["input_blocks.\(index).0.out_layers.3.weight"] = [channels, channels, 3, 3]
+                if level == 1 || level == 2 { addTransformers("input_blocks.\(index)", channels) }
+                index += 1
+            }
+        }
+        addTransformers("middle_block", 1536)
+        let unet = try UNet2DConditionConfiguration(ldm: StoredShapes(stored, prefix: ""), path: "refiner")
+        #expect(unet.transformerLayersPerBlock == 4 && unet.attentionHeads == [6, 12, 24, 24])
+        #expect(
+            unet.downBlockTypes == [
+                "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D",
+            ])
+        #expect(unet.midBlockType == "UNetMidBlock2DCrossAttn" && unet.crossAttentionDim == 1280)
+        #expect(unet.projectionInputDim == 2560 && unet.blockOutChannels == [384, 768, 1536, 1536])
     }
 
     @Test(arguments: [(-3, PredictionType.velocity), (0.5, .epsilon)])

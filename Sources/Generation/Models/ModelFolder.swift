@@ -15,6 +15,8 @@ public struct ModelFolder: ModelStore {
     private let index: [String: [String?]]
     /// What the index says of a missing negative prompt.
     private let forcesZeros: Bool?
+    /// The class of the pipeline.
+    private let pipeline: String?
 
     /// - Throws: `GenerationError` when there is no such folder or its index cannot be read.
     public init(path: String, variant: String? = nil) throws {
@@ -35,6 +37,7 @@ public struct ModelFolder: ModelStore {
         }
         index = fields.compactMapValues(\.part)
         forcesZeros = fields["force_zeros_for_empty_prompt"]?.flag
+        pipeline = fields["_class_name"]?.text
         guard !index.isEmpty else {
             throw GenerationError(indexPath, expected: "parts such as `unet`", found: fields.keys.sorted().description)
         }
@@ -104,10 +107,16 @@ public struct ModelFolder: ModelStore {
     public func scheduler() throws -> SchedulerConfiguration {
         let file = "\(path)/scheduler/scheduler_config.json"
         do {
-            return try SchedulerConfiguration(json: String(decoding: Self.read(file), as: UTF8.self))
+            let configuration = try SchedulerConfiguration(json: String(decoding: Self.read(file), as: UTF8.self))
+            return correctsScheduler ? configuration.correctedAsInPipelines : configuration
         } catch let error as SamplerError {
             throw GenerationError(file, expected: "a scheduler's configuration", found: error.description)
         }
+    }
+
+    /// As diffusers' pipelines of Stable Diffusion 1 and 2 do; those of SDXL and of consistency models do not.
+    private var correctsScheduler: Bool {
+        !holds("text_encoder_2") && pipeline?.hasPrefix("StableDiffusion") ?? true
     }
 
     /// The bytes of a JSON file of sensible size.
@@ -127,11 +136,13 @@ public struct ModelFolder: ModelStore {
     private struct IndexField: Decodable {
         let part: [String?]?
         let flag: Bool?
+        let text: String?
 
         init(from decoder: any Decoder) throws {
             let value = try decoder.singleValueContainer()
             part = try? value.decode([String?].self)
             flag = try? value.decode(Bool.self)
+            text = try? value.decode(String.self)
         }
     }
 }

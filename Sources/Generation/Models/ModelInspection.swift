@@ -34,8 +34,9 @@ public struct ModelInspection: Sendable, Codable, Equatable {
     /// Inspects a model that can be drawn with.
     public init(_ store: any ModelStore) throws {
         path = store.path
-        kind = try Self.kind(of: store)
-        family = ModelFamily(try store.configuration(UNet2DConditionConfiguration.self, of: "unet"))
+        let unet = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
+        kind = Self.kind(of: store, unet) + (unet.inChannels == 9 ? ", for inpainting" : "")
+        family = ModelFamily(unet)
         parts = try ["text_encoder", "text_encoder_2", "unet", "vae"].filter(store.holds).map { name in
             try Part(name, store.weights(of: name, floatingPoint: nil))
         }
@@ -84,9 +85,8 @@ public struct ModelInspection: Sendable, Codable, Equatable {
         return (file.names, Part(file.header.entries.map { ($0.dtype.rawValue, $0.shape) }), file.header.metadata)
     }
 
-    private static func kind(of store: any ModelStore) throws -> String {
+    private static func kind(of store: any ModelStore, _ unet: UNet2DConditionConfiguration) -> String {
         if let single = store as? SingleFileModel { return single.family.rawValue }
-        let unet = try store.configuration(UNet2DConditionConfiguration.self, of: "unet")
         if unet.additionEmbedType == "text_time" {
             return store.holds("text_encoder") ? CheckpointFamily.sdxl.rawValue : CheckpointFamily.sdxlRefiner.rawValue
         }

@@ -17,7 +17,8 @@ struct StoredTensor: Sendable, Hashable {
     var form: Form
 }
 
-/// Weights under the names of one spelling, read from a file that has another; views, never copies.
+/// Weights under the names of one spelling, read from a file that has another; views, but for transposed matrices: as they lie in
+/// memory, so are the sums of their products, and both layouts of a model shall draw the same bits.
 struct RenamedSource: WeightSource {
     private let source: any WeightSource
     private let entries: [String: StoredTensor]
@@ -47,7 +48,7 @@ struct RenamedSource: WeightSource {
         case .same: return stored
         case .transposed:
             guard stored.rank == 2 else { throw flaw("a matrix") }
-            return stored.transposed(0, 1)
+            return stored.transposed(0, 1).contiguous().frozen()
         case .third(let index):
             guard stored.rank > 0, stored.size(0) % 3 == 0 else { throw flaw("a first dimension of three parts") }
             let count = stored.size(0) / 3

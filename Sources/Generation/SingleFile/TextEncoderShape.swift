@@ -17,13 +17,14 @@ extension CLIPTextConfiguration {
 
     /// The configuration that the shapes of an OpenCLIP text encoder tell.
     ///
-    /// - Parameter dropsLastLayer: Stable Diffusion 2 reads the layer before the last, so the last one is left out.
+    /// - Parameter dropsLastLayer: Stable Diffusion 2 reads the layer before the last, so the last one is left out, the 24th; in a
+    ///   file made from a diffusers folder it is not there any more.
     init(openCLIP shapes: StoredShapes, dropsLastLayer: Bool, path: String) throws {
         try self.init(
             shapes, table: "token_embedding.weight", positions: "positional_embedding",
             layers: "transformer.resblocks", inner: "transformer.resblocks.0.mlp.c_fc.weight", path: path)
         activation = .gelu
-        if dropsLastLayer { layers -= 1 }
+        if dropsLastLayer && layers != 23 { layers -= 1 }
         if !dropsLastLayer, let width = shapes.size("text_projection", 1) {
             projectionSize = width
             architectures = ["CLIPTextModelWithProjection"]

@@ -35,17 +35,11 @@ extension UNet2DConditionConfiguration {
         }
         blockOutChannels = levels.map(\.channels)
         layersPerBlock = Self.perBlock(levels.map(\.layers))
-        let depths = levels.map { max($0.depth, 1) }
-        transformerLayersPerBlock = Self.perBlock(depths)
         downBlockTypes = levels.map { $0.depth > 0 ? "CrossAttnDownBlock2D" : "DownBlock2D" }
         upBlockTypes = levels.reversed().map { $0.depth > 0 ? "CrossAttnUpBlock2D" : "UpBlock2D" }
         let middleDepth = shapes.count("middle_block.1.transformer_blocks")
         midBlockType = middleDepth > 0 ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D"
-        guard middleDepth <= 1 || middleDepth == depths.last else {
-            throw GenerationError(
-                path, expected: "as many transformer blocks in the middle as in the last resolution",
-                found: "\(middleDepth)")
-        }
+        transformerLayersPerBlock = try Self.depths(levels, middle: middleDepth, path: path)
         if let projection = shapes.keys.filter({ $0.hasSuffix(".1.proj_in.weight") }).min() {
             useLinearProjection = shapes[projection]?.count == 2
         }
@@ -85,6 +79,20 @@ extension UNet2DConditionConfiguration {
             self.depth = depth
             layers += 1
         }
+    }
+
+    /// How many transformer blocks each resolution has; the middle has as many as the last one. Where there are none the
+    /// number says nothing, so that it is the others' if these agree.
+    private static func depths(_ levels: [Level], middle: Int, path: String) throws -> PerBlock<Int> {
+        var depths = levels.map(\.depth)
+        if let last = depths.last, last == 0 { depths[depths.count - 1] = middle }
+        guard middle <= 1 || middle == depths.last else {
+            throw GenerationError(
+                path, expected: "as many transformer blocks in the middle as in the last resolution",
+                found: "\(middle)")
+        }
+        let told = Set(depths).subtracting([0])
+        return perBlock(depths.map { $0 > 0 ? $0 : told.count == 1 ? told.first ?? 1 : 1 })
     }
 
     private static func perBlock(_ values: [Int]) -> PerBlock<Int> {

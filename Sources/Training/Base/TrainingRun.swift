@@ -52,8 +52,8 @@ struct StageRun<Trainer: StageTrainer> {
         if trainer.precision == .bf16 && !CPUBackend.shared.hasBFloat16Tiles {
             context.report(
                 .message(
-                    "\(Trainer.name): this processor has no tile registers for bfloat16: weights are rounded, products run "
-                        + "at their usual pace"))
+                    "\(Trainer.name): this processor has no tile registers for bfloat16: weights are rounded, but steps "
+                        + "are hardly faster"))
         }
         let log = try TrainingLog(
             path: folder.appending(path: "log.jsonl"), keepingSteps: trainer.learner.step,
