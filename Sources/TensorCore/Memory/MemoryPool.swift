@@ -6,7 +6,7 @@ import Synchronization
 /// All buffers together, free ones included, may be `slack` larger than the most that was ever in use at once; beyond that the
 /// free ones of the size that was not asked for the longest go back to the system.
 public final class MemoryPool: Sendable {
-    public static let shared = MemoryPool(slack: 16 << 20)
+    public static let shared = MemoryPool(slack: 64 << 20)
 
     /// What the pool handed out and still holds, in bytes.
     public struct Statistics: Sendable, Equatable {
@@ -97,7 +97,7 @@ public final class MemoryPool: Sendable {
         return body()
     }
 
-    private static let veryLargeSize = 32 << 20
+    private static let veryLargeSize = 64 << 20
 
     /// The class size that serves a request, at least 64 bytes and at most a quarter more than asked.
     static func roundedSize(_ byteCount: Int) -> Int {
