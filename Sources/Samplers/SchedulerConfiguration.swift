@@ -76,11 +76,16 @@ public struct SchedulerConfiguration: Sendable, Equatable {
     }
 
     /// As diffusers' pipelines of Stable Diffusion 1 and 2, but not those of SDXL, change an outdated configuration: an
-    /// offset of 1, and predictions are not clipped (`StableDiffusionPipeline.__init__`).
-    public var correctedAsInPipelines: SchedulerConfiguration {
+    /// offset of 1; predictions are not clipped (`StableDiffusionPipeline.__init__`), or, of the one that inpaints, PNDM skips
+    /// its Runge-Kutta steps (`StableDiffusionInpaintPipeline.__init__`).
+    public func correctedAsInPipelines(inpainting: Bool) -> SchedulerConfiguration {
         var configuration = self
         configuration.stepsOffset = 1
-        configuration.clipsSample = false
+        if inpainting {
+            configuration.skipsRungeKutta = true
+        } else {
+            configuration.clipsSample = false
+        }
         return configuration
     }
 

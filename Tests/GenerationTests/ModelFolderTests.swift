@@ -65,7 +65,10 @@ import Testing
         try change(scheduler, "\"clip_sample\": false", "\"clip_sample\": true")
         let read = try ModelFolder(path: folder.path).scheduler()
         #expect(read.stepsOffset == 1 && read.clipsSample == false)
-        try change("model_index.json", "\"StableDiffusionPipeline\"", "\"LatentConsistencyModelPipeline\"")
+        try change("model_index.json", "\"StableDiffusionPipeline\"", "\"StableDiffusionInpaintPipeline\"")
+        let inpainting = try ModelFolder(path: folder.path).scheduler()
+        #expect(inpainting.stepsOffset == 1 && inpainting.clipsSample == true && inpainting.skipsRungeKutta == true)
+        try change("model_index.json", "\"StableDiffusionInpaintPipeline\"", "\"LatentConsistencyModelPipeline\"")
         let other = try ModelFolder(path: folder.path).scheduler()
         #expect(other.stepsOffset == 0 && other.clipsSample == true)
     }

@@ -108,7 +108,8 @@ public struct ModelFolder: ModelStore {
         let file = "\(path)/scheduler/scheduler_config.json"
         do {
             let configuration = try SchedulerConfiguration(json: String(decoding: Self.read(file), as: UTF8.self))
-            return correctsScheduler ? configuration.correctedAsInPipelines : configuration
+            let isInpainting = pipeline == "StableDiffusionInpaintPipeline"
+            return correctsScheduler ? configuration.correctedAsInPipelines(inpainting: isInpainting) : configuration
         } catch let error as SamplerError {
             throw GenerationError(file, expected: "a scheduler's configuration", found: error.description)
         }
