@@ -38,7 +38,8 @@ TK_INLINE void tk_accumulate(tk_sixteen *sums, const int rows, const int vectors
     }
 }
 
-// Sums are started afresh every 128 steps and then added up: long chains of rounding cost accuracy.
+// Sums over channels are started afresh every 128 steps, those over tiles every 256, and then added up: long chains of
+// rounding cost accuracy. Weights that are made on the fly are made for one chain at a time.
 enum { TK_CHAIN = 128, TK_TILE_CHAIN = 256 };
 
 // c (rows x 16 vectors, rows c_row apart) = or += a b. a: (depth / 16, rows, 16), the last may be cut short; row k of b

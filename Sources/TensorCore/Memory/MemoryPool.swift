@@ -53,7 +53,7 @@ public final class MemoryPool: Sendable {
 
         func giveBack() {
             guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { return }
-            SystemMemory.free(pointer, size: size)
+            SystemMemory.giveBack(pointer, size: size)
         }
     }
 
@@ -152,7 +152,7 @@ public final class MemoryPool: Sendable {
 
     func dismantle(_ room: UnsafeMutableRawPointer, byteCount: Int) {
         state.withLock { $0.statistics.retainedBytes -= byteCount }
-        SystemMemory.free(room, size: byteCount)
+        SystemMemory.giveBack(room, size: byteCount)
     }
 
     /// Counts bytes of a room that are in use from now on.

@@ -30,11 +30,11 @@ enum SystemMemory {
     }
 
     /// - Parameter size: as it was asked for.
-    static func free(_ pointer: UnsafeMutableRawPointer, size: Int) {
+    static func giveBack(_ pointer: UnsafeMutableRawPointer, size: Int) {
         if size >= largeSize {
             munmap(pointer, size)
         } else {
-            systemFree(pointer)
+            free(pointer)
         }
     }
 
@@ -52,6 +52,3 @@ enum SystemMemory {
         return start + before
     }
 }
-
-/// The C library's, whose name `SystemMemory.free` hides.
-private func systemFree(_ pointer: UnsafeMutableRawPointer) { free(pointer) }
