@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import TensorCore
 import Training
-public import World
+import World
 
 /// `atelier pairs world`: scenes of the embedded model's world that differ in one attribute.
 struct PairsWorld: AsyncParsableCommand {

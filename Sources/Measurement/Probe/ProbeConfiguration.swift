@@ -8,6 +8,8 @@ public struct ProbeConfiguration: ModelConfiguration {
     public var imageSize: Int
     /// Channels after each halving of the picture.
     public var channels: [Int]
+    /// Residual blocks at each of these sizes; nil for none at the first and one at each other.
+    public var layersPerBlock: [Int]?
     public var normGroups: Int
     /// Channels of the last map before it is read as one vector.
     public var summaryChannels: Int
@@ -15,12 +17,13 @@ public struct ProbeConfiguration: ModelConfiguration {
     public var features: Int
 
     public init(
-        family: SceneFamily, imageSize: Int = 128, channels: [Int] = [32, 64, 128, 160], normGroups: Int = 8,
-        summaryChannels: Int = 32, features: Int = 64
+        family: SceneFamily, imageSize: Int = 128, channels: [Int] = [32, 64, 128, 160],
+        layersPerBlock: [Int]? = nil, normGroups: Int = 8, summaryChannels: Int = 32, features: Int = 64
     ) {
         self.family = family
         self.imageSize = imageSize
         self.channels = channels
+        self.layersPerBlock = layersPerBlock
         self.normGroups = normGroups
         self.summaryChannels = summaryChannels
         self.features = features
@@ -29,9 +32,13 @@ public struct ProbeConfiguration: ModelConfiguration {
     enum CodingKeys: String, CodingKey {
         case family, channels, features
         case imageSize = "image_size"
+        case layersPerBlock = "layers_per_block"
         case normGroups = "norm_num_groups"
         case summaryChannels = "summary_channels"
     }
+
+    /// Residual blocks at each size, the largest first.
+    var layers: [Int] { layersPerBlock ?? channels.indices.map { min($0, 1) } }
 
     public var traits: [Trait] { Scene.traits(of: family) }
 
@@ -46,6 +53,9 @@ public struct ProbeConfiguration: ModelConfiguration {
         try require(
             channels.allSatisfy { (1...1024).contains($0) && $0 % normGroups == 0 }, .channels,
             "multiples of norm_num_groups (\(normGroups)) up to 1024", channels)
+        try require(
+            layers.count == channels.count && layers.allSatisfy { (0...8).contains($0) }, .layersPerBlock,
+            "one number of 0 to 8 for each of channels (\(channels.count))", layers)
         let factor = 1 << channels.count
         try require(
             (factor...1024).contains(imageSize) && imageSize % factor == 0, .imageSize, "a multiple of \(factor)",

@@ -5,12 +5,13 @@ import World
 
 /// A small convolutional network that reads the traits of a scene from a picture of it.
 ///
-///     h = conv_in(x) at half the size; then for each width: h = block(h), h = down(h)
+///     h = conv_in(x) at half the size; then for each width: h = blocks(h), h = down(silu(h))
 ///     features = silu(linear(flatten(conv_out(silu(norm(h))))))
 ///     answers = head(features), family = family_head(features)
 public struct ProbeNetwork: Layer {
     public let configuration: ProbeConfiguration
     private var stem: Convolution
+    /// Those of the largest size first, numbered through in the file.
     private var blocks: [ProbeBlock] = []
     private var downsamplers: [Convolution] = []
     private var norm: GroupNorm
@@ -37,10 +38,16 @@ public struct ProbeNetwork: Layer {
         let groups = configuration.normGroups
         let halving = ConvolutionGeometry(stride: 2, padding: 1)
         stem = try Convolution(3, channels[0], kernel: 3, geometry: halving, weights.scope("conv_in"))
-        for (index, (inputs, outputs)) in zip(channels, channels.dropFirst()).enumerated() {
-            downsamplers.append(
-                try Convolution(inputs, outputs, kernel: 3, geometry: halving, weights.scope("downsamplers", index)))
-            blocks.append(try ProbeBlock(outputs, groups: groups, weights.scope("blocks", index)))
+        for (size, count) in configuration.layers.enumerated() {
+            if size > 0 {
+                downsamplers.append(
+                    try Convolution(
+                        channels[size - 1], channels[size], kernel: 3, geometry: halving,
+                        weights.scope("downsamplers", size - 1)))
+            }
+            for _ in 0..<count {
+                blocks.append(try ProbeBlock(channels[size], groups: groups, weights.scope("blocks", blocks.count)))
+            }
         }
         let last = channels[channels.count - 1]
         norm = try GroupNorm(last, groups: groups, weights.scope("norm"))
@@ -56,9 +63,12 @@ public struct ProbeNetwork: Layer {
     /// - Parameter x: `[batch, 3, size, size]` in -1...1.
     public func callAsFunction(_ x: Tensor, _ pass: Pass = Pass()) -> Reading {
         var h = stem(x, pass)
-        var maps = [h]
-        for (downsampler, block) in zip(downsamplers, blocks) {
-            h = block(downsampler(silu(h), pass), pass)
+        var maps: [Tensor] = []
+        var left = blocks[...]
+        for (size, count) in configuration.layers.enumerated() {
+            if size > 0 { h = downsamplers[size - 1](silu(h), pass) }
+            for block in left.prefix(count) { h = block(h, pass) }
+            left = left.dropFirst(count)
             maps.append(h)
         }
         let activated = norm(h, then: .silu, rounded: summary.roundsInput(pass), pass)

@@ -17,6 +17,9 @@ public struct ProbeRecipe: Codable, DerivableRecipe, Sendable {
         /// Scenes 0..<count of this seed are learnt from; those of `held_out_seed` judge the probe.
         public var seed: UInt64
         public var count: Int
+        /// A choice among the family's traits whose classes are learnt from equally often; nil for scenes as they come.
+        /// Scenes that judge the probe always are as they come.
+        public var balanced: String?
         public var heldOutSeed: UInt64
         public var heldOutCount: Int
         /// The model whose autoencoder makes the round trips: an embedded model's name, or a folder.
@@ -35,6 +38,9 @@ public struct ProbeRecipe: Codable, DerivableRecipe, Sendable {
         public var checkpointEvery: Int
     }
 
+    /// The scenes that are learnt from.
+    var scenes: FamilyScenes { FamilyScenes(probe.family, seed: data.seed, balanced: data.balanced) }
+
     /// Checks what the types cannot say, before any memory or time is spent.
     func validate() throws {
         func require(_ condition: Bool, _ key: String, _ expected: String, _ found: Any) throws {
@@ -52,6 +58,13 @@ public struct ProbeRecipe: Codable, DerivableRecipe, Sendable {
             (1...100_000).contains(data.roundTrips), "data.round_trips", "1 to 100000 pictures", data.roundTrips)
         try require((1...100_000_000).contains(training.steps), "training.steps", "1 to 100000000", training.steps)
         try require((2...4096).contains(training.batch), "training.batch", "2 to 4096", training.batch)
+        if let balanced = data.balanced {
+            let choices = probe.traits.compactMap { trait in
+                if case .choice = trait.kind { trait.name } else { nil }
+            }
+            try require(
+                choices.contains(balanced), "data.balanced", "one of \(choices.joined(separator: ", "))", balanced)
+        }
         let shards = training.shards ?? 1
         try require(
             shards > 0 && training.batch % shards == 0, "training.shards", "a divisor of the batch (\(training.batch))",

@@ -23,7 +23,7 @@ struct ProbeTrainer: StageTrainer {
     init(recipe: ProbeRecipe, roundTrips: RoundTrips) throws {
         self.recipe = recipe
         self.roundTrips = roundTrips
-        scenes = FamilyScenes(recipe.probe.family, seed: recipe.data.seed)
+        scenes = recipe.scenes
         others = FamilyScenes(recipe.probe.family == .portrait ? .landscape : .portrait, seed: recipe.data.seed)
         var parameters = try ParameterSet(initializing: recipe.seed) { weights in
             _ = try ProbeNetwork(recipe.probe, weights: weights)
@@ -75,17 +75,6 @@ struct ProbeTrainer: StageTrainer {
     }
 
     func samplePicture() -> Image? { nil }
-}
-
-/// The scenes of one family, numbered.
-struct FamilyScenes: Sendable {
-    private let sampler: SceneSampler
-
-    init(_ family: SceneFamily, seed: UInt64) {
-        sampler = SceneSampler(seed: seed, portraitShare: family == .portrait ? 1 : 0)
-    }
-
-    func scene(_ index: Int) -> Scene { sampler.sample(index: index) }
 }
 
 /// Pictures after a round trip through an autoencoder, with the scenes that they show.

@@ -38,8 +38,7 @@ public struct ProbeTraining: Sendable {
 
     /// - Returns: the folder of the finished probe, or nil when the run was stopped before its end.
     public func run() throws -> URL? {
-        let family = recipe.probe.family
-        guard let pictures = try roundTrips(seed: recipe.data.seed, count: recipe.data.roundTrips) else { return nil }
+        guard let pictures = try roundTrips(of: recipe.scenes, count: recipe.data.roundTrips) else { return nil }
         var stage = StageRun(
             trainer: try ProbeTrainer(recipe: recipe, roundTrips: pictures), context: context,
             checkpointEvery: recipe.training.checkpointEvery, samplesEvery: recipe.training.steps)
@@ -47,10 +46,8 @@ public struct ProbeTraining: Sendable {
 
         let tensors = stage.trainer.learner.average.parameters
         let probe = Probe(try ProbeNetwork(recipe.probe, weights: ParameterSet(tensors).weights))
-        guard let held = try roundTrips(seed: recipe.data.heldOutSeed, count: recipe.data.heldOutCount) else {
-            return nil
-        }
-        let source = FamilyScenes(family, seed: recipe.data.heldOutSeed)
+        let source = FamilyScenes(recipe.probe.family, seed: recipe.data.heldOutSeed)
+        guard let held = try roundTrips(of: source, count: recipe.data.heldOutCount) else { return nil }
         let scenes = (0..<recipe.data.heldOutCount).map(source.scene)
         let errors = ProbeErrors(
             renders: try ProbeReport(
@@ -60,16 +57,17 @@ public struct ProbeTraining: Sendable {
         return try write(probe, tensors, errors)
     }
 
-    private func roundTrips(seed: UInt64, count: Int) throws -> RoundTrips? {
+    private func roundTrips(of scenes: FamilyScenes, count: Int) throws -> RoundTrips? {
         struct Stopped: Error {}
-        var clock = StepClock()
+        var (clock, before) = (StepClock(), 0)
         do {
             return try RoundTrips(
-                FamilyScenes(recipe.probe.family, seed: seed), count: count, size: recipe.probe.imageSize,
+                scenes, count: count, size: recipe.probe.imageSize,
                 autoencoder: autoencoder
             ) { done in
                 if context.shouldStop() { throw Stopped() }
-                let left = clock.secondsLeft(stepsLeft: (count - done) / 32)
+                let left = clock.secondsLeft(stepsLeft: (count - done) / max(done - before, 1))
+                before = done
                 context.report(
                     .step(stage: "round trips", step: done, total: count, values: [:], secondsLeft: left))
             }
