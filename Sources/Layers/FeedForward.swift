@@ -27,6 +27,12 @@ public struct FeedForward: Layer {
     ///   - x: `[..., channels]`.
     ///   - residual: what the output is added to, if anything.
     public func callAsFunction(_ x: Tensor, addedTo residual: Tensor? = nil, _ pass: Pass) -> Tensor {
+        checkpointed([x] + (residual.map { [$0] } ?? []), pass, under: .feedForward) { layer, inputs, pass in
+            layer.forward(inputs[0], addedTo: inputs.count > 1 ? inputs[1] : nil, pass)
+        }
+    }
+
+    private func forward(_ x: Tensor, addedTo residual: Tensor?, _ pass: Pass) -> Tensor {
         let x = pass.visit(site, .input, x)
         let isRounded = output.roundsInput(pass)
         let gated =

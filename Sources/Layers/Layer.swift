@@ -30,16 +30,16 @@ extension Layer {
         return copy
     }
 
-    /// Runs `body`, under the pass's policy as a checkpoint: its results are dropped and computed again when gradients
+    /// Runs `body`, if the pass's policy is `policy` as a checkpoint: its results are dropped and computed again when gradients
     /// are asked for. The trainable parameters of the layer and of the pass's adapters keep their gradients, and
     /// gradients are the same bits under every policy.
     ///
     /// - Parameter body: a pure function of what it is given; it must not capture tensors.
     public func checkpointed(
-        _ inputs: [Tensor], _ pass: Pass,
+        _ inputs: [Tensor], _ pass: Pass, under policy: CheckpointPolicy = .blocks,
         body: @escaping @Sendable (_ layer: Self, _ inputs: [Tensor], _ pass: Pass) -> Tensor
     ) -> Tensor {
-        guard pass.checkpointing == .blocks else { return body(self, inputs.map(\.gathering), pass) }
+        guard pass.checkpointing == policy else { return body(self, inputs.map(\.gathering), pass) }
         let own = parameters
         let all = own + (pass.adaptation?.parameters ?? [])
         guard (inputs + all).contains(where: \.isTracked) else { return body(self, inputs, pass) }

@@ -43,8 +43,8 @@ import Testing
         try checkGradients(TinyUNet(name, isTrainable: true, golden: "golden_gradients", on: tested.backend), .none)
     }
 
-    /// Every parameter's gradient, plainly and with blocks computed again.
-    @Test(arguments: ["tiny-unet-sd1", "tiny-unet-sd2"], [CheckpointPolicy.none, .blocks])
+    /// Every parameter's gradient, plainly and with parts computed again.
+    @Test(arguments: ["tiny-unet-sd1", "tiny-unet-sd2"], [CheckpointPolicy.none, .feedForward, .blocks])
     func everyGradient(_ name: String, _ checkpointing: CheckpointPolicy) throws {
         try checkGradients(TinyUNet(name, isTrainable: true, golden: "golden_gradients"), checkpointing)
     }

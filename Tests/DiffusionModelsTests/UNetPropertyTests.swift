@@ -93,7 +93,8 @@ import Weights
     }
 
     /// Checkpointing changes memory, never gradients, and recorders do not hear replays.
-    @Test func checkpointsChangeNothing() throws {
+    @Test(arguments: [CheckpointPolicy.feedForward, .blocks])
+    func checkpointsChangeNothing(_ policy: CheckpointPolicy) throws {
         let unet = try TinyUNet("tiny-unet-sd1", isTrainable: true, golden: "golden_gradients")
         let input = try (
             unet.input("sample"), unet.input("timestep"), unet.input("encoder_hidden_states"), unet.input("target")
@@ -108,7 +109,7 @@ import Weights
             return (output, result, counter.count)
         }
         let (plain, expected, visits) = run(.none)
-        let (checkpointed, computed, visitsWithReplays) = run(.blocks)
+        let (checkpointed, computed, visitsWithReplays) = run(policy)
         #expect(isBitEqual(plain, checkpointed))
         #expect(visits > 200 && visits == visitsWithReplays)
         for (name, leaf) in unet.parameters {

@@ -11,6 +11,9 @@ public enum RowRole: Sendable, Hashable {
 public enum CheckpointPolicy: Sendable, Hashable {
     /// Keeps everything.
     case none
+    /// Keeps the inputs of each feed-forward part of a UNet's transformers and runs it again in the backward pass: its gates
+    /// are the widest of all maps, and quickly made.
+    case feedForward
     /// Keeps the inputs of each residual block and transformer and runs them again in the backward pass.
     case blocks
 }

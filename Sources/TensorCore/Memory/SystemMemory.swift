@@ -7,12 +7,12 @@
 /// Memory from the system and back to it.
 ///
 /// Large pieces are mapped one by one, so that what is given back is gone from the process: the C library keeps freed
-/// pieces of up to 32 MB in its heap once one of that size was freed.
+/// pieces of up to 32 MB in its heap once one of that size was freed, and between those of a training that are in use.
 enum SystemMemory {
-    private static let largeSize = 4 << 20
+    private static let largeSize = 256 << 10
     private static let hugePage = 2 << 20
 
-    /// Uninitialised bytes, aligned to 64, large ones to huge pages.
+    /// Uninitialised bytes, aligned to 64, very large ones to huge pages.
     ///
     /// - Parameter used: the bytes that the first user needs: a huge page beyond them would take memory that nobody asked for.
     static func allocate(_ size: Int, used: Int) -> UnsafeMutableRawPointer {
@@ -20,7 +20,7 @@ enum SystemMemory {
         if size >= largeSize {
             pointer = map(size)
             #if os(Linux)
-                if let pointer { madvise(pointer, used & ~(hugePage - 1), Int32(MADV_HUGEPAGE)) }
+                if let pointer, size >= hugePage { madvise(pointer, used & ~(hugePage - 1), Int32(MADV_HUGEPAGE)) }
             #endif
         } else if posix_memalign(&pointer, 64, size) != 0 {
             pointer = nil
@@ -38,14 +38,15 @@ enum SystemMemory {
         }
     }
 
-    /// Whole pages that begin with a huge one; what lies before and after goes back at once.
+    /// Whole pages, which begin with a huge one if they can hold one; what lies before and after goes back at once.
     private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
-        let length = size + hugePage
+        let isHuge = size >= hugePage
+        let length = isHuge ? size + hugePage : size
         let flags = MAP_PRIVATE | MAP_ANONYMOUS
         guard let start = mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED else {
             return nil
         }
-        let before = (hugePage - Int(bitPattern: start) % hugePage) % hugePage
+        let before = isHuge ? (hugePage - Int(bitPattern: start) % hugePage) % hugePage : 0
         let end = (before + size + Int(getpagesize()) - 1) & ~(Int(getpagesize()) - 1)
         if before > 0 { munmap(start, before) }
         if end < length { munmap(start + end, length - end) }

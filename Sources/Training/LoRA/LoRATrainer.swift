@@ -116,7 +116,7 @@ struct LoRATrainer: StageTrainer {
 
     private func loss(_ draw: Draw, _ stack: AdapterStack) -> Tensor {
         let pass = Pass(
-            adaptation: stack, checkpointing: recipe.training.checkpointsBlocks ?? false ? .blocks : .none)
+            adaptation: stack, checkpointing: .ofAdapters(runningBlocksAgain: recipe.training.checkpointsBlocks))
         let text = (draw.isPrior ? prior : data)?.texts[draw.caption] ?? model.text(draw.caption, pass)
         let picture = NoisyPicture(
             clean: draw.latents, noise: draw.noise, timestep: draw.timestep, text: text, originalSize: draw.size)

@@ -51,7 +51,7 @@ struct PairTrainer: StageTrainer {
                     contentText: model.text(pair.prompt), styleText: model.text("\(pair.prompt) \(recipe.phrase)"),
                     contentSize: pictures.originalSizes[0], styleSize: pictures.originalSizes[1])
             }, model: model)
-        if recipe.training.checkpointsBlocks ?? false { objective.checkpointing = .blocks }
+        objective.checkpointing = .ofAdapters(runningBlocksAgain: recipe.training.checkpointsBlocks)
         self.objective = objective
         var random = TorchGenerator(seed: recipe.seed ?? 0)
         untrained = try Self.adapters(recipe, model, random: &random)

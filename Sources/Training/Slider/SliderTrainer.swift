@@ -36,7 +36,7 @@ struct SliderTrainer: StageTrainer {
             objective = .visual(
                 try VisualSliderObjective(
                     pairs, model: model, folder: folder, start: recipe.start ?? 1,
-                    checkpointing: recipe.training.checkpointsBlocks ?? false ? .blocks : .none))
+                    checkpointing: .ofAdapters(runningBlocksAgain: recipe.training.checkpointsBlocks)))
         } else {
             let text = TextSliderObjective(recipe, model: model)
             objective = .text(text, try DenoisingRuns(recipe, objective: text))

@@ -23,7 +23,7 @@ struct TextSliderObjective: Sendable {
     init(_ recipe: SliderRecipe, model: StableDiffusion) {
         self.model = model
         directions = recipe.training.directions ?? .positive
-        checkpointing = recipe.training.checkpointsBlocks ?? false ? .blocks : .none
+        checkpointing = .ofAdapters(runningBlocksAgain: recipe.training.checkpointsBlocks)
         var known: [String: TextConditioning] = [:]
         func encoded(_ text: String) -> TextConditioning {
             if let found = known[text] { return found }

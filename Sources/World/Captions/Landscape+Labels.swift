@@ -7,7 +7,7 @@ extension Landscape {
     /// | partOfDay (hour) | 7.2 morning 10.5 (none) 11 noon 13.5 (none) 14 afternoon 16.8 |
     /// | weather | the kind; clear only below a cover of 0.35, cloud only above 0.4 |
     /// | weatherStrength | of rain and snow: light 0.45 (none) 0.7 heavy |
-    /// | clouds (cover) | in clear and cloudy weather: none 0.12 few 0.45 cloudy 0.8 overcast |
+    /// | clouds (cover) | in clear and cloudy weather: none 0.1 (none) 0.2 few 0.45 cloudy 0.8 overcast |
     /// | season | the nearest, less than 0.36 off; not in the desert, by the sea only in winter or with trees |
     /// | trees | none 0.04 (none) 0.12 few 0.45 (none) 0.6 many |
     func label(of attribute: Attribute) -> String? {
@@ -34,7 +34,8 @@ extension Landscape {
             return bin(weatherIntensity, [(0.45, "light"), (0.7, nil)], otherwise: "heavy")
         case .clouds:
             guard weather == .clear || weather == .cloud else { return nil }
-            return bin(cloudCover, [(0.12, "none"), (0.45, "few"), (0.8, "cloudy")], otherwise: "overcast")
+            // In between there is half a cloud at the edge, for which people have no word.
+            return bin(cloudCover, [(0.1, "none"), (0.2, nil), (0.45, "few"), (0.8, "cloudy")], otherwise: "overcast")
         case .season:
             let name = "\(nearestSeason)"
             guard weight(of: nearestSeason) > 0.7 else { return nil }
