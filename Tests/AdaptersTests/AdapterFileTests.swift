@@ -29,7 +29,7 @@ import Weights
         let format = try AdapterFormat.find(name)
         let all = unet.random(seed: 4, alpha: 1.5) { name == "diffusers-old" ? $0.contains(".attn") : true }
         try inTemporaryFolder { folder in
-            let path = "\(folder)/a.safetensors"
+            let path = "\(folder.path)/a.safetensors"
             var noted = all
             noted.metadata["atelier.label"] = "older"
             try noted.write(to: path, format: format)
@@ -55,7 +55,7 @@ import Weights
         try inTemporaryFolder { folder in
             var current = start
             for name in ["peft", "kohya", "diffusers-old", "sliders", "diffusers", "kohya"] {
-                let path = "\(folder)/\(name).safetensors"
+                let path = "\(folder.path)/\(name).safetensors"
                 try current.write(to: path, format: .find(name))
                 current = try Adapter(path: path, modules: unet.modules)
             }
@@ -66,7 +66,7 @@ import Weights
     @Test(arguments: goldenAdapters.map(\.file)) func `kohya's format holds every kind`(_ file: String) throws {
         let adapter = try unet.adapter(file)
         try inTemporaryFolder { folder in
-            let path = "\(folder)/a.safetensors"
+            let path = "\(folder.path)/a.safetensors"
             try adapter.write(to: path, format: .kohya)
             try expectSame(adapter, Adapter(path: path, modules: unet.modules), tolerance: 1e-5)
         }
@@ -88,7 +88,7 @@ import Weights
         let adapter = unet.random(seed: 1) { $0 == "conv_in" }
         try inTemporaryFolder { folder in
             for dtype in [DType.float16, .bfloat16] {
-                let path = "\(folder)/\(dtype.rawValue).safetensors"
+                let path = "\(folder.path)/\(dtype.rawValue).safetensors"
                 try adapter.write(to: path, format: .sliders, floatingPoint: dtype)
                 let read = try Adapter(path: path, modules: unet.modules)
                 for (key, tensor) in read.parameters {
@@ -300,7 +300,7 @@ import Weights
     ]) func `broken facts about rank and alpha are named`(_ text: String, _ found: String) throws {
         let tensors = try unet.random(seed: 1) { $0 == "conv_in" }.tensors(in: .peft)
         try inTemporaryFolder { folder in
-            let path = "\(folder)/a.safetensors"
+            let path = "\(folder.path)/a.safetensors"
             try writeSafetensors(tensors, metadata: ["lora_adapter_metadata": text], to: path)
             let error = #expect(throws: AdapterError.self) { try AdapterFile(path: path) }
             #expect(error?.description.contains("a.safetensors: lora_adapter_metadata: expected a JSON object") == true)
@@ -311,14 +311,14 @@ import Weights
     @Test func `numbers too large for a format are refused, and no file is left`() throws {
         let large = try unet.random(seed: 1) { $0 == "conv_in" }.scaled(1e6)
         try inTemporaryFolder { folder in
-            let path = "\(folder)/a.safetensors"
+            let path = "\(folder.path)/a.safetensors"
             let error = #expect(throws: SafetensorsError.self) {
                 try large.write(to: path, format: .kohya, floatingPoint: .float16)
             }
             #expect(error?.description.contains("65504") == true, "\(String(describing: error))")
             let infinite = try unet.random(seed: 1) { $0 == "conv_in" }.scaled(3e38).scaled(3e38)
             #expect(throws: AdapterError.self) { try infinite.write(to: path, format: .kohya) }
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
             try large.write(to: path, format: .kohya, floatingPoint: .bfloat16)
         }
     }
@@ -341,7 +341,7 @@ import Weights
             for file in ["locon.safetensors", "slider-bf16.pt"] {
                 let data = try Data(contentsOf: URL(filePath: Fixtures.path("adapters/\(file)")))
                 for count in [0, 7, 100, data.count / 2, data.count - 1] {
-                    let path = "\(folder)/\(count)-\(file)"
+                    let path = "\(folder.path)/\(count)-\(file)"
                     try data.prefix(count).write(to: URL(filePath: path))
                     #expect(throws: (any Error).self) { try Adapter(path: path, modules: unet.modules) }
                 }

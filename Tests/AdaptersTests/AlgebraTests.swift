@@ -64,8 +64,8 @@ import Weights
             for (name, adapter) in [
                 ("a", total), ("b", try loha.scaled(0.3)), ("c", try unet.adapter("lokr-full.safetensors").scaled(2)),
             ] {
-                try adapter.write(to: "\(folder)/\(name).safetensors", format: .kohya)
-                let read = try Adapter(path: "\(folder)/\(name).safetensors", modules: unet.modules)
+                try adapter.write(to: "\(folder.path)/\(name).safetensors", format: .kohya)
+                let read = try Adapter(path: "\(folder.path)/\(name).safetensors", modules: unet.modules)
                 for path in adapter.layers.keys {
                     #expect(largestError(try dense(read, path), try dense(adapter, path)) <= 1e-5, "\(name) \(path)")
                 }
@@ -225,15 +225,15 @@ import Weights
 
     @Test func `files say how they were made`() throws {
         try inTemporaryFolder { folder in
-            let (a, b) = ("\(folder)/a.safetensors", "\(folder)/b.safetensors")
+            let (a, b) = ("\(folder.path)/a.safetensors", "\(folder.path)/b.safetensors")
             try unet.random(seed: 1).write(to: a, format: .kohya)
             try unet.random(seed: 2).write(to: b, format: .peft)
             func read(_ path: String) throws -> Adapter { try Adapter(path: path, modules: unet.modules) }
-            let sum = "\(folder)/sum.safetensors"
+            let sum = "\(folder.path)/sum.safetensors"
             try Adapter.sum([(read(a), 1), (read(b), -0.5)]).write(to: sum, format: .kohya)
             let chained = try read(sum).compressed(rank: 3)
-            try chained.write(to: "\(folder)/c.safetensors", format: .sliders, floatingPoint: .bfloat16)
-            let provenance = try #require(try read("\(folder)/c.safetensors").provenance)
+            try chained.write(to: "\(folder.path)/c.safetensors", format: .sliders, floatingPoint: .bfloat16)
+            let provenance = try #require(try read("\(folder.path)/c.safetensors").provenance)
             #expect(provenance.operation == "compress" && provenance.parameters == ["rank": "3"])
             let input = try #require(provenance.inputs.first)
             #expect(input.name == sum && input.sha256?.count == 64)

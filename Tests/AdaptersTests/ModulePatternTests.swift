@@ -46,12 +46,12 @@ import Testing
         try inTemporaryFolder { folder in
             let golden = Fixtures.path("adapters/peft-lora")
             try FileManager.default.copyItem(
-                atPath: "\(golden)/adapter_model.safetensors", toPath: "\(folder)/adapter_model.safetensors")
+                atPath: "\(golden)/adapter_model.safetensors", toPath: "\(folder.path)/adapter_model.safetensors")
             let configuration = """
                 {"r": 4, "lora_alpha": 3, "rank_pattern": \(patterns.rank), "alpha_pattern": \(patterns.alpha)}
                 """
-            try Data(configuration.utf8).write(to: URL(filePath: "\(folder)/adapter_config.json"))
-            try body("\(folder)/adapter_model.safetensors")
+            try Data(configuration.utf8).write(to: URL(filePath: "\(folder.path)/adapter_config.json"))
+            try body("\(folder.path)/adapter_model.safetensors")
         }
     }
 

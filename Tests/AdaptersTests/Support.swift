@@ -1,6 +1,5 @@
 @testable import Adapters
 import DiffusionModels
-import Foundation
 import Layers
 import TensorCore
 import TestSupport
@@ -81,10 +80,3 @@ let goldenAdapters: [(name: String, file: String)] =
     } + [
         ("peft-lora", "diffusers-lora.safetensors"), ("slider-bf16", "slider-bf16.pt"), ("slider-f16", "slider-f16.pt"),
     ]
-
-func inTemporaryFolder(_ body: (String) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder.path)
-}

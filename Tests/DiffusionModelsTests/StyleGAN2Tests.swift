@@ -115,20 +115,19 @@ import Weights
     }
 
     @Test func `files with the prefix of the generator's average load alike`() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "stylegan-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "g.safetensors").path
-        let stored = try Fixtures.tensors("tiny-stylegan2/generator.safetensors")
-        var prefixed = Dictionary(uniqueKeysWithValues: stored.map { ("G_ema." + $0.key, $0.value) })
-        prefixed["D.b4.out.weight"] = .zeros([1])
-        try writeSafetensors(prefixed, metadata: ["conv_clamp": "0.5"], to: path)
-        let (clamped, _) = try StyleGAN2.load(path: path)
-        #expect(clamped.configuration.clamp == 0.5)
-        let latents = try Fixtures.require(golden, "input/latents")
-        #expect(isBitEqual(clamped.styles(of: latents), model.styles(of: latents)))
-        // Three colours of at most 0.5 are added up, after a filter that keeps the sum.
-        #expect(clamped.pictures(of: try styles()).floats.allSatisfy { abs($0) < 4 })
-        #expect(maximumDifference(clamped.pictures(of: try styles()), model.pictures(of: try styles())) > 0.1)
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "g.safetensors").path
+            let stored = try Fixtures.tensors("tiny-stylegan2/generator.safetensors")
+            var prefixed = Dictionary(uniqueKeysWithValues: stored.map { ("G_ema." + $0.key, $0.value) })
+            prefixed["D.b4.out.weight"] = .zeros([1])
+            try writeSafetensors(prefixed, metadata: ["conv_clamp": "0.5"], to: path)
+            let (clamped, _) = try StyleGAN2.load(path: path)
+            #expect(clamped.configuration.clamp == 0.5)
+            let latents = try Fixtures.require(golden, "input/latents")
+            #expect(isBitEqual(clamped.styles(of: latents), model.styles(of: latents)))
+            // Three colours of at most 0.5 are added up, after a filter that keeps the sum.
+            #expect(clamped.pictures(of: try styles()).floats.allSatisfy { abs($0) < 4 })
+            #expect(maximumDifference(clamped.pictures(of: try styles()), model.pictures(of: try styles())) > 0.1)
+        }
     }
 }

@@ -10,16 +10,9 @@ import Weights
 
 /// For which model an adapter or stack was made, and what is said of another one.
 @Suite struct AdapterOriginTests {
-    private func inTemporaryFolder(_ body: (String) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "origin-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder.path)
-    }
-
     private func use(_ metadata: [String: String], _ body: (AdapterUse) throws -> Void) throws {
         try inTemporaryFolder { folder in
-            let path = "\(folder)/age.safetensors"
+            let path = "\(folder.path)/age.safetensors"
             try writeSafetensors(
                 ["lora_unet_conv_in.lora_down.weight": Tensor.zeros([1, 4, 3, 3])], metadata: metadata, to: path)
             try body(AdapterUse(path: path, weight: 1))
@@ -106,7 +99,7 @@ import Weights
             let modules = try StandardArchitecture.sdxl.modules()
             let target = Array(SliderTarget(.lierla, .xattn).modules(of: modules).suffix(40))
             let adapter = Adapter.untrained(name: "a", modules: target, rank: 1, alpha: 1, isXL: true, random: &random)
-            let path = "\(folder)/age.safetensors"
+            let path = "\(folder.path)/age.safetensors"
             try adapter.write(to: path, format: .kohya)
             var use = try AdapterUse(path: path, weight: 1)
             let error = #expect(throws: AdapterError.self) { try tiny.adapters([use]) }

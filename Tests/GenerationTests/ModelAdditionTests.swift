@@ -22,13 +22,6 @@ import Weights
             ModelFolder(path: Fixtures.path("tiny-sd")), additions: [ModelAddition(role, path: path)])
     }
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     /// The stand-alone autoencoder under the names of latent diffusion, kernels of attention as convolutions.
     private func ldmTensors(_ stored: [String: Tensor], prefix: String) throws -> [String: Tensor] {
         let configuration = try AutoencoderKLConfiguration.decode(

@@ -7,11 +7,13 @@ import Testing
 
 /// Folders and requests that cannot be used are refused with one clear sentence.
 @Suite struct ModelFolderTests {
-    /// A copy of the tiny model whose files a test may break.
-    private func copy() throws -> URL {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try Fixtures.copy("tiny-sd", to: folder)
-        return folder
+    /// Runs `body` with a copy of the tiny model whose files it may break.
+    private func inCopy(_ body: (URL) throws -> Void) throws {
+        try inTemporaryFolder { folder in
+            let copy = folder.appending(path: "tiny-sd")
+            try Fixtures.copy("tiny-sd", to: copy)
+            try body(copy)
+        }
     }
 
     private func load(_ folder: URL) throws -> StableDiffusion {
@@ -30,71 +32,71 @@ import Testing
     }
 
     @Test func `a wrong shape names tensor, expected and found`() throws {
-        let folder = try copy()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "unet/config.json")
-        let text = try String(contentsOf: path, encoding: .utf8)
-        try text.replacing("\"in_channels\": 4", with: "\"in_channels\": 9").write(
-            to: path, atomically: true, encoding: .utf8)
-        let error = #expect(throws: (any Error).self) { try load(folder) }
-        #expect("\(error as Any)".contains("conv_in.weight"))
+        try inCopy { folder in
+            let path = folder.appending(path: "unet/config.json")
+            let text = try String(contentsOf: path, encoding: .utf8)
+            try text.replacing("\"in_channels\": 4", with: "\"in_channels\": 9").write(
+                to: path, atomically: true, encoding: .utf8)
+            let error = #expect(throws: (any Error).self) { try load(folder) }
+            #expect("\(error as Any)".contains("conv_in.weight"))
+        }
     }
 
     @Test func `truncated weights are refused`() throws {
-        let folder = try copy()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "vae/diffusion_pytorch_model.safetensors")
-        let data = try Data(contentsOf: path)
-        try data.prefix(data.count / 2).write(to: path)
-        let error = #expect(throws: (any Error).self) { try load(folder) }
-        #expect("\(error as Any)".contains("vae/diffusion_pytorch_model.safetensors"))
+        try inCopy { folder in
+            let path = folder.appending(path: "vae/diffusion_pytorch_model.safetensors")
+            let data = try Data(contentsOf: path)
+            try data.prefix(data.count / 2).write(to: path)
+            let error = #expect(throws: (any Error).self) { try load(folder) }
+            #expect("\(error as Any)".contains("vae/diffusion_pytorch_model.safetensors"))
+        }
     }
 
     /// As diffusers' pipelines read an outdated configuration.
     @Test func `an outdated scheduler is corrected as diffusers' pipelines do`() throws {
-        let folder = try copy()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        func change(_ file: String, _ old: String, _ new: String) throws {
-            let path = folder.appending(path: file)
-            let text = try String(contentsOf: path, encoding: .utf8)
-            #expect(text.contains(old))
-            try text.replacing(old, with: new).write(to: path, atomically: true, encoding: .utf8)
+        try inCopy { folder in
+            func change(_ file: String, _ old: String, _ new: String) throws {
+                let path = folder.appending(path: file)
+                let text = try String(contentsOf: path, encoding: .utf8)
+                #expect(text.contains(old))
+                try text.replacing(old, with: new).write(to: path, atomically: true, encoding: .utf8)
+            }
+            let scheduler = "scheduler/scheduler_config.json"
+            try change(scheduler, "\"steps_offset\": 1", "\"steps_offset\": 0")
+            try change(scheduler, "\"clip_sample\": false", "\"clip_sample\": true")
+            let read = try ModelFolder(path: folder.path).scheduler()
+            #expect(read.stepsOffset == 1 && read.clipsSample == false)
+            try change("model_index.json", "\"StableDiffusionPipeline\"", "\"StableDiffusionInpaintPipeline\"")
+            let inpainting = try ModelFolder(path: folder.path).scheduler()
+            #expect(inpainting.stepsOffset == 1 && inpainting.clipsSample == true && inpainting.skipsRungeKutta == true)
+            try change("model_index.json", "\"StableDiffusionInpaintPipeline\"", "\"LatentConsistencyModelPipeline\"")
+            let other = try ModelFolder(path: folder.path).scheduler()
+            #expect(other.stepsOffset == 0 && other.clipsSample == true)
         }
-        let scheduler = "scheduler/scheduler_config.json"
-        try change(scheduler, "\"steps_offset\": 1", "\"steps_offset\": 0")
-        try change(scheduler, "\"clip_sample\": false", "\"clip_sample\": true")
-        let read = try ModelFolder(path: folder.path).scheduler()
-        #expect(read.stepsOffset == 1 && read.clipsSample == false)
-        try change("model_index.json", "\"StableDiffusionPipeline\"", "\"StableDiffusionInpaintPipeline\"")
-        let inpainting = try ModelFolder(path: folder.path).scheduler()
-        #expect(inpainting.stepsOffset == 1 && inpainting.clipsSample == true && inpainting.skipsRungeKutta == true)
-        try change("model_index.json", "\"StableDiffusionInpaintPipeline\"", "\"LatentConsistencyModelPipeline\"")
-        let other = try ModelFolder(path: folder.path).scheduler()
-        #expect(other.stepsOffset == 0 && other.clipsSample == true)
     }
 
     @Test func `symbolic links are followed`() throws {
-        let folder = try copy()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let unet = folder.appending(path: "unet")
-        let moved = folder.appending(path: "blobs")
-        try FileManager.default.moveItem(at: unet, to: moved)
-        try FileManager.default.createDirectory(at: unet, withIntermediateDirectories: true)
-        for name in try FileManager.default.contentsOfDirectory(atPath: moved.path) {
-            try FileManager.default.createSymbolicLink(
-                at: unet.appending(path: name), withDestinationURL: moved.appending(path: name))
+        try inCopy { folder in
+            let unet = folder.appending(path: "unet")
+            let moved = folder.appending(path: "blobs")
+            try FileManager.default.moveItem(at: unet, to: moved)
+            try FileManager.default.createDirectory(at: unet, withIntermediateDirectories: true)
+            for name in try FileManager.default.contentsOfDirectory(atPath: moved.path) {
+                try FileManager.default.createSymbolicLink(
+                    at: unet.appending(path: name), withDestinationURL: moved.appending(path: name))
+            }
+            #expect(throws: Never.self) { try load(folder) }
         }
-        #expect(throws: Never.self) { try load(folder) }
     }
 
     @Test func `the hash follows the contents`() throws {
-        let folder = try copy()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let before = try ModelFolder(path: folder.path).hash()
-        #expect(before.count == 64)
-        #expect(try ModelFolder(path: folder.path).hash() == before)
-        try Data("{}".utf8).write(to: folder.appending(path: "extra.json"))
-        #expect(try ModelFolder(path: folder.path).hash() != before)
+        try inCopy { folder in
+            let before = try ModelFolder(path: folder.path).hash()
+            #expect(before.count == 64)
+            #expect(try ModelFolder(path: folder.path).hash() == before)
+            try Data("{}".utf8).write(to: folder.appending(path: "extra.json"))
+            #expect(try ModelFolder(path: folder.path).hash() != before)
+        }
     }
 
     @Test(arguments: [(63, 48, 10, 7.5), (64, 0, 10, 7.5), (64, 48, 0, 7.5), (64, 48, 10, -1.0), (64, 48, 10, .nan)])

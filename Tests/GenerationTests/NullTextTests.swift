@@ -167,13 +167,6 @@ import Testing
 
 /// What was inverted once is not inverted again.
 @Suite struct InversionStoreTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "inversions-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func recipe(_ picture: String) throws -> PictureRecipe {
         var recipe = PictureRecipe(
             engine: "1", model: "tiny", modelHash: "abc", precision: .fp32,

@@ -11,25 +11,24 @@ import Testing
         _ weight: Double, range: [Double], unit: Double? = 0.5, merges: Bool = false
     ) throws {
         let model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd")))
-        let folder = FileManager.default.temporaryDirectory.appending(path: "scale-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        var random = TorchGenerator(seed: 1)
-        var adapter = Adapter.untrained(
-            name: "age", modules: Array(model.modules.modules.filter { $0.part == "unet" }.prefix(1)), rank: 1,
-            alpha: 1, random: &random
-        ) { _ in 0.1 }
-        var note = SliderNote(name: "age", base: "abc")
-        (note.range, note.unit) = (range, unit)
-        try adapter.setNote(note)
-        let path = folder.appending(path: "age.safetensors").path
-        try adapter.write(to: path, format: .sliders)
-        if merges {
-            let adapter = try Adapter(path: path, modules: model.modules)
-            _ = try MergedStore(ModelFolder(path: Fixtures.path("tiny-sd")), [(adapter, weight)])
-            return
+        try inTemporaryFolder { folder in
+            var random = TorchGenerator(seed: 1)
+            var adapter = Adapter.untrained(
+                name: "age", modules: Array(model.modules.modules.filter { $0.part == "unet" }.prefix(1)), rank: 1,
+                alpha: 1, random: &random
+            ) { _ in 0.1 }
+            var note = SliderNote(name: "age", base: "abc")
+            (note.range, note.unit) = (range, unit)
+            try adapter.setNote(note)
+            let path = folder.appending(path: "age.safetensors").path
+            try adapter.write(to: path, format: .sliders)
+            if merges {
+                let adapter = try Adapter(path: path, modules: model.modules)
+                _ = try MergedStore(ModelFolder(path: Fixtures.path("tiny-sd")), [(adapter, weight)])
+                return
+            }
+            _ = try model.adapters([try AdapterUse(path: path, weight: weight)])
         }
-        _ = try model.adapters([try AdapterUse(path: path, weight: weight)])
     }
 
     @Test(arguments: [-1.0, 0, 1.5, 2]) func `a scale within the range acts`(_ scale: Double) throws {

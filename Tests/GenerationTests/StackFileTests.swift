@@ -15,12 +15,11 @@ import Testing
     private let folders = StackFolders(own: [folder])
 
     private func inFolder(_ yaml: String, _ body: (String) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "stack-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "a.stack.yaml").path
-        try Data(yaml.utf8).write(to: URL(filePath: path))
-        try body(path)
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "a.stack.yaml").path
+            try Data(yaml.utf8).write(to: URL(filePath: path))
+            try body(path)
+        }
     }
 
     private func uses(_ yaml: String, modelHash: String = "abcdef") throws -> [AdapterUse] {

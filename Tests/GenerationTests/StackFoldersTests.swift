@@ -8,15 +8,15 @@ import Testing
 /// Where names of sliders are looked up: the user's folders, the stack's, the shipped one; paths where they say.
 @Suite struct StackFoldersTests {
     private func inFolder(_ files: [String], _ body: (String) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "folders-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for file in files {
-            let url = folder.appending(path: file)
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data("x".utf8).write(to: url)
+        try inTemporaryFolder { folder in
+            for file in files {
+                let url = folder.appending(path: file)
+                try FileManager.default.createDirectory(
+                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data("x".utf8).write(to: url)
+            }
+            try body(folder.path)
         }
-        try body(folder.path)
     }
 
     @Test(.timeLimit(.minutes(1))) func `a device is no file, and nothing waits for its end`() throws {

@@ -78,14 +78,15 @@ import Weights
 
     /// An adapter of the tensors of a golden file under a prefix.
     private func golden(_ file: String, under prefix: String) throws -> Adapter {
-        let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).safetensors").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let factors = tensors(try Fixtures.tensors(file), under: prefix)
         try #require(!factors.isEmpty)
-        try writeSafetensors(factors, to: path)
-        let stored = try Adapter(path: path, modules: model.modules)
-        // Copies, for the file goes.
-        return stored.replacing(parameters: stored.parameters.mapValues { $0.converted(to: .float32) + 0 })
+        return try inTemporaryFolder { folder in
+            let path = folder.appending(path: "factors.safetensors").path
+            try writeSafetensors(factors, to: path)
+            let stored = try Adapter(path: path, modules: model.modules)
+            // Copies, for the file goes.
+            return stored.replacing(parameters: stored.parameters.mapValues { $0.converted(to: .float32) + 0 })
+        }
     }
 
     @Test(
@@ -215,54 +216,55 @@ import Weights
     }
 
     @Test func `a stack's styles carry what their file and the stack say`() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "style-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        var adapter = try Adapter(path: Self.style, modules: model.modules)
-        var note = StyleNote(name: "ink", role: .style, base: "abc", phrase: "in ink style", method: "pair")
-        note.start = 0.7
-        try adapter.setNote(note)
-        try adapter.write(to: folder.appending(path: "ink.safetensors").path, format: .diffusers)
-        let path = folder.appending(path: "a.stack.yaml").path
-        try Data(
-            """
-            schema: 1
-            styles:
-              - {style: ink}
-              - {style: ink, strength: 1, start: 0.5, phrase: by an artist, adapter_scale: 0.5, combine: mean}
-            directions:
-              - {positive: old, negative: young, scale: 2}
-            """.utf8
-        ).write(to: URL(filePath: path))
-        var made = Composition(prompt: "a cat")
-        try StackFile(path: path).add(
-            to: &made, path: path, folders: StackFolders(own: []), model: ModelIdentity(hash: "abc"))
-        var second = StyleGuidance("ink", branch: 1, strength: 1, start: 0.5, phrase: "by an artist")
-        second.combine = .mean
-        #expect(
-            made.styles == [StyleGuidance("ink", branch: 0, strength: 3, start: 0.7, phrase: "in ink style"), second])
-        #expect(made.adapters.map(\.styleBranch) == [0, 1] && made.adapters.map(\.weight) == [1, 0.5])
-        #expect(made.directions == [ConceptDirection(from: "young", to: "old", scale: 2)])
+        try inTemporaryFolder { folder in
+            var adapter = try Adapter(path: Self.style, modules: model.modules)
+            var note = StyleNote(name: "ink", role: .style, base: "abc", phrase: "in ink style", method: "pair")
+            note.start = 0.7
+            try adapter.setNote(note)
+            try adapter.write(to: folder.appending(path: "ink.safetensors").path, format: .diffusers)
+            let path = folder.appending(path: "a.stack.yaml").path
+            try Data(
+                """
+                schema: 1
+                styles:
+                  - {style: ink}
+                  - {style: ink, strength: 1, start: 0.5, phrase: by an artist, adapter_scale: 0.5, combine: mean}
+                directions:
+                  - {positive: old, negative: young, scale: 2}
+                """.utf8
+            ).write(to: URL(filePath: path))
+            var made = Composition(prompt: "a cat")
+            try StackFile(path: path).add(
+                to: &made, path: path, folders: StackFolders(own: []), model: ModelIdentity(hash: "abc"))
+            var second = StyleGuidance("ink", branch: 1, strength: 1, start: 0.5, phrase: "by an artist")
+            second.combine = .mean
+            #expect(
+                made.styles == [
+                    StyleGuidance("ink", branch: 0, strength: 3, start: 0.7, phrase: "in ink style"), second,
+                ])
+            #expect(made.adapters.map(\.styleBranch) == [0, 1] && made.adapters.map(\.weight) == [1, 0.5])
+            #expect(made.directions == [ConceptDirection(from: "young", to: "old", scale: 2)])
 
-        // What a picture carries draws it again.
-        var recipe = PictureRecipe(
-            engine: "1", model: "tiny", modelHash: "abc", precision: .fp32, request: request())
-        made.apply(to: &recipe.request)
-        recipe.adapters = made.adapters
-        var first = try recipe.denoising(with: model)
-        first.advanceToEnd()
-        recipe.note(first)
-        let read = try #require(try PictureRecipe(recipe.metadata(), path: "p.png"))
-        var again = try read.denoising(with: model)
-        again.advanceToEnd()
-        #expect(read == recipe && isBitEqual(again.latents, first.latents))
-        #expect(recipe.infotext.prompt == "a cat" && recipe.infotext["Style guidance"] == "ink=3.0@0.7")
+            // What a picture carries draws it again.
+            var recipe = PictureRecipe(
+                engine: "1", model: "tiny", modelHash: "abc", precision: .fp32, request: request())
+            made.apply(to: &recipe.request)
+            recipe.adapters = made.adapters
+            var first = try recipe.denoising(with: model)
+            first.advanceToEnd()
+            recipe.note(first)
+            let read = try #require(try PictureRecipe(recipe.metadata(), path: "p.png"))
+            var again = try read.denoising(with: model)
+            again.advanceToEnd()
+            #expect(read == recipe && isBitEqual(again.latents, first.latents))
+            #expect(recipe.infotext.prompt == "a cat" && recipe.infotext["Style guidance"] == "ink=3.0@0.7")
 
-        note.role = .content
-        try adapter.setNote(note)
-        try adapter.write(to: folder.appending(path: "ink.safetensors").path, format: .diffusers)
-        #expect(throws: GenerationError.self) {
-            try made.add(StyleUse(path: folder.appending(path: "ink.safetensors").path))
+            note.role = .content
+            try adapter.setNote(note)
+            try adapter.write(to: folder.appending(path: "ink.safetensors").path, format: .diffusers)
+            #expect(throws: GenerationError.self) {
+                try made.add(StyleUse(path: folder.appending(path: "ink.safetensors").path))
+            }
         }
     }
 

@@ -12,11 +12,10 @@ import Weights
     private let width = 32
 
     private func inFolder(_ files: [String: [String: Tensor]], _ body: (String) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for (name, tensors) in files { try writeSafetensors(tensors, to: folder.appending(path: name).path) }
-        try body(folder.path)
+        try inTemporaryFolder { folder in
+            for (name, tensors) in files { try writeSafetensors(tensors, to: folder.appending(path: name).path) }
+            try body(folder.path)
+        }
     }
 
     private func model(_ name: String, _ folder: String, _ prompt: String) throws -> StableDiffusion {

@@ -1,16 +1,11 @@
 import Foundation
 import Imaging
+import TestSupport
 import Testing
 
 @Suite struct AnimatedPNGTests {
     private func frame(_ shade: UInt8, width: Int = 5) -> Image {
         Image(width: width, height: 4, pixels: [UInt8](repeating: shade, count: width * 4 * 3))
-    }
-
-    private func inTemporaryFile(_ body: (String) throws -> Void) rethrows {
-        let path = FileManager.default.temporaryDirectory.appending(path: "frames-\(UUID().uuidString).png").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try body(path)
     }
 
     /// Type and data of every chunk, their checksums checked with another way of computing them.
@@ -35,7 +30,8 @@ import Testing
     }
 
     @Test func `frames follow each other, and other readers see the first with its texts`() throws {
-        try inTemporaryFile { path in
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "frames.png").path
             var metadata = ImageMetadata()
             metadata["parameters"] = "a sea"
             try writeAnimatedPNG(
@@ -53,8 +49,9 @@ import Testing
         }
     }
 
-    @Test func `frames of several sizes and none at all are refused`() {
-        inTemporaryFile { path in
+    @Test func `frames of several sizes and none at all are refused`() throws {
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "frames.png").path
             #expect(throws: ImageError.self) { try writeAnimatedPNG([], to: path) }
             #expect(throws: ImageError.self) { try writeAnimatedPNG([frame(1), frame(1, width: 6)], to: path) }
             #expect(!FileManager.default.fileExists(atPath: path))

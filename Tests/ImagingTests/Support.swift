@@ -1,4 +1,3 @@
-import Foundation
 import Imaging
 
 /// A picture with edges, gradients and noise.
@@ -25,12 +24,4 @@ func gradient(width: Int, height: Int) -> Image {
 
 func largestDifference(_ a: Image, _ b: Image) -> Int {
     zip(a.pixels, b.pixels).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) }
-}
-
-/// Runs `body` with the path of a fresh folder (ending in a slash) and removes it afterwards.
-func withFolder<R>(_ body: (String) throws -> R) throws -> R {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "imaging-\(UUID().uuidString)/")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try body(folder.path + "/")
 }

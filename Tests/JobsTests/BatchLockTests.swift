@@ -6,13 +6,6 @@ import Testing
 
 /// Runs beside each other in one folder: the whole list alone, shards of one number together, and no job twice.
 @Suite struct BatchLockTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "lock-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func tasks(_ count: Int, made: Counter) -> [BatchTask] {
         (0..<count).map { number in
             BatchTask(output: "\(number).txt") {

@@ -8,13 +8,6 @@ import Testing
 @Suite struct BatchMergeTests {
     private struct Broken: Error, CustomStringConvertible { let description = "it broke" }
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "merge-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func tasks(_ count: Int, failing: Set<Int> = []) -> [BatchTask] {
         (0..<count).map { number in
             BatchTask(output: "\(number).txt") {

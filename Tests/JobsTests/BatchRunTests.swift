@@ -9,13 +9,6 @@ import Testing
 @Suite struct BatchRunTests {
     private struct Broken: Error, CustomStringConvertible { let description = "it broke" }
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "jobs-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     /// Jobs whose outputs are their numbers, and a count of how often any was made.
     private func tasks(_ count: Int, failing: Set<Int> = [], made: Counter = Counter()) -> [BatchTask] {
         (0..<count).map { number in

@@ -10,13 +10,6 @@ import Testing
 
 /// Lists of jobs in files, and what a job becomes for a model.
 @Suite struct JobListTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "jobs-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func list(_ text: String, _ name: String, _ folder: URL) throws -> JobList {
         try Data(text.utf8).write(to: folder.appending(path: name))
         return try JobList(path: folder.appending(path: name).path)

@@ -14,13 +14,6 @@ import Weights
 
     init() throws { model = try StableDiffusion(ModelFolder(path: Fixtures.path("tiny-sd"))) }
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "shared-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func planner(_ folder: URL, steps: Int = 3, encodingBytes: Int = 1 << 20) -> PicturePlanner {
         let blank = PictureRecipe(
             engine: "1", model: "tiny", modelHash: "abc", precision: .fp32,

@@ -1,14 +1,14 @@
 import Foundation
 @testable import Measurement
+import TestSupport
 import Testing
 
 @Suite struct ModelCardTests {
     private func history(_ lines: String) throws -> TrainingHistory {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "history-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try Data(lines.utf8).write(to: folder.appending(path: "denoiser.jsonl"))
-        return try TrainingHistory(folder: folder)
+        try inTemporaryFolder { folder in
+            try Data(lines.utf8).write(to: folder.appending(path: "denoiser.jsonl"))
+            return try TrainingHistory(folder: folder)
+        }
     }
 
     private func report() -> BaseReport {

@@ -3,6 +3,7 @@ import Imaging
 import Layers
 import Measurement
 import TensorCore
+import TestSupport
 import Testing
 import Weights
 import World
@@ -71,22 +72,21 @@ import World
     }
 
     @Test func `a probe reads the same from its folder, alone or in a batch`() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "probe-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let source = InitializingSource(seed: 1)
-        let probe = Probe(try ProbeNetwork(configuration, weights: ScopedWeights(source)))
-        try writeSafetensors(source.tensors, to: folder.appending(path: "model.safetensors").path)
-        try configuration.json().write(to: folder.appending(path: "config.json"))
-        let loaded = try Probe(path: folder.path)
-        let pictures = (0..<5).map { render(SceneSampler(seed: 1).sample(index: $0), size: 32) }
-        let (first, second) = (try probe.read(pictures), try loaded.read(pictures, batch: 1))
-        for (a, b) in zip(first, second) {
-            #expect(zip(a.values, b.values).allSatisfy { abs($0 - $1) < 1e-4 })
-            #expect(zip(a.features, b.features).allSatisfy { abs($0 - $1) < 1e-4 })
+        try inTemporaryFolder { folder in
+            let source = InitializingSource(seed: 1)
+            let probe = Probe(try ProbeNetwork(configuration, weights: ScopedWeights(source)))
+            try writeSafetensors(source.tensors, to: folder.appending(path: "model.safetensors").path)
+            try configuration.json().write(to: folder.appending(path: "config.json"))
+            let loaded = try Probe(path: folder.path)
+            let pictures = (0..<5).map { render(SceneSampler(seed: 1).sample(index: $0), size: 32) }
+            let (first, second) = (try probe.read(pictures), try loaded.read(pictures, batch: 1))
+            for (a, b) in zip(first, second) {
+                #expect(zip(a.values, b.values).allSatisfy { abs($0 - $1) < 1e-4 })
+                #expect(zip(a.features, b.features).allSatisfy { abs($0 - $1) < 1e-4 })
+            }
+            #expect(throws: MeasurementError.self) { try loaded.read([render(.portrait(Portrait()), size: 64)]) }
+            #expect(throws: MeasurementError.self) { try Probe(path: folder.path + "/nothing") }
         }
-        #expect(throws: MeasurementError.self) { try loaded.read([render(.portrait(Portrait()), size: 64)]) }
-        #expect(throws: MeasurementError.self) { try Probe(path: folder.path + "/nothing") }
     }
 
     @Test func `equal pictures have no perceptual distance, and more change gives more of it`() throws {

@@ -74,39 +74,40 @@ import Weights
     @Test func resumesExactly() throws {
         let golden = try GoldenFile("optimizers")
         let facts = try #require(golden.index(Index.self).cases["adamw_clipped"])
-        let file = FileManager.default.temporaryDirectory.appending(path: "optimizer-\(UUID()).safetensors")
-        defer { try? FileManager.default.removeItem(at: file) }
-        func run(
-            _ steps: Range<Int>, _ optimizer: inout AdamW, _ average: inout ExponentialMovingAverage,
-            _ parameters: inout [String: Tensor]
-        ) throws {
-            for step in steps {
-                let gradients = try Self.tensors(golden, "adamw_clipped/\(step)/gradient")
-                parameters = optimizer.step(parameters: parameters, gradients: gradients, learningRate: 0.05)
-                average.update(parameters)
+        try inTemporaryFolder { folder in
+            let file = folder.appending(path: "optimizer.safetensors")
+            func run(
+                _ steps: Range<Int>, _ optimizer: inout AdamW, _ average: inout ExponentialMovingAverage,
+                _ parameters: inout [String: Tensor]
+            ) throws {
+                for step in steps {
+                    let gradients = try Self.tensors(golden, "adamw_clipped/\(step)/gradient")
+                    parameters = optimizer.step(parameters: parameters, gradients: gradients, learningRate: 0.05)
+                    average.update(parameters)
+                }
             }
-        }
-        let start = try Self.tensors(golden, "start")
-        var (parameters, optimizer) = (start, Self.optimizer(facts))
-        var average = ExponentialMovingAverage(parameters, decay: 0.9)
-        try run(0..<5, &optimizer, &average, &parameters)
-        let stored = optimizer.stateTensors.merging(average.stateTensors) { first, _ in first }
-            .merging(parameters.map { ("parameter." + $0.key, $0.value) }) { first, _ in first }
-        try writeSafetensors(stored, to: file.path)
-        try run(5..<10, &optimizer, &average, &parameters)
+            let start = try Self.tensors(golden, "start")
+            var (parameters, optimizer) = (start, Self.optimizer(facts))
+            var average = ExponentialMovingAverage(parameters, decay: 0.9)
+            try run(0..<5, &optimizer, &average, &parameters)
+            let stored = optimizer.stateTensors.merging(average.stateTensors) { first, _ in first }
+                .merging(parameters.map { ("parameter." + $0.key, $0.value) }) { first, _ in first }
+            try writeSafetensors(stored, to: file.path)
+            try run(5..<10, &optimizer, &average, &parameters)
 
-        let read = try SafetensorsFile(path: file.path).tensors()
-        var resumed = try start.mapValues { _ in try #require(read.values.first) }
-        for path in start.keys { resumed[path] = try #require(read["parameter." + path]) }
-        var resumedOptimizer = Self.optimizer(facts)
-        try resumedOptimizer.restore(read, for: resumed)
-        var resumedAverage = ExponentialMovingAverage(start, decay: 0.9)
-        try resumedAverage.restore(read)
-        try run(5..<10, &resumedOptimizer, &resumedAverage, &resumed)
-        #expect(resumed.mapValues(\.floats) == parameters.mapValues(\.floats))
-        #expect(resumedAverage.parameters.mapValues(\.floats) == average.parameters.mapValues(\.floats))
-        #expect(
-            resumedOptimizer.stateTensors.mapValues(\.floats) == optimizer.stateTensors.mapValues(\.floats))
+            let read = try SafetensorsFile(path: file.path).tensors()
+            var resumed = try start.mapValues { _ in try #require(read.values.first) }
+            for path in start.keys { resumed[path] = try #require(read["parameter." + path]) }
+            var resumedOptimizer = Self.optimizer(facts)
+            try resumedOptimizer.restore(read, for: resumed)
+            var resumedAverage = ExponentialMovingAverage(start, decay: 0.9)
+            try resumedAverage.restore(read)
+            try run(5..<10, &resumedOptimizer, &resumedAverage, &resumed)
+            #expect(resumed.mapValues(\.floats) == parameters.mapValues(\.floats))
+            #expect(resumedAverage.parameters.mapValues(\.floats) == average.parameters.mapValues(\.floats))
+            #expect(
+                resumedOptimizer.stateTensors.mapValues(\.floats) == optimizer.stateTensors.mapValues(\.floats))
+        }
     }
 
     @Test func restoreNamesWhatDoesNotFit() throws {

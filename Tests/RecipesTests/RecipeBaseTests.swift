@@ -1,5 +1,6 @@
 import Foundation
 import Recipes
+import TestSupport
 import Testing
 
 /// Recipes that name another one beside them as their base.
@@ -20,11 +21,10 @@ import Testing
     private func recipe<R: Decodable>(
         _ files: [String: String], as type: R.Type = Recipe.self, setting values: [String: RecipeSetting] = [:]
     ) throws -> R {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "bases-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for (name, text) in files { try Data(text.utf8).write(to: folder.appending(path: name)) }
-        return try decodeRecipe(type, at: folder.appending(path: "a.yaml").path, setting: values)
+        try inTemporaryFolder { folder in
+            for (name, text) in files { try Data(text.utf8).write(to: folder.appending(path: name)) }
+            return try decodeRecipe(type, at: folder.appending(path: "a.yaml").path, setting: values)
+        }
     }
 
     private func complaint(_ files: [String: String], setting values: [String: RecipeSetting] = [:]) -> String {

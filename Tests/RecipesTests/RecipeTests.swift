@@ -1,5 +1,6 @@
 import Foundation
 import Recipes
+import TestSupport
 import Testing
 
 /// A recipe with something of everything.
@@ -205,18 +206,20 @@ private let good = """
     }
 
     @Test func filesAreNamed() throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "recipe-\(UUID().uuidString).yaml")
-        defer { try? FileManager.default.removeItem(at: file) }
-        try Data(good.utf8).write(to: file)
-        #expect(try decodeRecipe(Sample.self, at: file.path).name == "fox")
-        try Data([0x61, 0xFF, 0xFE]).write(to: file)
-        let bytes = #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: file.path) }
-        #expect(bytes?.description == "\(file.path): expected UTF-8 text, found other bytes")
-        try Data(repeating: 0x20, count: (1 << 20) + 1).write(to: file)
-        let large = #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: file.path) }
-        #expect(large?.expected == "a recipe of at most 1048576 bytes")
-        let missing = #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: "/no/such.yaml") }
-        #expect(missing?.description == "/no/such.yaml: expected a readable recipe, found No such file or directory")
-        #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: "/") }
+        try inTemporaryFolder { folder in
+            let file = folder.appending(path: "recipe.yaml")
+            try Data(good.utf8).write(to: file)
+            #expect(try decodeRecipe(Sample.self, at: file.path).name == "fox")
+            try Data([0x61, 0xFF, 0xFE]).write(to: file)
+            let bytes = #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: file.path) }
+            #expect(bytes?.description == "\(file.path): expected UTF-8 text, found other bytes")
+            try Data(repeating: 0x20, count: (1 << 20) + 1).write(to: file)
+            let large = #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: file.path) }
+            #expect(large?.expected == "a recipe of at most 1048576 bytes")
+            let missing = #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: "/no/such.yaml") }
+            #expect(
+                missing?.description == "/no/such.yaml: expected a readable recipe, found No such file or directory")
+            #expect(throws: RecipeError.self) { try decodeRecipe(Sample.self, at: "/") }
+        }
     }
 }

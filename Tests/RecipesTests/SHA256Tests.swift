@@ -1,5 +1,6 @@
 import Foundation
 import Recipes
+import TestSupport
 import Testing
 
 @Suite struct SHA256Tests {
@@ -45,13 +46,14 @@ import Testing
     }
 
     @Test func filesAreStreamed() throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "sha-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: file) }
-        let bytes = (0..<(1 << 20) + 77).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
-        try Data(bytes).write(to: file)
-        #expect(try sha256Hex(ofFile: file.path) == sha256Hex(of: bytes))
-        let error = #expect(throws: RecipeError.self) { try sha256Hex(ofFile: file.path + "-none") }
-        #expect(error?.description.hasSuffix("expected a readable file, found No such file or directory") == true)
-        #expect(throws: RecipeError.self) { try sha256Hex(ofFile: "/") }
+        try inTemporaryFolder { folder in
+            let file = folder.appending(path: "bytes")
+            let bytes = (0..<(1 << 20) + 77).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
+            try Data(bytes).write(to: file)
+            #expect(try sha256Hex(ofFile: file.path) == sha256Hex(of: bytes))
+            let error = #expect(throws: RecipeError.self) { try sha256Hex(ofFile: file.path + "-none") }
+            #expect(error?.description.hasSuffix("expected a readable file, found No such file or directory") == true)
+            #expect(throws: RecipeError.self) { try sha256Hex(ofFile: "/") }
+        }
     }
 }

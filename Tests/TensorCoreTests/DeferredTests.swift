@@ -66,27 +66,29 @@ import Testing
     }
 
     @Test func `pages that were dropped come back from their file`() throws {
-        let count = 1 << 22
-        let path = FileManager.default.temporaryDirectory.appending(path: "pages-\(UUID().uuidString)").path
-        let bytes = Data((0..<count * 4).map { UInt8(truncatingIfNeeded: $0 &* 31) })
-        try bytes.write(to: URL(filePath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        let descriptor = open(path, O_RDONLY)
-        defer { close(descriptor) }
-        let map = try #require(mmap(nil, count * 4, PROT_READ, MAP_PRIVATE, descriptor, 0))
-        defer { munmap(map, count * 4) }
         final class Owner: Sendable {}
-        let storage = Storage(mapped: UnsafeRawPointer(map), byteCount: count * 4, owner: Owner(), isReloadable: true)
-        let x = Tensor(storage: storage, dtype: .uint8, layout: Layout(rowMajor: [count * 4]))
-        #expect(x.withUnsafeBytes { Data($0) } == bytes)
-        let before = residentFileKilobytes()
-        x.dropPages()
-        #expect(before - residentFileKilobytes() > count * 2 / 1024)
-        #expect(x.withUnsafeBytes { Data($0) } == bytes)
-        // Memory of the pool has no file to come back from.
-        let own = Tensor([Float](repeating: 3, count: 5000))
-        own.dropPages()
-        #expect(own.floats.allSatisfy { $0 == 3 })
+        let count = 1 << 22
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "pages").path
+            let bytes = Data((0..<count * 4).map { UInt8(truncatingIfNeeded: $0 &* 31) })
+            try bytes.write(to: URL(filePath: path))
+            let descriptor = open(path, O_RDONLY)
+            defer { close(descriptor) }
+            let map = try #require(mmap(nil, count * 4, PROT_READ, MAP_PRIVATE, descriptor, 0))
+            defer { munmap(map, count * 4) }
+            let storage = Storage(
+                mapped: UnsafeRawPointer(map), byteCount: count * 4, owner: Owner(), isReloadable: true)
+            let x = Tensor(storage: storage, dtype: .uint8, layout: Layout(rowMajor: [count * 4]))
+            #expect(x.withUnsafeBytes { Data($0) } == bytes)
+            let before = residentFileKilobytes()
+            x.dropPages()
+            #expect(before - residentFileKilobytes() > count * 2 / 1024)
+            #expect(x.withUnsafeBytes { Data($0) } == bytes)
+            // Memory of the pool has no file to come back from.
+            let own = Tensor([Float](repeating: 3, count: 5000))
+            own.dropPages()
+            #expect(own.floats.allSatisfy { $0 == 3 })
+        }
     }
 
     /// What the system says this process has of mapped files in memory.

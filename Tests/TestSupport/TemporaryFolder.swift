@@ -1,9 +1,9 @@
 public import Foundation
 
-/// Runs `body` with a new folder, which is removed afterwards.
-public func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
+/// Runs `body` with a new folder, which is removed afterwards, also when `body` throws.
+public func inTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Result {
     let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder)
+    return try body(folder)
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -50,7 +51,7 @@ import Testing
         let tokenizer = try BPETrainer(merges: 40).train(
             on: (1...9).map { (String(repeating: "a", count: $0), 10 - $0) } + [("baab", 4), ("abaaab", 3)])
         #expect(Set(tokenizer.tokens).count == tokenizer.vocabularySize)
-        try withFolder { folder in
+        try inTemporaryFolder { folder in
             try tokenizer.write(to: folder)
             #expect(try CLIPTokenizer(folder: folder).tokens == tokenizer.tokens)
         }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -72,7 +73,7 @@ import Testing
     @Test func writingAndReadingIsTheSameTokenizer() throws {
         for name in ["tiny-clip", "tiny-clip-gelu"] {
             let original = try CLIPTokenizer(folder: goldenFolder(name))
-            try withFolder { folder in
+            try inTemporaryFolder { folder in
                 try original.write(to: folder.appending(path: "new/tokenizer"))
                 let copy = try CLIPTokenizer(folder: folder.appending(path: "new/tokenizer"))
                 #expect(copy.tokens == original.tokens)

@@ -4,14 +4,6 @@ import Tokenizers
 let golden = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appending(path: "Fixtures/golden")
 
-/// Runs `body` with a fresh folder and removes it afterwards.
-func withFolder<R>(_ body: (URL) throws -> R) throws -> R {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "tokenizers-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try body(folder)
-}
-
 func write(_ text: String, to folder: URL, _ name: String) throws {
     try Data(text.utf8).write(to: folder.appending(path: name))
 }

@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import Tokenizers
 
 @Suite struct TokenizerFilesTests {
     /// The error of reading a folder that holds a good tokenizer with some files replaced (`nil`: removed).
     private func error(_ base: String = "tiny-clip", replacing files: [String: String?]) throws -> TokenizerError? {
-        try withFolder { folder in
+        try inTemporaryFolder { folder in
             for name in try FileManager.default.contentsOfDirectory(atPath: goldenFolder(base).path)
             where name.hasSuffix(".json") || name.hasSuffix(".txt") {
                 try FileManager.default.copyItem(
@@ -88,7 +89,7 @@ import Tokenizers
 
     @Test func truncatedFilesNeverCrash() throws {
         let good = try Data(contentsOf: goldenFolder("tiny-tokenizer-json").appending(path: "tokenizer.json"))
-        try withFolder { folder in
+        try inTemporaryFolder { folder in
             for count in stride(from: 0, to: good.count - 1, by: 997) {
                 try good.prefix(count).write(to: folder.appending(path: "tokenizer.json"))
                 #expect(throws: TokenizerError.self) { try CLIPTokenizer(folder: folder) }
@@ -97,7 +98,7 @@ import Tokenizers
     }
 
     @Test func endlessLengthsMeanTheStandardOne() throws {
-        try withFolder { folder in
+        try inTemporaryFolder { folder in
             for name in ["vocab.json", "merges.txt"] {
                 try FileManager.default.copyItem(
                     at: goldenFolder("tiny-clip").appending(path: name), to: folder.appending(path: name))
@@ -112,7 +113,7 @@ import Tokenizers
 
     @Test func unwritableFoldersAreNamed() throws {
         let tokenizer = try CLIPTokenizer(folder: goldenFolder("tiny-clip"))
-        try withFolder { folder in
+        try inTemporaryFolder { folder in
             try write("x", to: folder, "file")
             let error = #expect(throws: TokenizerError.self) { try tokenizer.write(to: folder.appending(path: "file")) }
             #expect(error?.path.hasSuffix("/file") == true)

@@ -12,13 +12,6 @@ import World
 
 /// Early stops of sliders, with probes of random weights.
 @Suite(.serialized) struct EffectWatchTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "watch-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func writeProbes(_ folder: URL, side: Int) throws {
         for family in SceneFamily.allCases {
             let place = folder.appending(path: "\(family.rawValue)-a")

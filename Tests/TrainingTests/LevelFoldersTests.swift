@@ -13,13 +13,6 @@ import World
 
 /// Picture pairs for visual sliders: what is written, that a training reads it, and what is refused.
 @Suite struct LevelFoldersTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "levels-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     @Test func `folders and recipe are what a training of visual sliders reads`() throws {
         try inTemporaryFolder { folder in
             let levels = try LevelFolders(in: folder, scales: [2, -2, 1, -1])

@@ -10,13 +10,6 @@ import Testing
 
 /// Plain adapters of a few steps on a tiny model: they resume exactly, keep their prior, and are files for others.
 @Suite(.serialized) struct LoRATrainingTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "lora-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func recipe() -> LoRARecipe {
         LoRARecipe(
             name: "dog", model: "tiny", data: [.init(folder: "photos", prompt: "a sbu dog")],

@@ -33,14 +33,15 @@ import Weights
             var adapters: [String: Adapter] = [:]
             var leaves: [String: [String: Tensor]] = [:]
             for part in ["content", "style"] {
-                let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).safetensors")
-                defer { try? FileManager.default.removeItem(at: file) }
-                try writeSafetensors(tensors(golden, under: "factors/\(part)/"), to: file.path)
-                let stored = try Adapter(path: file.path, modules: model.modules)
-                let values = stored.parameters.mapValues { $0.converted(to: .float32) + 0 }
-                let tracked = values.filter { $0.key.hasSuffix(AdapterRole.up.rawValue) }.mapValues { $0.tracked() }
-                leaves[part] = tracked
-                adapters[part] = stored.replacing(parameters: values.merging(tracked) { _, leaf in leaf })
+                try inTemporaryFolder { folder in
+                    let file = folder.appending(path: "\(part).safetensors")
+                    try writeSafetensors(tensors(golden, under: "factors/\(part)/"), to: file.path)
+                    let stored = try Adapter(path: file.path, modules: model.modules)
+                    let values = stored.parameters.mapValues { $0.converted(to: .float32) + 0 }
+                    let tracked = values.filter { $0.key.hasSuffix(AdapterRole.up.rawValue) }.mapValues { $0.tracked() }
+                    leaves[part] = tracked
+                    adapters[part] = stored.replacing(parameters: values.merging(tracked) { _, leaf in leaf })
+                }
             }
             let prompt = facts["prompt"] ?? ""
             objective = try PairObjective(
@@ -88,22 +89,24 @@ import Weights
     }
 
     @Test func `both terms and their gradients are PyTorch's for a model that predicts the velocity`() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "velocity-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try Fixtures.copy("tiny-sd", to: folder)
-        // As Stable Diffusion 2's folder says it.
-        let file = folder.appending(path: "scheduler/scheduler_config.json")
-        let text = try String(contentsOf: file, encoding: .utf8)
-        let changed = text.replacing("\"prediction_type\": \"epsilon\"", with: "\"prediction_type\": \"v_prediction\"")
-        try #require(changed != text)
-        try Data(changed.utf8).write(to: file)
-        let model = try StableDiffusion(ModelFolder(path: folder.path))
-        #expect(model.scheduler.predictionType == .velocity)
-        try check(Step("tiny-sd", model: model, expected: "tiny-sd-velocity"))
-        // The same step for the noise has other losses and gradients.
-        let noise = try Step("tiny-sd", expected: "tiny-sd-velocity")
-        let loss = try #require(try noise.losses()["content"])
-        #expect(relativeL2(loss, try Fixtures.require(noise.golden, "loss/content")) > 1e-2)
+        try inTemporaryFolder { place in
+            let folder = place.appending(path: "velocity")
+            try Fixtures.copy("tiny-sd", to: folder)
+            // As Stable Diffusion 2's folder says it.
+            let file = folder.appending(path: "scheduler/scheduler_config.json")
+            let text = try String(contentsOf: file, encoding: .utf8)
+            let changed = text.replacing(
+                "\"prediction_type\": \"epsilon\"", with: "\"prediction_type\": \"v_prediction\"")
+            try #require(changed != text)
+            try Data(changed.utf8).write(to: file)
+            let model = try StableDiffusion(ModelFolder(path: folder.path))
+            #expect(model.scheduler.predictionType == .velocity)
+            try check(Step("tiny-sd", model: model, expected: "tiny-sd-velocity"))
+            // The same step for the noise has other losses and gradients.
+            let noise = try Step("tiny-sd", expected: "tiny-sd-velocity")
+            let loss = try #require(try noise.losses()["content"])
+            #expect(relativeL2(loss, try Fixtures.require(noise.golden, "loss/content")) > 1e-2)
+        }
     }
 
     @Test func `each term teaches its own adapter, and memory does not change gradients`() throws {

@@ -11,13 +11,6 @@ import Testing
 
 /// Styles of a few steps on a tiny model: they resume exactly, keep their rows, and say what they are.
 @Suite(.serialized) struct PairTrainingTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "pair-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func recipe(pairs: Int = 1) -> PairRecipe {
         var recipe = PairRecipe(
             name: "ink", model: "tiny", phrase: "in ink style",

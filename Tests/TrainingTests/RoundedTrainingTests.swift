@@ -115,13 +115,13 @@ import Testing
             let precision: String?
         }
         let lines = try ["fp32", "bf16"].map { precision in
-            let folder = try temporaryFolder()
-            defer { try? FileManager.default.removeItem(at: folder) }
             let yaml = Self.yaml(precision).replacing("pictures: 6\n  steps: 4", with: "pictures: 6\n  steps: 30")
                 .replacing("learning_rate: 0.0005", with: "learning_rate: 0.002")
-            _ = try #require(try train(folder, yaml: yaml))
-            return try String(contentsOf: folder.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
-                .split(separator: "\n").map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+            return try inTemporaryFolder { folder -> [Line] in
+                _ = try #require(try train(folder, yaml: yaml))
+                return try String(contentsOf: folder.appending(path: "denoiser/log.jsonl"), encoding: .utf8)
+                    .split(separator: "\n").map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+            }
         }
         func end(_ lines: [Line]) -> Double { lines.suffix(10).reduce(0) { $0 + $1.error } / 10 }
         #expect(lines.map(\.count) == [30, 30])
@@ -131,27 +131,22 @@ import Testing
     }
 
     @Test func `a stopped training in bf16 ends in the same bytes, and goes on in bf16 only`() throws {
-        let (whole, stopped) = (try temporaryFolder(), try temporaryFolder())
-        defer { for folder in [whole, stopped] { try? FileManager.default.removeItem(at: folder) } }
-        let model = try #require(try train(whole, yaml: Self.yaml("bf16")))
-        // In the denoiser's stage: 4 and 3 steps and a batch of latents come before it.
-        #expect(try train(stopped, yaml: Self.yaml("bf16"), limit: 10) == nil)
-        let other = Self.yaml("bf16").replacing("prompt_dropout", with: "precision: fp32\n  prompt_dropout")
-            .replacing("  precision: bf16\n  optimizer", with: "  optimizer")
-        #expect(throws: TrainingError.self) { try train(stopped, yaml: other) }
-        let resumed = try #require(try train(stopped, yaml: Self.yaml("bf16")))
-        for file in [
-            "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
-            "text_encoder/model.safetensors",
-        ] {
-            let bytes = try [model, resumed].map { try Data(contentsOf: $0.appending(path: file)) }
-            #expect(bytes[0] == bytes[1], "\(file)")
+        try inTemporaryFolder { folder in
+            let (whole, stopped) = (folder.appending(path: "whole"), folder.appending(path: "stopped"))
+            let model = try #require(try train(whole, yaml: Self.yaml("bf16")))
+            // In the denoiser's stage: 4 and 3 steps and a batch of latents come before it.
+            #expect(try train(stopped, yaml: Self.yaml("bf16"), limit: 10) == nil)
+            let other = Self.yaml("bf16").replacing("prompt_dropout", with: "precision: fp32\n  prompt_dropout")
+                .replacing("  precision: bf16\n  optimizer", with: "  optimizer")
+            #expect(throws: TrainingError.self) { try train(stopped, yaml: other) }
+            let resumed = try #require(try train(stopped, yaml: Self.yaml("bf16")))
+            for file in [
+                "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
+                "text_encoder/model.safetensors",
+            ] {
+                let bytes = try [model, resumed].map { try Data(contentsOf: $0.appending(path: file)) }
+                #expect(bytes[0] == bytes[1], "\(file)")
+            }
         }
-    }
-
-    private func temporaryFolder() throws -> URL {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        return folder
     }
 }

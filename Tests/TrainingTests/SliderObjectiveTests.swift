@@ -25,19 +25,21 @@ import Weights
         let slider: AdapterStack
 
         init(_ family: String, on backend: any Backend = CPUBackend.shared) throws {
-            model = try StableDiffusion(ModelFolder(path: Fixtures.path(family)), device: backend)
+            let model = try StableDiffusion(ModelFolder(path: Fixtures.path(family)), device: backend)
             golden = try Fixtures.tensors("sliders/\(family).safetensors")
             facts = try Fixtures.metadata("sliders/\(family).safetensors")
             let factors = tensors(golden, under: "factors/")
-            let file = FileManager.default.temporaryDirectory.appending(path: "slider-\(UUID().uuidString).safetensors")
-            defer { try? FileManager.default.removeItem(at: file) }
-            try writeSafetensors(factors, to: file.path)
-            let stored = try Adapter(path: file.path, modules: model.modules)
-            leaves = stored.parameters.mapValues {
-                ($0.converted(to: .float32) + 0).moved(to: backend).tracked()
+            let (leaves, adapter) = try inTemporaryFolder { folder -> ([String: Tensor], Adapter) in
+                let path = folder.appending(path: "factors.safetensors").path
+                try writeSafetensors(factors, to: path)
+                let stored = try Adapter(path: path, modules: model.modules)
+                let tracked = stored.parameters.mapValues {
+                    ($0.converted(to: .float32) + 0).moved(to: backend).tracked()
+                }
+                return (tracked, stored.replacing(parameters: tracked))
             }
-            adapter = stored.replacing(parameters: leaves)
             slider = try AdapterStack([StackEntry(adapter, isTrainable: true)], sites: model.sites)
+            (self.model, self.leaves, self.adapter) = (model, leaves, adapter)
         }
 
         func tensor(_ name: String) throws -> Tensor { try Fixtures.require(golden, name) }

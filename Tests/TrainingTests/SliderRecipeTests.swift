@@ -13,13 +13,6 @@ import Testing
 
 /// What a slider's recipe can ask for beyond the original: stacks, orthogonality, whole weights, early stops.
 @Suite(.serialized) struct SliderRecipeTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "slider-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func recipe(_ name: String = "age", steps: Int = 2) -> SliderRecipe {
         SliderRecipe(
             name: name, model: "tiny",

@@ -11,13 +11,6 @@ import Testing
 
 /// Sliders of a few steps on a tiny model: they resume exactly, say what they are, and read the original's files.
 @Suite(.serialized) struct SliderTrainingTests {
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "slider-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func recipe(kept: Int?) -> SliderRecipe {
         SliderRecipe(
             name: "age", model: "tiny",

@@ -1,5 +1,6 @@
 import Foundation
 import TensorCore
+import TestSupport
 import Testing
 import Weights
 
@@ -240,10 +241,11 @@ import Weights
             (Array("GGUF and more".utf8), "a GGUF file"),
         ] as [([UInt8], String)])
     func whatIsNoModelIsNamed(bytes: [UInt8], kind: String) throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "file-\(UUID().uuidString).safetensors")
-        try Data(bytes).write(to: path)
-        defer { try? FileManager.default.removeItem(at: path) }
-        let error = #expect(throws: WeightsError.self) { try TensorFile(path: path.path) }
-        #expect(error?.found.hasPrefix(kind) == true, "\(error?.description ?? "")")
+        try inTemporaryFolder { folder in
+            let path = folder.appending(path: "file.safetensors")
+            try Data(bytes).write(to: path)
+            let error = #expect(throws: WeightsError.self) { try TensorFile(path: path.path) }
+            #expect(error?.found.hasPrefix(kind) == true, "\(error?.description ?? "")")
+        }
     }
 }

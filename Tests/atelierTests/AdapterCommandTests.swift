@@ -15,13 +15,6 @@ import Weights
 
     private func run(_ arguments: String...) throws -> CommandLineTests.Outcome { try commands.run(arguments) }
 
-    private func inTemporaryFolder(_ body: (String) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder.path)
-    }
-
     @Test func `inspect says what a file is`() throws {
         let outcome = try run("adapters", "inspect", Self.slider, "-m", Self.model, "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")
@@ -42,22 +35,22 @@ import Weights
 
     @Test func `convert, add, compress and draw with the result`() throws {
         try inTemporaryFolder { folder in
-            let peft = "\(folder)/peft.safetensors"
+            let peft = "\(folder.path)/peft.safetensors"
             var outcome = try run(
                 "adapters", "convert", Self.slider, peft, "--format", "peft", "--dtype", "f32", "-m", Self.model)
             #expect(outcome.code == 0, "\(outcome.errors)")
             #expect(try SafetensorsFile(path: peft).names.allSatisfy { $0.hasPrefix("unet.") && $0.contains(".lora_") })
-            let doubled = "\(folder)/doubled.safetensors"
+            let doubled = "\(folder.path)/doubled.safetensors"
             outcome = try run("adapters", "add", "\(peft)=1.5", "\(Self.slider)=-0.5", "-m", Self.model, "-o", doubled)
             #expect(outcome.code == 0, "\(outcome.errors)")
-            let small = "\(folder)/small.safetensors"
+            let small = "\(folder.path)/small.safetensors"
             outcome = try run("adapters", "compress", doubled, "--rank", "4", "-m", Self.model, "-o", small)
             #expect(outcome.code == 0 && outcome.errors.contains("kept 100.00 %"), "\(outcome.errors)")
             func latents(_ lora: String, _ name: String) throws -> Tensor {
-                let path = "\(folder)/\(name).safetensors"
+                let path = "\(folder.path)/\(name).safetensors"
                 let outcome = try run(
                     "generate", "-m", Self.model, "-p", "a house", "--steps", "2", "-W", "32", "-H", "32", "--lora",
-                    lora, "-o", "\(folder)/\(name).png", "--save-latents", path)
+                    lora, "-o", "\(folder.path)/\(name).png", "--save-latents", path)
                 #expect(outcome.code == 0, "\(outcome.errors)")
                 return try #require(try SafetensorsFile(path: path).tensor("latents"))
             }
@@ -69,12 +62,12 @@ import Weights
 
     @Test func `a prompt's adapters are in the picture's recipe`() throws {
         try inTemporaryFolder { folder in
-            let picture = "\(folder)/a.png"
-            let adapter = "\(folder)/age.pt"
+            let picture = "\(folder.path)/a.png"
+            let adapter = "\(folder.path)/age.pt"
             try FileManager.default.copyItem(atPath: Self.slider, toPath: adapter)
             var outcome = try run(
-                "generate", "-m", Self.model, "-p", "a house <lora:age:0.75>", "--lora-model-dir", folder, "--steps",
-                "2", "-W", "32", "-H", "32", "-o", picture)
+                "generate", "-m", Self.model, "-p", "a house <lora:age:0.75>", "--lora-model-dir", folder.path,
+                "--steps", "2", "-W", "32", "-H", "32", "-o", picture)
             #expect(outcome.code == 0, "\(outcome.errors)")
             let info = try run("info", picture)
             #expect(info.output.contains("<lora:age:0.75>") && info.output.contains("weight 0.75 sha256"))
@@ -89,12 +82,13 @@ import Weights
 
     @Test func `merge and extract are each other's opposite`() throws {
         try inTemporaryFolder { folder in
-            var outcome = try run("adapters", "merge", Self.model, "\(Self.slider)=2", "-o", "\(folder)/merged")
+            var outcome = try run("adapters", "merge", Self.model, "\(Self.slider)=2", "-o", "\(folder.path)/merged")
             #expect(outcome.code == 0, "\(outcome.errors)")
             outcome = try run(
-                "adapters", "extract", "\(folder)/merged", Self.model, "--rank", "4", "-o", "\(folder)/x.safetensors")
+                "adapters", "extract", "\(folder.path)/merged", Self.model, "--rank", "4", "-o",
+                "\(folder.path)/x.safetensors")
             #expect(outcome.code == 0 && outcome.errors.contains("kept 100.00 %"), "\(outcome.errors)")
-            let inspected = try run("adapters", "inspect", "\(folder)/x.safetensors", "-m", Self.model)
+            let inspected = try run("adapters", "inspect", "\(folder.path)/x.safetensors", "-m", Self.model)
             #expect(inspected.output.contains("atelier.provenance"))
         }
     }
@@ -105,15 +99,15 @@ import Weights
                 let outcome = try commands.run(arguments)
                 #expect(outcome.code == 0, "\(outcome.errors)")
             }
-            try run("models", "convert", Self.model, "--type", "f16", "-o", "\(folder)/half")
-            try run("models", "convert", "\(folder)/half", "--type", "f32", "-o", "\(folder)/wide")
+            try run("models", "convert", Self.model, "--type", "f16", "-o", "\(folder.path)/half")
+            try run("models", "convert", "\(folder.path)/half", "--type", "f32", "-o", "\(folder.path)/wide")
             for (base, name) in [("half", "a"), ("wide", "b")] {
                 try run(
-                    "adapters", "merge", "\(folder)/\(base)", "\(Self.slider)=0.7", "--type", "f32", "-o",
-                    "\(folder)/\(name)")
+                    "adapters", "merge", "\(folder.path)/\(base)", "\(Self.slider)=0.7", "--type", "f32", "-o",
+                    "\(folder.path)/\(name)")
             }
             func unet(_ name: String) throws -> SafetensorsFile {
-                try SafetensorsFile(path: "\(folder)/\(name)/unet/diffusion_pytorch_model.safetensors")
+                try SafetensorsFile(path: "\(folder.path)/\(name)/unet/diffusion_pytorch_model.safetensors")
             }
             let (a, b, base) = (try unet("a"), try unet("b"), try unet("wide"))
             var changed = 0
@@ -128,13 +122,13 @@ import Weights
 
     @Test func `a stack says what is wrong with it before any compute`() throws {
         try inTemporaryFolder { folder in
-            try FileManager.default.copyItem(atPath: Self.slider, toPath: "\(folder)/age.v2.pt")
-            let path = "\(folder)/a.stack.yaml"
+            try FileManager.default.copyItem(atPath: Self.slider, toPath: "\(folder.path)/age.v2.pt")
+            let path = "\(folder.path)/a.stack.yaml"
             func draw(_ text: String) throws -> CommandLineTests.Outcome {
                 try Data(text.utf8).write(to: URL(filePath: path))
                 return try run(
                     "generate", "-m", Self.model, "-p", "a cat", "--stack", path, "--steps", "2", "-W", "32", "-H",
-                    "32", "--dry-run", "-o", "\(folder)/a.png")
+                    "32", "--dry-run", "-o", "\(folder.path)/a.png")
             }
             let right = try draw("schema: 1\nentries: [{slider: age.v2, scale: 1, combine: replace}]")
             #expect(right.code == 0 && right.output.contains("\"combine\":\"replace\""), "\(right.errors)")
@@ -165,11 +159,11 @@ import Weights
                 /"base":"[0-9a-f]+"/, with: "\"base\":\"\(String(repeating: "0", count: 64))\"")
             let tensors = try Dictionary(
                 uniqueKeysWithValues: file.names.map { ($0, try #require(try file.tensor($0))) })
-            try writeSafetensors(tensors, metadata: metadata, to: "\(folder)/smile.safetensors")
+            try writeSafetensors(tensors, metadata: metadata, to: "\(folder.path)/smile.safetensors")
             func draw(_ path: String) throws -> CommandLineTests.Outcome {
-                try run("generate", "-p", "a woman", "--slider", "\(path)=1", "--dry-run", "-o", "\(folder)/a.png")
+                try run("generate", "-p", "a woman", "--slider", "\(path)=1", "--dry-run", "-o", "\(folder.path)/a.png")
             }
-            let other = try draw("\(folder)/smile.safetensors")
+            let other = try draw("\(folder.path)/smile.safetensors")
             #expect(other.code == 0, "\(other.errors)")
             #expect(other.errors.hasPrefix("atelier: smile: made for the model 000000000000, used with "))
             #expect(other.errors.split(separator: "\n").count == 1)
@@ -187,19 +181,19 @@ import Weights
                 ["project-out", Self.slider, other, "--scope", "whole", "--format", "sliders"],
             ] {
                 let outcome = try commands.run(
-                    ["adapters"] + arguments + ["-m", Self.model, "-o", "\(folder)/out.safetensors"])
+                    ["adapters"] + arguments + ["-m", Self.model, "-o", "\(folder.path)/out.safetensors"])
                 #expect(outcome.code == 0, "\(arguments): \(outcome.errors)")
             }
             let outcome = try run(
                 "adapters", "orthogonalize", Self.slider, other, "-m", Self.model, "--rank", "6", "-o",
-                "\(folder)/set")
-            #expect(outcome.output.contains("\(folder)/set/slider-f16.safetensors"), "\(outcome.errors)")
+                "\(folder.path)/set")
+            #expect(outcome.output.contains("\(folder.path)/set/slider-f16.safetensors"), "\(outcome.errors)")
         }
     }
 
     @Test func `outputs of others are left as they are`() throws {
         try inTemporaryFolder { folder in
-            let mine = "\(folder)/mine"
+            let mine = "\(folder.path)/mine"
             try FileManager.default.createDirectory(atPath: mine, withIntermediateDirectories: false)
             let other = "\(mine)/other.pt"
             try FileManager.default.copyItem(atPath: Self.slider, toPath: other)
@@ -220,7 +214,7 @@ import Weights
                 #expect(try Data(contentsOf: URL(filePath: kept)) == Data("mine".utf8))
             }
             // Its own results are replaced, its inputs never.
-            let set = "\(folder)/set"
+            let set = "\(folder.path)/set"
             let command = ["adapters", "orthogonalize", Self.slider, other, "-m", Self.model, "-o", set]
             for _ in 0..<2 { #expect(try commands.run(command).code == 0) }
             let again = try run(

@@ -10,13 +10,6 @@ import Testing
     private static let model = Fixtures.path("tiny-sd")
     private let program = CommandLineTests()
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "batch-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func write(_ text: String, _ name: String, _ folder: URL) throws -> String {
         let path = folder.appending(path: name)
         try Data(text.utf8).write(to: path)

@@ -51,13 +51,6 @@ import Weights
             errors: complaint)
     }
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     /// Products are compiled for a number of threads; a team that comes out smaller would leave parts of them undone.
     @Test(arguments: [["OMP_THREAD_LIMIT": "1"], ["OMP_DYNAMIC": "true"], ["OMP_NUM_THREADS": "5"]])
     func `a picture does not depend on what OpenMP is told`(_ environment: [String: String]) throws {

@@ -11,13 +11,6 @@ import Weights
     private static let slider = Fixtures.path("adapters/slider-bf16.pt")
     private let program = CommandLineTests()
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func writePicture(_ path: String, seed: UInt64, width: Int = 32) throws {
         var random = TorchGenerator(seed: seed)
         try writeImage((random.uniform([1, 3, 32, width]) * 2 - 1).images()[0], to: path)

@@ -13,13 +13,6 @@ import Weights
         "--sampling-method", "euler",
     ]
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     /// Options, and what the recipe must say of them.
     static let options: [([String], String)] = [
         (["--vae", Fixtures.path("tiny-vae")], "\"role\":\"vae\""),

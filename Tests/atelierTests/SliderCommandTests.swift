@@ -16,13 +16,6 @@ import World
     private static let model = Fixtures.path("tiny-sd")
     private let program = CommandLineTests()
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func writeProbes(_ folder: URL, side: Int) throws {
         for family in SceneFamily.allCases {
             let place = folder.appending(path: "\(family.rawValue)-b")

@@ -6,13 +6,6 @@ import Testing
 @Suite(.serialized) struct SlurmCommandTests {
     private static let model = Fixtures.path("tiny-sd")
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "slurm-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     /// Writes down its arguments, one a line, then does what Slurm would: every element of an array, one after the
     /// other, and then the merge.
     private static let sbatch = #"""

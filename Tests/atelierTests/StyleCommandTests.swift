@@ -9,13 +9,6 @@ import Testing
     private static let model = Fixtures.path("tiny-sd")
     private let program = CommandLineTests()
 
-    private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder)
-    }
-
     private func writePicture(_ path: String, seed: UInt64) throws {
         var random = TorchGenerator(seed: seed)
         try writeImage((random.uniform([1, 3, 32, 32]) * 2 - 1).images()[0], to: path)

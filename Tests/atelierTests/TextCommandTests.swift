@@ -8,16 +8,18 @@ import Testing
         try CommandLineTests().run(["text"] + arguments)
     }
 
-    /// A folder with a tiny model whose table has a row for each of `vocabulary` tokens.
-    private func folder(_ name: String, tokenizer: String?) throws -> URL {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "atelier-text-\(UUID().uuidString)")
-        try FileManager.default.copyItem(atPath: Fixtures.path("tiny-lm/\(name)"), toPath: folder.path)
-        if let tokenizer {
-            try FileManager.default.copyItem(
-                atPath: Fixtures.path("tiny-tokenizers/\(tokenizer).json"),
-                toPath: folder.appending(path: "tokenizer.json").path)
+    /// Runs `body` with a folder of a tiny model and, when one is named, a tokenizer.
+    private func inFolder(_ name: String, tokenizer: String?, _ body: (URL) throws -> Void) throws {
+        try inTemporaryFolder { place in
+            let folder = place.appending(path: name)
+            try FileManager.default.copyItem(atPath: Fixtures.path("tiny-lm/\(name)"), toPath: folder.path)
+            if let tokenizer {
+                try FileManager.default.copyItem(
+                    atPath: Fixtures.path("tiny-tokenizers/\(tokenizer).json"),
+                    toPath: folder.appending(path: "tokenizer.json").path)
+            }
+            try body(folder)
         }
-        return folder
     }
 
     @Test func `wrong options and missing files are one sentence`() throws {
@@ -42,22 +44,23 @@ import Testing
     }
 
     @Test func `a tokenizer with more tokens than the model has rows is refused`() throws {
-        let folder = try folder("llama", tokenizer: "gpt2")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let outcome = try run("generate", "-m", folder.path, "-p", "x")
-        #expect(outcome.code == 1 && outcome.errors.contains("at most 97 tokens"), "\(outcome.errors)")
+        try inFolder("llama", tokenizer: "gpt2") { folder in
+            let outcome = try run("generate", "-m", folder.path, "-p", "x")
+            #expect(outcome.code == 1 && outcome.errors.contains("at most 97 tokens"), "\(outcome.errors)")
+        }
     }
 
     @Test func `a chat template that writes nothing is refused`() throws {
-        let folder = try folder("llama", tokenizer: nil)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for (name, text) in [
-            ("tokenizer.json", #"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}"#),
-            ("chat_template.jinja", "{{ '' }}"),
-        ] {
-            try Data(text.utf8).write(to: folder.appending(path: name))
+        try inFolder("llama", tokenizer: nil) { folder in
+            for (name, text) in [
+                ("tokenizer.json", #"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}}"#),
+                ("chat_template.jinja", "{{ '' }}"),
+            ] {
+                try Data(text.utf8).write(to: folder.appending(path: name))
+            }
+            let outcome = try run("chat", "-m", folder.path, "-p", "x")
+            #expect(
+                outcome.code == 1 && outcome.errors.contains("a chat template that writes tokens"), "\(outcome.errors)")
         }
-        let outcome = try run("chat", "-m", folder.path, "-p", "x")
-        #expect(outcome.code == 1 && outcome.errors.contains("a chat template that writes tokens"), "\(outcome.errors)")
     }
 }
