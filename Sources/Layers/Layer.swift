@@ -30,8 +30,8 @@ extension Layer {
         return copy
     }
 
-    /// Runs `body`, if the pass's policy is `policy` as a checkpoint: its results are dropped and computed again when gradients
-    /// are asked for. The trainable parameters of the layer and of the pass's adapters keep their gradients, and
+    /// Runs `body`, and as a checkpoint where the pass's policy is `policy`: its results are dropped and computed again
+    /// when gradients are asked for. The trainable parameters of the layer and of the pass's adapters keep their gradients, and
     /// gradients are the same bits under every policy.
     ///
     /// - Parameter body: a pure function of what it is given; it must not capture tensors.
