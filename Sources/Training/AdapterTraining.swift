@@ -1,6 +1,6 @@
 public import Foundation
 public import Generation
-import Layers
+public import Layers
 public import Recipes
 
 /// A recipe that trains an adapter on a model which it names.
@@ -22,7 +22,7 @@ extension CheckpointPolicy {
     /// twenty-fifth of a step's time to make again.
     ///
     /// - Parameter runningBlocksAgain: the recipe's wish to keep nothing inside of blocks, either.
-    static func ofAdapters(runningBlocksAgain: Bool?) -> Self {
+    public static func ofAdapters(runningBlocksAgain: Bool?) -> Self {
         runningBlocksAgain ?? false ? .blocks : .feedForward
     }
 }

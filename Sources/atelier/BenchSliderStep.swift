@@ -54,7 +54,7 @@ struct BenchSliderStep: ParsableCommand {
         if configuration.additionEmbedType != nil {
             added = AddedConditioning(pooledText: random.normal([1, 1280]), timeIDs: random.normal([1, 6]))
         }
-        let loss = TextSliderLoss(guidanceScale: 4, checkpointing: checkpointBlocks ? .blocks : .feedForward)
+        let loss = TextSliderLoss(guidanceScale: 4, checkpointing: .ofAdapters(runningBlocksAgain: checkpointBlocks))
         var learner = Learner(
             parameters: untrained.parameters.mapValues { ($0.converted(to: .float32) + 0).moved(to: device) },
             recipe: OptimizerRecipe(learningRate: 2e-4), totalSteps: 1000, random: random)
